@@ -1,0 +1,206 @@
+"""The program: verbs, flags, and what a person reads while they wait.
+
+Heavy libraries are imported by the verbs that need them: `latentfit --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from .store import Study
+
+DATA_HELP = (
+    "fashion-mnist (the default), garments, auto (Fashion-MNIST where it can be had, garments where not), "
+    "or a path: an .npz, an .npy, a folder of IDX files"
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit status.
+
+    0: all that was asked is done. 1: started, and not all of it could be done. 2: bad usage or bad input,
+    nothing started. 130 and 143: stopped by Ctrl-C or SIGTERM.
+    """
+    options = parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            status: int = options.run(options)
+            return status
+    except InputError as error:
+        return _fail(error, 2, options)
+    except KeyboardInterrupt:
+        return _fail("stopped by Ctrl-C; what is finished is kept, the same command goes on", 130, options)
+    except _TerminatedError:
+        return _fail("stopped by SIGTERM; what is finished is kept, the same command goes on", 143, options)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at exit
+        return 1
+    except Exception as error:
+        return _fail(f"{type(error).__name__}: {error}", 1, options)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line: one program with verbs; DATA comes before the flags."""
+    program = argparse.ArgumentParser(
+        prog="latentfit",
+        description="Find the latent size that fits: train autoencoders of several latent sizes on a set of "
+        "images, measure what each costs, and show what is lost.",
+    )
+    program.add_argument("--version", action="version", version=f"latentfit {version('latentfit')}")
+    verbs = program.add_subparsers(title="verbs", metavar="VERB", required=True)
+    _add_study(verbs)
+    _add_report(verbs)
+    _add_data(verbs)
+    return program
+
+
+def _add_study(verbs: Any) -> None:
+    verb = _add(verbs, "study", _study, "train, measure, report: one folder that explains itself")
+    verb.add_argument("data", nargs="?", default="fashion-mnist", metavar="DATA", help=DATA_HELP)
+    verb.add_argument(
+        "--latent-dims", nargs="+", type=_sizes, default=[[16, 48]], metavar="K", help="latent sizes (16 48)"
+    )
+    verb.add_argument("--seeds", type=_count, default=1, metavar="N", help="trainings a size; 5 is seeds 0 to 4 (1)")
+    verb.add_argument("--recipe", default="reference", metavar="NAME", help="how to train (reference)")
+    verb.add_argument("--epochs", type=_count, metavar="N", help="in place of the recipe's own number")
+    verb.add_argument("--out", type=Path, metavar="DIR", help="the study's folder (runs/<name of the data set>)")
+    _add_data_dir(verb)
+    verb.add_argument("--fresh", action="store_true", help="start over in a folder that holds another study")
+    verb.add_argument("--quiet", action="store_true", help="only errors, and the warning of a stand-in")
+
+
+def _add_report(verbs: Any) -> None:
+    verb = _add(verbs, "report", _report, "redraw what is derived from a finished study")
+    verb.add_argument("folder", type=Path, metavar="DIR", help="what `latentfit study` wrote")
+
+
+def _add_data(verbs: Any) -> None:
+    verb = _add(verbs, "data", _data, "fetch, verify and describe a data set")
+    verb.add_argument("data", nargs="?", default="fashion-mnist", metavar="DATA", help=DATA_HELP)
+    _add_data_dir(verb)
+
+
+def _add(verbs: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+    verb: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    verb.set_defaults(run=run)
+    verb.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return verb
+
+
+def _add_data_dir(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--data-dir", type=Path, metavar="DIR", help="where Fashion-MNIST's files are looked for first")
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        return [_count(part) for part in text.split(",") if part]
+    except argparse.ArgumentTypeError as error:
+        hint = "" if any(c.isdigit() for c in text) else "; DATA comes before the flags"
+        raise argparse.ArgumentTypeError(f"{error}{hint}") from None
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number, 1 or more")
+    return int(text)
+
+
+def _study(options: argparse.Namespace) -> int:
+    from . import report
+    from .progress import Lines
+    from .sweep import study
+    from .train import RECIPES
+
+    sizes = [size for group in options.latent_dims for size in group]
+    known = RECIPES.get(options.recipe)
+    with Lines(sys.stderr, options.epochs or (known.epochs if known else 0), options.quiet) as lines:
+        lines.say(f"loading {options.data}; the first epoch may take a while")
+        done = study(
+            options.data,
+            sizes,
+            seeds=options.seeds,
+            recipe=options.recipe,
+            epochs=options.epochs,
+            out=options.out,
+            data_dir=options.data_dir,
+            fresh=options.fresh,
+            progress=lines,
+        )
+    if not report.is_current(done):
+        lines.say("drawing the report")
+        report.write(done)
+    if not options.quiet:
+        _print_answer(done)
+    return 0 if all(m["status"] == "ok" for m in done.results["models"]) else 1
+
+
+def _print_answer(study: Study) -> None:
+    from . import verdict
+
+    header, rows = verdict.table(study.results)
+    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+    for row in (header, *rows):
+        print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
+    print(f"\n{verdict.headline(study.results)}\n\nReport: {study.folder / 'report.html'}")
+
+
+def _report(options: argparse.Namespace) -> int:
+    from . import report
+
+    print(report.write(options.folder))
+    return 0
+
+
+def _data(options: argparse.Namespace) -> int:
+    from . import data, evaluate
+
+    images = data.load(options.data, options.data_dir)
+    mean = evaluate.mean_image(images.x_train)
+    facts = {
+        "data set": images.name + (" (stand-in)" if images.stand_in else ""),
+        "training images": f"{len(images.x_train):,}",
+        "test images": f"{len(images.x_test):,}",
+        "image": f"{' × '.join(str(n) for n in images.image_shape)}, {images.x_train.dtype}",
+        "classes": "no labels" if images.classes is None else ", ".join(images.classes),
+        "true factors": "unknown" if images.true_factors is None else str(images.true_factors),
+        "mean training pixel": f"{float(mean.mean()):.5f}",
+        "variance around the mean image": f"{evaluate.variance(images.x_train, mean):.5f}",
+        "fingerprint": images.fingerprint,
+    }
+    for name, value in facts.items():
+        print(f"{name:32}{value}")
+    return 0
+
+
+class _TerminatedError(BaseException):
+    """SIGTERM, as an exception, so that workers are stopped and half-written files removed on the way out."""
+
+
+def _terminate(_signum: int, _frame: FrameType | None) -> None:
+    raise _TerminatedError
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"latentfit: warning: {message}", file=sys.stderr)
+
+
+def _fail(error: object, status: int, options: argparse.Namespace) -> int:
+    if options.debug:
+        traceback.print_exc()
+    print(f"latentfit: error: {error}", file=sys.stderr)
+    return status

@@ -1,0 +1,164 @@
+"""Images from a file or a folder of the user's own: `.npz`, `.npy`, or IDX under MNIST's names.
+
+The one idea: a file is looked at before it is read. Its header must agree with its size, nothing in it is
+ever unpickled, and whatever is wrong becomes one line that says how to put it right.
+"""
+
+from __future__ import annotations
+
+import math
+import tokenize
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from latentfit.errors import InputError
+
+from . import idx
+from .images import Array, ImageSet
+
+KEYS = ("x_train", "x_test", "y_train", "y_test")
+ALLOWED = (
+    "an .npz with x_train and x_test (and y_train, y_test), an .npy with images (N, H, W), "
+    f"or a folder of IDX files under MNIST's names ({', '.join(idx.NAMES)}; gzipped or not)"
+)
+# What zipfile, zlib and numpy raise for a file that is not what its name says.
+DAMAGE = (
+    *(OSError, ValueError, EOFError, RuntimeError, KeyError, zipfile.BadZipFile, zlib.error),
+    *(SyntaxError, tokenize.TokenError),  # numpy reads a header as Python source
+)
+
+
+def load(path: Path) -> ImageSet:
+    """Load images from a file or a folder.
+
+    An `.npz` has `x_train`, `x_test` and, if there are labels, `y_train` and `y_test`. An `.npy` is one
+    array and names no test images, so every tenth (index 9, 19, ...) is a test image; of fewer than ten,
+    the last. A folder has IDX files under MNIST's four names; the labels may be missing.
+
+    Args:
+        path: Images inside are (N, H, W), (N, H, W, 1) or (N, H, W, 3): uint8, or floats in [0, 1],
+            which become float32.
+
+    Returns:
+        The set, named after the file or folder.
+
+    Raises:
+        InputError: There is nothing at this path, or it is not of these kinds, or it is damaged.
+    """
+    if path.is_dir():
+        return _folder(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder; expected {ALLOWED}")
+    if path.suffix.lower() not in (".npz", ".npy"):
+        raise InputError(
+            f"{path}: cannot read a {path.suffix or 'file without a suffix'}; expected {ALLOWED}"
+        )
+    try:
+        return _npz(path) if path.suffix.lower() == ".npz" else _npy(path)
+    except InputError:
+        raise
+    except DAMAGE as error:
+        why = str(error).partition("\n")[0] or "it ends early"
+        raise InputError(f"{path}: not a sound {path.suffix} file: {why}; save it again") from error
+
+
+def _folder(path: Path) -> ImageSet:
+    found = {name: idx.find(path, name) for name in idx.NAMES}
+    missing = [name for name in idx.NAMES if "images" in name and found[name] is None]
+    if missing:
+        raise InputError(
+            f"{path}: has no {' and no '.join(missing)}; expected a folder of IDX files under "
+            f"MNIST's names ({', '.join(idx.NAMES)}; gzipped or not)"
+        )
+    x_train, y_train, x_test, y_test = (
+        None if file is None else idx.read(file, 3 if "images" in name else 1) for name, file in found.items()
+    )
+    assert x_train is not None
+    assert x_test is not None
+    return ImageSet(path.resolve().name or str(path), x_train, x_test, y_train, y_test)
+
+
+def _npz(path: Path) -> ImageSet:
+    with zipfile.ZipFile(path) as archive:
+        held = [name.removesuffix(".npy") for name in archive.namelist()]
+        missing = [key for key in KEYS[:2] if key not in held]
+        if missing:
+            raise InputError(
+                f"{path}: has no {' and no '.join(missing)}; expected x_train and x_test (and y_train, "
+                f"y_test), found {', '.join(map(repr, held)) or 'nothing'}; "
+                "save it with np.savez(path, x_train=..., x_test=...)"
+            )
+        arrays = {key: _member(path, archive, key) for key in KEYS if key in held}
+    x_train, x_test = (_pixels(f"{key} in {path}", arrays[key]) for key in KEYS[:2])
+    return ImageSet(path.resolve().stem, x_train, x_test, arrays.get("y_train"), arrays.get("y_test"))
+
+
+def _member(path: Path, archive: zipfile.ZipFile, key: str) -> Array:
+    info = archive.getinfo(f"{key}.npy")
+    # The directory of a zip can lie as well as the header, but neither can beat deflate.
+    size = min(info.file_size, path.stat().st_size * idx.DEFLATE)
+    with archive.open(info) as stream:
+        _check_header(f"{key} in {path}", stream, size)
+    with archive.open(info) as stream:
+        array: Array = np.lib.format.read_array(stream, allow_pickle=False)
+        return array
+
+
+def _npy(path: Path) -> ImageSet:
+    with path.open("rb") as stream:
+        shape = _check_header(str(path), stream, path.stat().st_size)
+    if shape[:1] in ((), (0,), (1,)):
+        raise InputError(f"{path}: holds shape {shape}; expected at least 2 images, one of them for the test")
+    x = _pixels(str(path), np.load(path, mmap_mode="r", allow_pickle=False))
+    test = np.zeros(len(x), bool)
+    test[9::10] = True
+    if len(x) < 10:
+        test[-1] = True
+    x_test = x[9::10] if len(x) >= 10 else x[-1:]
+    return ImageSet(path.resolve().stem, x[~test], x_test)
+
+
+def _check_header(what: str, stream: IO[bytes], size: int) -> tuple[int, ...]:
+    version = np.lib.format.read_magic(stream)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"version {version} of the .npy format; expected (1, 0) or (2, 0)")
+    old = version == (1, 0)
+    header: tuple[tuple[int, ...], bool, np.dtype[Any]] = (
+        np.lib.format.read_array_header_1_0(stream) if old else np.lib.format.read_array_header_2_0(stream)
+    )
+    shape, _, dtype = header
+    if dtype.hasobject:
+        raise InputError(
+            f"{what}: holds Python objects, and reading them could run code; expected numbers; "
+            "make one array of all images with np.stack and save that"
+        )
+    claimed = stream.tell() + math.prod(shape) * dtype.itemsize
+    if claimed != size:
+        raise InputError(
+            f"{what}: its header says shape {shape} of {dtype}, which is {claimed:,} bytes, and there are "
+            f"{size:,}; save it again"
+        )
+    return shape
+
+
+def _pixels(what: str, x: Array) -> Array:
+    if x.ndim == 2:
+        raise InputError(
+            f"{what}: shape {x.shape} is one flat row an image; expected (N, H, W); "
+            "save x.reshape(-1, height, width)"
+        )
+    if x.ndim == 4 and x.shape[3] == 1:
+        x = x[..., 0]  # (N, H, W)
+    if x.dtype == np.uint8:
+        return x
+    if x.dtype.kind != "f":
+        mend = (
+            "x.astype(np.uint8) * 255" if x.dtype == bool else "x.astype(np.uint8) if it runs from 0 to 255"
+        )
+        raise InputError(f"{what}: type {x.dtype}; expected uint8 (0 to 255) or floats (0 to 1); save {mend}")
+    with np.errstate(over="ignore"):  # becomes infinite, and is refused as that
+        return x.astype(np.float32, copy=False)

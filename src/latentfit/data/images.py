@@ -1,0 +1,157 @@
+"""The `ImageSet`: what every loader returns and everything else takes.
+
+Pixels stay as they came, bytes or floats, in memory or memory-mapped; the conversion to [0, 1] happens
+where a batch is used. What cannot be trained on is refused here, once, for sets from files and for sets
+made by hand alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+
+Array = NDArray[Any]
+
+CHUNK = 4096  # images looked at together: memory stays small when the set is memory-mapped
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Training and test images, with labels where there are any.
+
+    Attributes:
+        name: What the set is called in tables and reports; any text.
+        x_train: Training images, (N, H, W) grey or (N, H, W, 3) colour; uint8, or float32 in [0, 1].
+        x_test: Test images, the same shape behind N, and the same type.
+        y_train: Class of each training image, (N,) integers from 0, or None.
+        y_test: The same for the test images; given or missing together with `y_train`.
+        classes: Name of each class, or None. Labels without names get their numbers as names.
+        stand_in: True where the set was taken because the one asked for could not be had.
+        true_factors: Number of continuous factors the images were made from, where that is known.
+
+    Raises:
+        InputError: Shape, type, range or number do not fit together.
+    """
+
+    name: str
+    x_train: Array
+    x_test: Array
+    y_train: Array | None = None
+    y_test: Array | None = None
+    classes: tuple[str, ...] | None = None
+    stand_in: bool = False
+    true_factors: int | None = None
+
+    def __post_init__(self) -> None:
+        for split in ("train", "test"):
+            _check_pixels(f"{split} images of {self.name}", getattr(self, f"x_{split}"))
+        if self.x_train.shape[1:] != self.x_test.shape[1:]:
+            raise InputError(
+                f"{self.name}: training images are {_by(self.x_train.shape[1:])} and test images "
+                f"{_by(self.x_test.shape[1:])}; both must have one shape"
+            )
+        if self.x_train.dtype != self.x_test.dtype:
+            raise InputError(
+                f"{self.name}: training images are {self.x_train.dtype} and test images "
+                f"{self.x_test.dtype}; both must have one type"
+            )
+        if (self.y_train is None) != (self.y_test is None):
+            raise InputError(f"{self.name}: labels are there for one split only; give both or neither")
+        if self.y_train is None or self.y_test is None:
+            return
+        for split in ("train", "test"):
+            _check_labels(self, split)
+        if self.classes is None:
+            most = int(max(self.y_train.max(), self.y_test.max()))
+            object.__setattr__(self, "classes", tuple(str(label) for label in range(most + 1)))
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(H, W) or (H, W, 3)."""
+        return tuple(self.x_train.shape[1:])
+
+    @property
+    def pixels(self) -> int:
+        """Numbers an image: H × W, times 3 in colour."""
+        return int(np.prod(self.image_shape))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """`sha256:` and the hash over shapes, types and bytes of images and labels.
+
+        The same images have the same fingerprint whatever file they came from.
+        """
+        digest = hashlib.sha256()
+        for array in (self.x_train, self.y_train, self.x_test, self.y_test):
+            if array is None:
+                digest.update(b"none;")
+                continue
+            digest.update(f"{array.shape}{array.dtype.str};".encode())
+            for start in range(0, len(array), CHUNK):
+                digest.update(array[start : start + CHUNK].tobytes())
+        return f"sha256:{digest.hexdigest()}"
+
+
+def _check_pixels(what: str, x: Array) -> None:
+    if x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[3] != 3):
+        raise InputError(
+            f"{what}: shape {_by(x.shape)}; expected (N, H, W) for grey or (N, H, W, 3) for colour"
+        )
+    if 0 in x.shape:
+        raise InputError(f"{what}: shape {_by(x.shape)} holds no pixel; at least one image is needed")
+    if x.dtype == np.uint8:
+        return
+    if x.dtype != np.float32:
+        raise InputError(f"{what}: type {x.dtype}; expected uint8 (0 to 255) or float32 (0 to 1)")
+    _check_floats(what, x)
+
+
+def _check_floats(what: str, x: Array) -> None:
+    bad, first = 0, -1
+    low, high = np.inf, -np.inf
+    for start in range(0, len(x), CHUNK):
+        part = x[start : start + CHUNK].reshape(len(x[start : start + CHUNK]), -1)  # (C, D)
+        odd = ~np.isfinite(part)
+        if odd.any():
+            first = first if bad else start + int(odd.any(axis=1).argmax())
+            bad += int(odd.sum())
+        else:
+            low, high = min(low, float(part.min())), max(high, float(part.max()))
+    if bad:
+        raise InputError(
+            f"{what}: {bad} pixels are NaN or infinite, the first in image {first}; "
+            "expected numbers from 0 to 1; remove or repair these images"
+        )
+    if low < 0 or high > 1:
+        raise InputError(
+            f"{what}: pixels run from {low:g} to {high:g}; expected floats from 0 to 1; {_mend(low, high)}"
+        )
+
+
+def _mend(low: float, high: float) -> str:
+    if low >= 0 and high <= 255:
+        return "if they are 0 to 255, divide by 255 or save them as uint8"
+    return "undo the standardisation, or rescale with (x - x.min()) / (x.max() - x.min())"
+
+
+def _check_labels(images: ImageSet, split: str) -> None:
+    x, y = getattr(images, f"x_{split}"), getattr(images, f"y_{split}")
+    what = f"{split} labels of {images.name}"
+    if y.shape != (len(x),):
+        raise InputError(f"{what}: shape {_by(y.shape)} for {len(x)} images; expected one label an image")
+    if y.dtype.kind not in "iu":
+        raise InputError(f"{what}: type {y.dtype}; expected integers from 0")
+    top = 65_535 if images.classes is None else len(images.classes) - 1
+    if y.min() < 0 or y.max() > top:
+        raise InputError(f"{what}: run from {y.min()} to {y.max()}; expected 0 to {top}")
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " × ".join(str(n) for n in shape) or "()"

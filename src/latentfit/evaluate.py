@@ -1,0 +1,160 @@
+"""Reconstruction error: of a set, a class, an image; and what PCA reaches with the same number of numbers.
+
+The unit is the mean squared error over all pixels of all images, pixels in [0, 1]. The network runs in
+fp32, differences are squared and summed in float64: never a mean of batch means.
+
+N images, D numbers an image, K components.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .model import BATCH, Network, batches, to_unit
+
+Array = NDArray[Any]
+
+
+@torch.no_grad()
+def reconstruct(network: Network, x: Array) -> Array:
+    """Reconstructions of images (N, H, W[, 3]): the same shape, float32."""
+    x_hat = torch.cat([network(batch) for batch in batches(x)])  # (N, D)
+    return x_hat.numpy().reshape(x.shape)
+
+
+@torch.no_grad()
+def image_errors(network: Network, x: Array) -> Array:
+    """Mean squared error of each image, (N,) float64."""
+    errors = [(network(batch) - batch).double().square().mean(dim=1) for batch in batches(x)]
+    return torch.cat(errors).numpy()
+
+
+def mse(network: Network, x: Array) -> float:
+    """Mean squared error over all pixels of all images (N, H, W[, 3])."""
+    return float(image_errors(network, x).mean())
+
+
+def psnr(mse: float) -> float:
+    """Peak signal-to-noise ratio in dB of a pooled error, for pixels in [0, 1]: 10 log10(1 / MSE)."""
+    return 10 * math.log10(1 / mse) if mse > 0 else math.inf
+
+
+def ssim(x: Array, x_hat: Array) -> float | None:
+    """Mean structural similarity of images and reconstructions (N, H, W[, 3]) in [0, 1].
+
+    Gaussian window 11 × 11, sigma 1.5, data range 1 (Wang, Bovik, Sheikh & Simoncelli, 2004). None where
+    an image is smaller than the window.
+    """
+    if min(x.shape[1:3]) < 11:
+        return None
+    from torchmetrics.functional.image import structural_similarity_index_measure  # 1 s: it takes pyplot
+
+    total = 0.0
+    for start in range(0, len(x), BATCH):
+        part = slice(start, start + BATCH)
+        each = structural_similarity_index_measure(
+            _channels_first(x_hat[part]), _channels_first(x[part]), data_range=1.0, reduction="none"
+        )
+        assert isinstance(each, Tensor)  # (BATCH,): it is a pair only where the contrast is asked for too
+        total += float(each.double().sum())
+    return total / len(x)
+
+
+def _channels_first(x: Array) -> Tensor:
+    return to_unit(x if x.ndim == 4 else x[..., None]).permute(0, 3, 1, 2)  # (N, C, H, W)
+
+
+def by_class(errors: Array, labels: Array, classes: int) -> list[float | None]:
+    """Mean error of each class in class order; None for a class without an image.
+
+    Args:
+        errors: Error of each image, (N,).
+        labels: Class of each image, (N,) integers from 0.
+        classes: How many classes there are.
+    """
+    return [float(errors[labels == c].mean()) if (labels == c).any() else None for c in range(classes)]
+
+
+def sharpness(pictures: Array) -> Array:
+    """Mean gradient magnitude of each picture, (N,) float64, in brightness a pixel.
+
+    The gradient is the pair of forward differences along H and W; its length is averaged over all pixels
+    that have both neighbours. Blur makes it smaller. 0 for pictures one pixel high or wide.
+
+    Args:
+        pictures: (N, H, W) or (N, H, W, 3), uint8 or floats in [0, 1].
+    """
+    if min(pictures.shape[1:3]) < 2:
+        return np.zeros(len(pictures))
+    parts = (to_unit(pictures[i : i + BATCH]) for i in range(0, len(pictures), BATCH))
+    return torch.cat([_gradient(x).double().flatten(1).mean(dim=1) for x in parts]).numpy()
+
+
+def _gradient(x: Tensor) -> Tensor:
+    down = x[:, 1:, :-1] - x[:, :-1, :-1]
+    right = x[:, :-1, 1:] - x[:, :-1, :-1]
+    return torch.hypot(down, right)  # (N, H - 1, W - 1[, 3])
+
+
+def mean_image(x: Array) -> Tensor:
+    """Mean of images (N, H, W[, 3]), (D,) float64 in [0, 1]."""
+    total = sum(batch.double().sum(dim=0) for batch in batches(x))
+    assert isinstance(total, Tensor)
+    return total / len(x)
+
+
+def variance(x: Array, mean: Tensor) -> float:
+    """Mean squared distance of images (N, H, W[, 3]) from an image (D,), a pixel.
+
+    Against the mean training image this is the error that keeping nothing would make. Explained variance
+    of a split is 1 - MSE / this.
+    """
+    total = sum(float((batch.double() - mean).square().sum()) for batch in batches(x))
+    return total / x.size
+
+
+@dataclass(frozen=True)
+class PCAErrors:
+    """Error of PCA with 0, 1, ..., K components: arrays of K + 1 numbers, `train[k]` with k components."""
+
+    train: Array
+    test: Array
+
+    def at(self, split: str, components: int) -> float:
+        """Error with this many components, or with all there are where there are fewer."""
+        curve: Array = getattr(self, split)
+        return float(curve[min(components, len(curve) - 1)])
+
+    def components_for(self, test_mse: float) -> int | None:
+        """The fewest components whose test error is at most this; None where none is."""
+        enough = np.flatnonzero(self.test <= test_mse)
+        return int(enough[0]) if len(enough) else None
+
+
+def pca(x_train: Array, x_test: Array) -> PCAErrors:
+    """Reconstruction errors of PCA at every number of components, fitted on the training pixels.
+
+    Exact solver, reconstructions not clipped. The error with k components is the variance around the mean
+    training image less that of the first k scores, so one projection gives the whole curve.
+    """
+    from sklearn.decomposition import PCA
+
+    x = torch.cat(list(batches(x_train))).numpy()  # (N, D)
+    solver = "covariance_eigh" if len(x) >= x.shape[1] else "full"
+    fitted = PCA(svd_solver=solver).fit(x)
+    mean = torch.from_numpy(fitted.mean_).double()
+    return PCAErrors(*(_left_over(fitted, part, variance(part, mean)) for part in (x_train, x_test)))
+
+
+def _left_over(fitted: Any, x: Array, total: float) -> Array:
+    kept = np.zeros(1 + fitted.n_components_)  # (K + 1,)
+    for batch in batches(x):
+        kept[1:] += np.square(fitted.transform(batch.numpy()), dtype=np.float64).sum(axis=0)
+    return np.maximum(total - np.cumsum(kept) / x.size, 0)

@@ -1,0 +1,257 @@
+"""Arrays in, Figures out. Nothing here shows a picture, saves one, or touches pyplot's global state.
+
+Grey images are drawn with their pixels visible, black 0 and white 1, never rescaled one by one. Sizes
+differ by colour (Okabe & Ito's, safe for colour-blind readers) and by the shape of the marker.
+
+N images, P pairs, S steps, H × W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+INK = "#1a1a1a"
+GREY = "#767676"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1a1a1a")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+STYLE: Any = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": GREY,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "grid.alpha": 0.25,
+    "grid.color": GREY,
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+WIDTH = 5.0  # inches: text keeps its size on a telephone's screen
+
+
+class Curve(NamedTuple):
+    """The errors of one network after each epoch; three sequences of the same length."""
+
+    epochs: Sequence[int]
+    train_mse: Sequence[float]
+    test_mse: Sequence[float]
+
+
+def image_rows(rows: Sequence[tuple[str, Array]], breaks: Sequence[int] = (), scale: float = 0.6) -> Figure:
+    """Rows of images, each with its caption on the left.
+
+    Args:
+        rows: Caption and images (N, H, W) or (N, H, W, 3), floats in [0, 1]; every row the same N.
+        breaks: Numbers of the rows that are set off from the row above.
+        scale: Inches an image is wide.
+    """
+    tiles = [tile(images) for _, images in rows]
+    height, width = tiles[0].shape[:2]
+    across = scale * len(rows[0][1])
+    down = across * height / width
+    top, left = 0.05, 1.0
+    gaps = [0.16 * sum(b <= i for b in breaks) for i in range(len(rows))]
+    total = len(rows) * (down + 0.04) + gaps[-1] + 2 * top
+    figure = Figure(figsize=(left + across + top, total), dpi=200, facecolor="white")
+    for i, ((caption, _), tiled) in enumerate(zip(rows, tiles, strict=True)):
+        y = total - top - (i + 1) * (down + 0.04) - gaps[i]
+        extent = (left / figure.get_figwidth(), y / total, across / figure.get_figwidth(), down / total)
+        axes = figure.add_axes(extent)
+        axes.imshow(tiled, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
+        axes.set_axis_off()
+        middle = (y + down / 2) / total
+        figure.text((left - 0.08) / figure.get_figwidth(), middle, caption, ha="right", va="center", size=8, color=INK)
+    return figure
+
+
+def tile(images: Array, gap: int = 2) -> Array:
+    """Images side by side on white: (N, H, W[, 3]) to (H, N·(W + gap) - gap[, 3])."""
+    padded = np.ones((len(images), images.shape[1], images.shape[2] + gap, *images.shape[3:]), dtype=np.float32)
+    padded[:, :, : images.shape[2]] = images
+    return np.concatenate(list(padded), axis=1)[:, :-gap]
+
+
+def reconstructions(originals: Array, reconstructed: Mapping[int, Array]) -> Figure:
+    """Originals (N, H, W[, 3]) above each latent size's reconstructions of them."""
+    rows = [("original", originals)]
+    return image_rows([*rows, *((f"{k} dimensions", x_hat) for k, x_hat in reconstructed.items())])
+
+
+def interpolations(pairs: Array, walks: Mapping[int, Array]) -> Figure:
+    """Each pair's walks: the real image, the decoded steps, the other real image; one row a latent size.
+
+    Args:
+        pairs: (P, 2, H, W[, 3]), floats in [0, 1].
+        walks: Latent size to decoded steps (P, S, H, W[, 3]).
+    """
+    rows = [(f"{k} dimensions", walk_row(pair, walks[k][p])) for p, pair in enumerate(pairs) for k in walks]
+    return image_rows(rows, breaks=range(len(walks), len(rows), max(1, len(walks))))
+
+
+def walk_row(pair: Array, steps: Array) -> Array:
+    """One row of a walk: (2, H, W[, 3]) and (S, H, W[, 3]) to (S + 2, H, W[, 3])."""
+    return np.concatenate([pair[:1], steps, pair[1:]])
+
+
+def error_curves(curves: Mapping[int, Curve], pca: Mapping[int, float], ax: Axes | None = None) -> Figure:
+    """Error against epoch: training dashed, test solid, PCA's test error with as many components dotted.
+
+    Args:
+        curves: Latent size to its errors.
+        pca: Latent size to PCA's test error.
+        ax: Where to draw; a new Figure if it is not given.
+    """
+    with rc_context(STYLE):
+        ax = ax or _axes(3.4)
+        labels = []
+        for i, (k, curve) in enumerate(curves.items()):
+            colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
+            every = max(1, len(curve.epochs) // 10)
+            ax.plot(curve.epochs, curve.train_mse, color=colour, linestyle=(0, (4, 2)), linewidth=1)
+            ax.plot(curve.epochs, curve.test_mse, color=colour, marker=marker, markevery=every)
+            labels.append((curve.test_mse[-1], f"{k} dimensions", colour))
+            if k in pca:
+                ax.axhline(pca[k], color=colour, linestyle=":", linewidth=1.2)
+                labels.append((pca[k], f"PCA, {k} components", colour))
+        _log_errors(ax)
+        ax.set_xlabel("epoch (test error solid, training error dashed)")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _label_right(ax, labels)
+        return _figure(ax)
+
+
+def error_by_size(
+    sizes: Sequence[int],
+    train_mse: Sequence[float],
+    test_mse: Sequence[float],
+    pca: Mapping[int, float],
+    ax: Axes | None = None,
+) -> Figure:
+    """Error against latent size, a point a network, with PCA's test error as a line.
+
+    Args:
+        sizes: Latent size of each network.
+        train_mse: Its error on the training images.
+        test_mse: Its error on the test images.
+        pca: Number of components to PCA's test error.
+        ax: Where to draw; a new Figure if it is not given.
+    """
+    with rc_context(STYLE):
+        ax = ax or _axes(3.4)
+        ax.plot(list(pca), list(pca.values()), color=GREY, linestyle=":", marker=".", markersize=3)
+        ax.plot(sizes, train_mse, color=COLOURS[0], marker="o", linestyle="", markerfacecolor="none")
+        ax.plot(sizes, test_mse, color=COLOURS[1], marker="s", linestyle="")
+        _log_errors(ax)
+        ax.set_xscale("log", base=2)
+        ticks = sorted(set(sizes)) if len(set(sizes)) > 1 else sorted({*sizes, *pca})
+        ax.xaxis.set_major_locator(FixedLocator(ticks))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda k, _: f"{k:g}"))
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.set_xlabel("latent dimensions, or PCA components")
+        names = ["PCA, test", "network, training", "network, test"]
+        ax.legend(ax.get_lines(), names, frameon=False, labelcolor=INK)
+        return _figure(ax)
+
+
+def error_by_class(
+    classes: Sequence[str], errors: Mapping[int, Sequence[float | None]], ax: Axes | None = None
+) -> Figure:
+    """Test error of each class, largest first, a mark a latent size; at most 30 classes.
+
+    Args:
+        classes: Their names.
+        errors: Latent size to the error of each class, None for a class without images.
+        ax: Where to draw; a new Figure if it is not given.
+    """
+    table = np.array([[np.nan if e is None else e for e in row] for row in errors.values()])  # (sizes, classes)
+    order = np.argsort(-np.nan_to_num(table.mean(axis=0), nan=-1))[:30]
+    with rc_context(STYLE):
+        ax = ax or _axes(0.9 + 0.23 * len(order))
+        places = np.arange(len(order))[::-1]
+        ax.hlines(
+            places,
+            table[:, order].min(axis=0),
+            table[:, order].max(axis=0),
+            color=GREY,
+            linewidth=1,
+            alpha=0.5,
+        )
+        for i, (k, row) in enumerate(zip(errors, table, strict=True)):
+            colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
+            ax.plot(row[order], places, linestyle="", label=f"{k} dimensions", color=colour, marker=marker)
+        ax.set_yticks(places, [plain(classes[c]) for c in order])
+        ax.set_xlim(left=0)
+        ax.set_xlabel("test MSE")
+        ax.grid(visible=False, axis="y")
+        ax.legend(frameon=False, labelcolor=INK)
+        return _figure(ax)
+
+
+def plain(name: str) -> str:
+    """A name as text: matplotlib would read what stands between dollar signs as mathematics."""
+    return name.replace("$", r"\$")[:40]
+
+
+def _axes(height: float) -> Axes:
+    figure = Figure(figsize=(WIDTH, height), dpi=200, facecolor="white", layout="constrained")
+    return figure.subplots()
+
+
+def _figure(ax: Axes) -> Figure:
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return figure
+
+
+def _log_errors(ax: Axes) -> None:
+    ax.set_yscale("log")
+    ax.set_ylabel("mean squared error")
+    steps = [m * 10.0**e for e in range(-9, 2) for m in (1, 2, 5)]
+    ax.yaxis.set_major_locator(FixedLocator(steps))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:.3g}"))
+    ax.yaxis.set_minor_locator(NullLocator())
+
+
+def _label_right(ax: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
+    """Write each line's name beside its end, pushed apart where they would overlap."""
+    low, high = np.log(ax.get_ylim())
+    wanted = [(np.log(max(value, 1e-12)) - low) / (high - low) for value, _, _ in labels]
+    for (_, text, colour), y in zip(labels, spread(wanted, 0.055), strict=True):
+        ax.annotate(
+            text,
+            (1.02, y),
+            xycoords="axes fraction",
+            va="center",
+            size=8,
+            color=colour,
+            annotation_clip=False,
+        )
+
+
+def spread(wanted: Sequence[float], gap: float) -> list[float]:
+    """Places at least `gap` apart, in the order of the wanted ones and near them."""
+    order = np.argsort(wanted, kind="stable")
+    ladder = gap * np.arange(len(wanted))
+    lifted = np.maximum.accumulate(np.asarray(wanted, dtype=float)[order] - ladder) + ladder
+    overshoot = np.maximum(0, lifted - np.asarray(wanted, dtype=float)[order]).mean() if len(wanted) else 0
+    places = np.empty(len(wanted))
+    places[order] = lifted - overshoot
+    return places.tolist()

@@ -1,0 +1,136 @@
+"""The network: image -> code -> image, a plain stack of linear layers and nothing else.
+
+Because it is nothing else, ten lines of NumPy can run it from its weight file.
+
+N images, D numbers an image, K latent dimensions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+Array = NDArray[Any]
+
+BATCH = 1000  # fixed: how rows are batched moves the last bits of a product
+
+ACTIVATIONS = {"relu": torch.relu, "silu": nn.functional.silu}
+OUTPUTS = {"sigmoid": torch.sigmoid, "linear": lambda x: x}
+
+
+class Network(nn.Module):
+    """A fully connected autoencoder: D - hidden - K - hidden reversed - D.
+
+    The code is linear, the activation stands between layers, and the output function comes last.
+    Parameters are named `encoder.<i>.weight` (out, in), `encoder.<i>.bias`, and likewise `decoder`, with
+    i counted from 0 over the linear layers.
+
+    Initial weights and biases are uniform in ±1/√fan_in, which is what `torch.nn.Linear` does by
+    itself, but drawn as a function of (seed, latent_dim) alone; no global random state is read or moved.
+
+    Args:
+        pixels: D, numbers an image.
+        latent_dim: K, numbers a code.
+        hidden: Widths of the encoder's hidden layers; the decoder has the same ones reversed.
+        activation: `relu` or `silu`.
+        output: `sigmoid`, for pixels in [0, 1], or `linear`.
+        seed: 0 or more.
+
+    Example:
+        >>> Network(pixels=784, latent_dim=16)
+        Network(784-512-256-16-256-512-784, relu, sigmoid)
+    """
+
+    def __init__(
+        self,
+        pixels: int,
+        latent_dim: int,
+        hidden: Sequence[int] = (512, 256),
+        activation: str = "relu",
+        output: str = "sigmoid",
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.sizes = (pixels, *hidden, latent_dim)
+        self.activation = activation
+        self.output = output
+        self.encoder = _linears(self.sizes)
+        self.decoder = _linears(self.sizes[::-1])
+        self.reset_parameters(seed)
+
+    @property
+    def pixels(self) -> int:
+        """D, numbers an image."""
+        return self.sizes[0]
+
+    @property
+    def latent_dim(self) -> int:
+        """K, numbers a code."""
+        return self.sizes[-1]
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes (N, K) of images (N, D) in [0, 1]."""
+        return self._run(self.encoder, x)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Images (N, D) of codes (N, K)."""
+        x_hat: Tensor = OUTPUTS[self.output](self._run(self.decoder, z))
+        return x_hat
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reconstructions (N, D) of images (N, D)."""
+        return self.decode(self.encode(x))
+
+    def _run(self, layers: nn.ModuleList, h: Tensor) -> Tensor:
+        for layer in layers[:-1]:
+            h = ACTIVATIONS[self.activation](layer(h))
+        last: Tensor = layers[-1](h)
+        return last
+
+    @torch.no_grad()
+    def reset_parameters(self, seed: int) -> None:
+        """Draw all weights and biases anew from (seed, latent_dim)."""
+        state = np.random.SeedSequence([seed, self.latent_dim]).generate_state(1, np.uint64)
+        generator = torch.Generator().manual_seed(int(state[0]))
+        for layer in (*self.encoder, *self.decoder):
+            bound = 1 / math.sqrt(layer.in_features)
+            layer.weight.uniform_(-bound, bound, generator=generator)
+            layer.bias.uniform_(-bound, bound, generator=generator)
+
+    def __repr__(self) -> str:
+        sizes = "-".join(str(size) for size in (*self.sizes, *self.sizes[-2::-1]))
+        return f"Network({sizes}, {self.activation}, {self.output})"
+
+
+def _linears(sizes: Sequence[int]) -> nn.ModuleList:
+    # skip_init: nn.Linear would draw from the global generator, only to be overwritten
+    return nn.ModuleList(nn.utils.skip_init(nn.Linear, a, b) for a, b in pairwise(sizes))  # type: ignore[no-untyped-call]
+
+
+def to_unit(x: Array) -> Tensor:
+    """Images in [0, 1] as float32, in the shape they have.
+
+    Args:
+        x: uint8, or floats in [0, 1]; read-only and memory-mapped arrays are fine.
+    """
+    unit = torch.empty(x.shape)
+    unit.numpy()[...] = x  # into torch's own memory, whose alignment does not vary from run to run
+    return unit.div_(255) if x.dtype == np.uint8 else unit
+
+
+def to_tensor(x: Array) -> Tensor:
+    """Images (N, H, W[, 3]) as the network takes them: (N, D) float32 in [0, 1]."""
+    return to_unit(x.reshape(len(x), -1))
+
+
+def batches(x: Array) -> Iterator[Tensor]:
+    """Images (N, H, W[, 3]) as the network takes them, (BATCH, D) at a time."""
+    for start in range(0, len(x), BATCH):
+        yield to_tensor(x[start : start + BATCH])

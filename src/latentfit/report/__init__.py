@@ -1,0 +1,278 @@
+"""Results -> one HTML page, its Markdown twin, pictures and a table: all that is derived from a study.
+
+Nothing here measures anything. It reads the study's folder alone, so a study that was sent by mail can be
+drawn again without its data set. Names are text: templates escape whatever is put into them.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shlex
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+from .. import evaluate, figures, latent, store, verdict
+from ..figures import Curve
+from ..model import Network, to_unit
+from ..store import Study
+from ..train import Job
+
+Array = NDArray[Any]
+
+FILES = ("results.csv", "report.md", "report.html")
+
+
+def write(study: str | Path | Study) -> Path:
+    """Draw everything that is derived from a finished study, over what is there.
+
+    Args:
+        study: The study or its folder.
+
+    Returns:
+        The path of `report.html`.
+
+    Raises:
+        InputError: The folder holds no finished study, or a model in it is damaged.
+    """
+    study = study if isinstance(study, Study) else store.load(study)
+    content = Content.of(study)
+    pictures = content.pictures()
+    for name, picture in pictures.items():
+        store.write(study.folder / "figures" / f"{name}.png", png(picture.figure))
+    header, rows = csv_table(study.results)
+    store.write_csv(study.folder / "results.csv", header, rows)
+    for name in ("report.md", "report.html"):
+        store.write(study.folder / name, content.render(f"{name}.j2", pictures).encode())
+    return study.folder / "report.html"
+
+
+def is_current(study: Study) -> bool:
+    """Whether nothing that `write` makes is missing or older than the results."""
+    made = [study.folder / name for name in FILES]
+    made += [study.folder / "figures" / f"{name}.png" for name in picture_names(study)]
+    born = (study.folder / "results.json").stat().st_mtime_ns
+    return all(path.exists() and path.stat().st_mtime_ns >= born for path in made)
+
+
+def picture_names(study: Study) -> list[str]:
+    """The files under `figures/` that a study has."""
+    names = [
+        "reconstructions-train",
+        "reconstructions-test",
+        "interpolations",
+        "error-curves",
+        "error-by-size",
+    ]
+    return [*names, "error-by-class"] if study.results["dataset"]["classes"] and study.jobs else names
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure, what it shows in a sentence, and whether the page draws it from vectors or from strips."""
+
+    figure: Figure
+    caption: str
+    strips: tuple[tuple[str, str], ...] = ()  # caption and data URL of each row of images
+
+    @property
+    def svg(self) -> Markup:
+        """The figure as inline SVG whose ink is the page's text colour."""
+        return svg(self.figure)
+
+
+@dataclass(frozen=True)
+class Content:
+    """A study with the networks its pictures show: those of its first seed that trained to the end."""
+
+    study: Study
+    networks: Mapping[int, Network]
+    histories: Mapping[int, Sequence[Any]]
+
+    @classmethod
+    def of(cls, study: Study) -> Content:
+        """Load what the pictures need."""
+        first = min((job.seed for job in study.jobs), default=0)
+        jobs = [Job(k, seed) for k, seed in study.jobs if seed == first]
+        return cls(
+            study,
+            {job.latent_dim: study.network(*job) for job in jobs},
+            {job.latent_dim: study.history(*job) for job in jobs},
+        )
+
+    def render(self, template: str, pictures: Mapping[str, Picture]) -> str:
+        """The page, from one of the templates beside this file."""
+        header, rows = verdict.table(self.study.results)
+        page = ENVIRONMENT.get_template(template).render(
+            results=self.study.results,
+            title=title(self.study.results),
+            headline=verdict.headline(self.study.results),
+            header=header,
+            rows=rows,
+            pictures=pictures,
+            findings=verdict.analysis(self.study.results),
+            command=command(store.read_json(self.study.folder / "study.json")),
+        )
+        return page.replace("&#39;", "'").replace("&#34;", '"') if template.endswith(".md.j2") else page
+
+    def pictures(self) -> dict[str, Picture]:
+        """Every picture of the report, by the name of its file."""
+        draw = {
+            "reconstructions-train": lambda: self._reconstructions("train"),
+            "reconstructions-test": lambda: self._reconstructions("test"),
+            "interpolations": self._interpolations,
+            "error-curves": self._curves,
+            "error-by-size": self._by_size,
+            "error-by-class": self._by_class,
+        }
+        return {name: draw[name]() for name in picture_names(self.study)}
+
+    def _reconstructions(self, split: str) -> Picture:
+        x = self.study.shown[split]
+        made = {k: evaluate.reconstruct(network, x) for k, network in self.networks.items()}
+        originals = to_unit(x).numpy()
+        rows = [("original", originals), *((f"{k} dimensions", x_hat) for k, x_hat in made.items())]
+        of = "training" if split == "train" else "test"
+        return Picture(
+            figures.reconstructions(originals, made),
+            f"{len(x)} {of} images{self._named(split)}, and what each network makes of them.",
+            tuple((caption, strip(images)) for caption, images in rows),
+        )
+
+    def _interpolations(self) -> Picture:
+        pairs = self.study.shown["pairs"]
+        walks = {k: latent.walk(network, pairs[:, 0], pairs[:, 1]) for k, network in self.networks.items()}
+        real = to_unit(pairs).numpy()
+        rows = [
+            (f"{k} dimensions", strip(figures.walk_row(pair, walks[k][p])))
+            for p, pair in enumerate(real)
+            for k in walks
+        ]
+        return Picture(
+            figures.interpolations(real, walks),
+            f"Walks between {len(pairs)} pairs of training images{self._named('pairs')}: the real image, five "
+            "decoded steps from its code to the other's, the other real image. The first and the last step are "
+            "the reconstructions of the pair.",
+            tuple(rows),
+        )
+
+    def _named(self, which: str) -> str:
+        classes, labels = self.study.results["dataset"]["classes"], self.study.shown[f"{which}_labels"]
+        if not classes:
+            return ""
+        names = [classes[label] for label in labels.ravel()]
+        if which == "pairs":
+            names = [f"{a} to {b}" for a, b in zip(names[::2], names[1::2], strict=True)]
+        return f" ({', '.join(names)})"
+
+    def _pca(self) -> dict[int, float]:
+        return {entry["latent_dim"]: entry["test_mse"] for entry in self.study.results["pca"]}
+
+    def _curves(self) -> Picture:
+        curves = {k: Curve(*zip(*rows, strict=True)) for k, rows in self.histories.items()}
+        return Picture(
+            figures.error_curves(curves, self._pca()),
+            "Mean squared error after each epoch, on the test images (solid) and as it was trained (dashed), "
+            "with PCA's test error at as many components (dotted).",
+        )
+
+    def _by_size(self) -> Picture:
+        ok = [m for m in self.study.results["models"] if m["status"] == "ok"]
+        sizes, train, test = ([m[key] for m in ok] for key in ("latent_dim", "train_mse", "test_mse"))
+        top = 4 * max(sizes, default=16)
+        curve = self.study.results["pca_curve"] + self.study.results["pca"]
+        pca = {entry["latent_dim"]: entry["test_mse"] for entry in curve if entry["latent_dim"] <= top}
+        return Picture(
+            figures.error_by_size(sizes, train, test, dict(sorted(pca.items()))),
+            "Error against latent size: each network on the training and on the test images, and PCA's test error.",
+        )
+
+    def _by_class(self) -> Picture:
+        classes = self.study.results["dataset"]["classes"]
+        rows = {k: self._row(k)["test_mse_by_class"] for k in self.networks}
+        return Picture(figures.error_by_class(classes, rows), "Test error of each class, the largest first.")
+
+    def _row(self, latent_dim: int) -> dict[str, Any]:
+        models: list[dict[str, Any]] = self.study.results["models"]
+        return next(m for m in models if m["latent_dim"] == latent_dim and m["status"] == "ok")
+
+
+def title(results: Mapping[str, Any]) -> str:
+    """What a study is called: its data set and its sizes."""
+    sizes = sorted({m["latent_dim"] for m in results["models"]})
+    return f"{results['dataset']['name']} at {verdict.listed([str(k) for k in sizes])} latent dimensions"
+
+
+def command(asked: Mapping[str, Any]) -> str:
+    """The command that makes a study again, without `--out`."""
+    data = asked["dataset"]["name"] if asked["source"] is None else asked["source"]
+    recipe = asked["recipe"]
+    sizes = " ".join(str(k) for k in asked["latent_dims"])
+    return (
+        f"latentfit study {shlex.quote(data)} --latent-dims {sizes} --seeds {len(asked['seeds'])} "
+        f"--recipe {shlex.quote(recipe['name'])} --epochs {recipe['epochs']}"
+    )
+
+
+def csv_table(results: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
+    """`results.csv`: one row a network with every number that is one number, and PCA's beside it."""
+    pca = {entry["latent_dim"]: entry for entry in results["pca"]}
+    columns = [key for key in results["models"][0] if key not in ("gates", "test_mse_by_class")]
+    rows = [
+        [*(m[key] for key in columns), pca[m["latent_dim"]]["train_mse"], pca[m["latent_dim"]]["test_mse"]]
+        for m in results["models"]
+    ]
+    return [*columns, "pca_train_mse", "pca_test_mse"], rows
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as PNG, the same bytes each time."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def svg(figure: Figure) -> Markup:
+    """A figure as SVG to stand in a page: transparent, text as text, ink in the page's own colour."""
+    buffer = io.StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "latentfit"}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = re.sub(r' id="[a-z0-9]+(\.[a-z0-9]+)*_\d+"', "", text[text.index("<svg") :])  # would repeat in the page
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    for i, colour in enumerate(figures.COLOURS[:-1]):
+        text = text.replace(colour, f"var(--c{i}, {colour})")  # the page has lighter ones for the dark
+    return Markup(text.replace(figures.INK, "currentColor"))  # matplotlib escaped every text in it
+
+
+def strip(images: Array) -> str:
+    """Images (N, H, W[, 3]) in [0, 1] side by side as a PNG's data URL, with clear gaps between them."""
+    gap = max(1, images.shape[2] // 14)
+    pixels = np.rint(figures.tile(images, gap) * 255).astype(np.uint8)  # (H, W')
+    clear = figures.tile(np.zeros(images.shape[:3], dtype=np.float32), gap) > 0  # the gaps are what is not 0
+    alpha = np.where(clear, 0, 255).astype(np.uint8)[..., None]
+    layers = np.concatenate([pixels.reshape(*pixels.shape[:2], -1), alpha], axis=2)
+    buffer = io.BytesIO()
+    Image.fromarray(layers).save(buffer, format="PNG", optimize=True)
+    return f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"
+
+
+ENVIRONMENT = Environment(
+    loader=PackageLoader("latentfit", "report"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)

@@ -1,0 +1,367 @@
+"""Latent sizes × seeds -> one folder.
+
+A study is a list of independent jobs. They run on any `concurrent.futures` executor; by default that is a
+pool of local processes, one thread each. Jobs only compute: this process alone writes, and a job whose
+files are there and whole is not run again.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from . import data, measure, pool, store, verdict
+from .data.images import ImageSet
+from .errors import InputError
+from .measure import Yardsticks
+from .pool import Progress
+from .train import RECIPES, Job, Recipe, Trained, one_thread, peak_memory
+
+GROWING = ("latent_dims", "seeds", "models")  # what may be added to a study that is there
+NOT_COMPARED = (*GROWING, "source")  # the same images may come by another path
+
+
+@dataclass(frozen=True)
+class Request:
+    """One study, resolved: everything that decides its numbers but the images.
+
+    Attributes:
+        jobs: (latent_dim, seed) of every network, sorted.
+        recipe: How they are trained, epochs included.
+        source: The path of the images as it was given; None for a set with a name.
+        precision: Of the training's products: `fp32`.
+        device: Where training runs: `cpu`.
+    """
+
+    jobs: tuple[Job, ...]
+    recipe: Recipe
+    source: str | None = None
+    precision: str = "fp32"
+    device: str = "cpu"
+
+    @classmethod
+    def of(cls, latent_dims: Iterable[int], seeds: int, recipe: str | Recipe, epochs: int | None) -> Request:
+        """Resolve what a user said.
+
+        Raises:
+            InputError: A size, seed count, recipe or number of epochs that is not allowed.
+        """
+        sizes = sorted(set(latent_dims))
+        if not sizes:
+            raise InputError("no latent size was given; expected at least one, for example 16 48")
+        for size in sizes:
+            _check_positive("latent size", size)
+        _check_positive("number of seeds", seeds)
+        chosen = recipe if isinstance(recipe, Recipe) else _named(recipe)
+        if epochs is not None:
+            chosen = replace(chosen, epochs=epochs)
+        return cls(tuple(Job(size, seed) for size in sizes for seed in range(seeds)), chosen)
+
+    def check_fits(self, images: ImageSet) -> None:
+        """Raise an InputError where a latent size is larger than the images."""
+        largest = self.jobs[-1].latent_dim
+        if largest > images.pixels:
+            raise InputError(
+                f"latent size {largest} is larger than an image of {images.name}; "
+                f"expected at most its {images.pixels} pixels"
+            )
+
+
+def _check_positive(what: str, value: object) -> None:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+        raise InputError(f"{what} {value!r}; expected a whole number, 1 or more")
+
+
+def _named(recipe: str) -> Recipe:
+    if recipe not in RECIPES:
+        raise InputError(f"recipe {recipe!r} is not known; expected {', '.join(RECIPES)}")
+    return RECIPES[recipe]
+
+
+def study(
+    source: str | Path | ImageSet = "fashion-mnist",
+    latent_dims: Sequence[int] = (16, 48),
+    *,
+    seeds: int = 1,
+    recipe: str | Recipe = "reference",
+    epochs: int | None = None,
+    out: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    fresh: bool = False,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> store.Study:
+    """Train an autoencoder of each latent size and seed, and measure them.
+
+    What is finished in the folder already is kept: more sizes or seeds train only what is missing, and the
+    same call after a crash goes on where it stopped.
+
+    Args:
+        source: What `data.load` takes (a name or a path), or an `ImageSet`.
+        latent_dims: The sizes, each from 1 to the number of pixels.
+        seeds: Trainings a size; 5 means seeds 0 to 4.
+        recipe: A name, or a `Recipe` of your own.
+        epochs: In place of the recipe's own number.
+        out: The study's folder, `runs/<name of the data set>` if it is not given.
+        data_dir: Where Fashion-MNIST's files are looked for first.
+        fresh: Start over in a folder that holds another study.
+        executor: Runs the jobs; local processes if it is not given. Not shut down.
+        progress: Called with (job, row) after each epoch, and with (job, None) when a network is finished;
+            from a thread of its own, and only where jobs run in local processes.
+
+    Returns:
+        The finished study. A network that diverged is a row whose status is `failed`.
+
+    Raises:
+        InputError: Something asked for cannot be used; nothing was started or written.
+    """
+    clock = _Clock()
+    request = Request.of(latent_dims, seeds, recipe, epochs)
+    images = source if isinstance(source, ImageSet) else data.load(source, data_dir)
+    if not isinstance(source, ImageSet) and source not in data.NAMES:
+        request = replace(request, source=str(source))
+    request.check_fits(images)
+    folder = Path(out) if out is not None else default_folder(images)
+    asked = _open(folder, request, images, fresh)
+    clock.lap("load")
+    missing = [job for job in asked.jobs if store.finished_row(folder, job) is None]
+    if missing or not _is_summed_up(folder, asked, images):
+        with one_thread():  # sums depend on how many threads there are, and bytes must not
+            yard = _train_missing(folder, missing, asked, images, executor, progress, clock)
+            clock.lap("train")
+            _sum_up(folder, asked, images, yard)
+            clock.lap("sum up")
+        store.write_json(folder / "timing.json", clock.report())
+    return store.load(folder)
+
+
+def default_folder(images: ImageSet) -> Path:
+    """`runs/<name of the data set>`, with what a file system may refuse taken out of the name."""
+    name = "".join(c if c.isalnum() or c in "-_. " else "-" for c in images.name).strip(". ")
+    return Path("runs") / (name[:100] or "images")
+
+
+def _open(folder: Path, request: Request, images: ImageSet, fresh: bool) -> Request:
+    """Settle what the folder is for, and write it down: the request with all that was asked before."""
+    _check_folder(folder)
+    if fresh:
+        store.clear(folder)
+    wanted = describe(request, images)
+    if (folder / "study.json").exists():
+        before = store.read_json(folder / "study.json")
+        if differences := _differences(before, wanted):
+            raise InputError(
+                f"{folder} holds another study; give another --out, or start over with --fresh",
+                tuple(differences),
+            )
+        jobs = {Job(m["latent_dim"], m["seed"]) for m in before["models"]}
+        request = replace(request, jobs=tuple(sorted(jobs.union(request.jobs))), source=before["source"])
+        wanted = describe(request, images)
+    if not (folder / "study.json").exists() or before != wanted:
+        try:
+            store.write_json(folder / "study.json", wanted)
+        except OSError as error:
+            raise InputError(f"{folder} cannot be written: {error.strerror}; give another --out") from None
+    return request
+
+
+def _check_folder(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; expected a folder, or a name that is free; give another --out")
+    if not store.holds_only_ours(folder):
+        raise InputError(f"{folder} holds other files and no study; give an empty or new folder with --out")
+
+
+def describe(request: Request, images: ImageSet) -> dict[str, Any]:
+    """What `study.json` says: everything that was asked, nothing that was found."""
+    return {
+        "schema": store.SCHEMA,
+        "source": request.source,
+        "dataset": describe_images(images),
+        "recipe": recipe_dict(request.recipe),
+        "latent_dims": sorted({job.latent_dim for job in request.jobs}),
+        "seeds": sorted({job.seed for job in request.jobs}),
+        "models": [job._asdict() for job in request.jobs],
+        "precision": request.precision,
+        "device": request.device,
+    }
+
+
+def describe_images(images: ImageSet) -> dict[str, Any]:
+    """The `dataset` of `study.json` and `results.json`."""
+    return {
+        "name": images.name,
+        "fingerprint": images.fingerprint,
+        "train_images": len(images.x_train),
+        "test_images": len(images.x_test),
+        "image_shape": list(images.image_shape),
+        "classes": None if images.classes is None else list(images.classes),
+        "stand_in": images.stand_in,
+    }
+
+
+def recipe_dict(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as JSON has it."""
+    return asdict(recipe) | {"hidden": list(recipe.hidden)}
+
+
+def _differences(before: Any, wanted: dict[str, Any]) -> list[str]:
+    """What two studies differ in beside their networks, a line each."""
+    old, new = (_flat({k: v for k, v in s.items() if k not in NOT_COMPARED}) for s in (before, wanted))
+    keys = [*old, *(key for key in new if key not in old)]
+    return [f"{k}: there {old.get(k)!r}, asked {new.get(k)!r}" for k in keys if old.get(k) != new.get(k)]
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, inner in value.items():
+        flat |= _flat(inner, f"{prefix}{key}.") if isinstance(inner, dict) else {prefix + key: inner}
+    return flat
+
+
+def environment(request: Request) -> dict[str, str]:
+    """Versions and hardware that the numbers depend on."""
+    return {
+        "latentfit": version("latentfit"),
+        "torch": torch.__version__,
+        "device": request.device,
+        "precision": request.precision,
+        "processor": processor(),
+    }
+
+
+def processor() -> str:
+    """The processor's own name for itself."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _train_missing(
+    folder: Path,
+    jobs: Sequence[Job],
+    request: Request,
+    images: ImageSet,
+    executor: Executor | None,
+    progress: Progress | None,
+    clock: _Clock,
+) -> Yardsticks:
+    """Train the jobs and keep each as it comes; the yardsticks are measured in the meantime."""
+    if not jobs:
+        return Yardsticks.of(images)
+    with pool.training(jobs, images, request.recipe, executor, progress) as results:
+        yard = Yardsticks.of(images)
+        for trained in results:
+            _keep(folder, trained, request, images, yard)
+            clock.trained.append(trained)
+            if progress:
+                progress(trained.job, None)
+    return yard
+
+
+def _keep(folder: Path, trained: Trained, request: Request, images: ImageSet, yard: Yardsticks) -> None:
+    """Write one network: weights, history, and last of all the row that says it is finished."""
+    at = store.model_folder(folder, trained.job)
+    store.write_history(at, trained.history)
+    if trained.reason is None:
+        store.save_network(at, trained.weights, images, request.recipe, trained.job)
+        row = measure.row(store.load_network(at), trained.job, images, trained.history, yard)
+    else:
+        row = measure.failed_row(trained.job, trained.reason)
+    store.write_json(at / "metrics.json", row)
+
+
+def _sum_up(folder: Path, request: Request, images: ImageSet, yard: Yardsticks) -> None:
+    """Measure what needs all networks, and write `results.json`, the last of the numbers."""
+    rows = [store.read_json(store.model_folder(folder, job) / "metrics.json") for job in request.jobs]
+    ok = [job for job, row in zip(request.jobs, rows, strict=True) if row["status"] == "ok"]
+    seed = min(job.seed for job in request.jobs)
+    pairs = measure.pairs(images, measure.MEASURED_PAIRS, seed)
+    networks = {job: store.load_network(store.model_folder(folder, job)) for job in ok}
+    values = {job: measure.per_image(network, images, pairs) for job, network in networks.items()}
+    shown = _shown(images, pairs[: measure.SHOWN_PAIRS], seed)
+    store.write_shown(folder, shown)
+    results = {
+        "schema": store.SCHEMA,
+        "dataset": describe_images(images),
+        "recipe": recipe_dict(request.recipe),
+        "environment": environment(request),
+        "models": rows,
+        "pca": measure.pca_rows(yard, sorted({job.latent_dim for job in request.jobs})),
+        "interpolation": measure.interpolation(values, images, pairs),
+        "verdict": verdict.not_asked(),
+        "variance": yard.variance,
+        "pca_curve": measure.pca_rows(yard, [k for k in measure.CURVE if k <= images.pixels]),
+        "comparisons": measure.comparisons(values),
+        "shown": {split: shown[f"{split}_indices"].tolist() for split in ("train", "test")},
+    }
+    store.write_json(folder / "results.json", results)
+
+
+def _shown(images: ImageSet, pairs: NDArray[np.int64], seed: int) -> dict[str, NDArray[Any]]:
+    """The images in the pictures, with their indices and labels (-1 where there are none)."""
+    arrays = {"pairs": images.x_train[pairs], "pairs_labels": _labels(images.y_train, pairs)}
+    for split, x, y in (("train", images.x_train, images.y_train), ("test", images.x_test, images.y_test)):
+        chosen = measure.choose(measure.SHOWN, y, len(x), seed)
+        arrays |= {split: x[chosen], f"{split}_indices": chosen, f"{split}_labels": _labels(y, chosen)}
+    return arrays
+
+
+def _labels(y: NDArray[Any] | None, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.full(chosen.shape, -1) if y is None else y[chosen].astype(np.int64)
+
+
+def _is_summed_up(folder: Path, request: Request, images: ImageSet) -> bool:
+    if not (folder / "results.json").exists() or not (folder / "shown.safetensors").exists():
+        return False
+    with suppress(InputError, KeyError, TypeError):
+        found = store.read_json(folder / "results.json")
+        jobs = tuple(Job(m["latent_dim"], m["seed"]) for m in found["models"])
+        same = found["dataset"] == describe_images(images) and found["environment"] == environment(request)
+        return same and jobs == request.jobs
+    return False
+
+
+class _Clock:
+    """Seconds, memory and dates of one run: what `timing.json` holds, and no other file."""
+
+    def __init__(self) -> None:
+        self.started = datetime.now(UTC)
+        self.last = time.perf_counter()
+        self.seconds: dict[str, float] = {}
+        self.trained: list[Trained] = []
+
+    def lap(self, what: str) -> None:
+        now = time.perf_counter()
+        self.seconds[what], self.last = now - self.last, now
+
+    def report(self) -> dict[str, Any]:
+        return {
+            "started": self.started.isoformat(timespec="seconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": self.seconds,
+            "models": [t.job._asdict() | {"seconds": t.seconds} for t in self.trained],
+            "peak_memory_bytes": {
+                "parent": peak_memory(),
+                "worker": max((t.peak_memory for t in self.trained), default=None),
+            },
+            "machine": {
+                "processor": processor(),
+                "system": platform.platform(),
+                "python": platform.python_version(),
+            },
+        }
