@@ -104,7 +104,5 @@ def test_neither_a_name_nor_a_path(source):
 
 def test_importing_is_light():
     script = "import sys, latentfit.data; print(*sys.modules)"
-    told = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=os.environ
-    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=os.environ)
     assert not {"pooch", "requests", "torch", "matplotlib"} & set(told.stdout.split())

@@ -27,9 +27,7 @@ import pytest
 from latentfit.data import fashion_mnist, files
 from latentfit.errors import InputError
 
-REAL = Path(
-    os.environ.get("FASHION_MNIST_DIR") or Path(__file__).parents[1] / ".." / "shared" / "fashion-mnist"
-)
+REAL = Path(os.environ.get("FASHION_MNIST_DIR") or Path(__file__).parents[1] / ".." / "shared" / "fashion-mnist")
 TRAIN, TRAIN_LABELS, TEST, TEST_LABELS = (file.name for file in fashion_mnist.FILES)
 HTML = b"<!DOCTYPE html><html><body>Please sign in</body></html>"
 

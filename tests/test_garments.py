@@ -25,9 +25,7 @@ def some_factors(n: int, low: float = 0.0, high: float = 1.0) -> np.ndarray:
 def test_set_is_what_it_says(images: garments.ImageSet) -> None:
     assert images.x_train.shape == (505, 28, 28)
     assert images.x_test.shape == (203, 28, 28)
-    assert (
-        images.x_train.dtype == images.x_test.dtype == images.y_train.dtype == images.y_test.dtype == np.uint8
-    )
+    assert images.x_train.dtype == images.x_test.dtype == images.y_train.dtype == images.y_test.dtype == np.uint8
     assert (images.name, images.true_factors, images.stand_in) == ("garments", F, False)
 
 
@@ -62,9 +60,7 @@ def test_classes_are_balanced_and_shuffled(images: garments.ImageSet) -> None:
 
 
 def test_each_image_has_the_class_of_its_label(images: garments.ImageSet) -> None:
-    means = np.stack(
-        [picture(label, some_factors(60)).mean(0) for label in range(len(CLASSES))]
-    )  # (10, 28, 28)
+    means = np.stack([picture(label, some_factors(60)).mean(0) for label in range(len(CLASSES))])  # (10, 28, 28)
     far = np.square(images.x_test[:, None] - means).sum((2, 3))  # (N, 10)
     assert (far.argmin(1) == images.y_test).mean() > 0.8
 
@@ -75,9 +71,7 @@ def test_smallest_request() -> None:
     assert (one.x_train.max((1, 2)) > 100).all()
 
 
-@pytest.mark.parametrize(
-    ("train", "test", "bad"), [(0, 5, "train_images is 0"), (5, -1, "test_images is -1")]
-)
+@pytest.mark.parametrize(("train", "test", "bad"), [(0, 5, "train_images is 0"), (5, -1, "test_images is -1")])
 def test_fewer_than_one_image_is_refused(train: int, test: int, bad: str) -> None:
     with pytest.raises(InputError, match=f"{bad}; at least 1"):
         draw(train, test)

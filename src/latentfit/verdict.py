@@ -305,10 +305,12 @@ def _classes(results: Results) -> list[str]:
 def _class_gains(a: Row, b: Row, names: Sequence[str]) -> list[str]:
     triples = zip(a["test_mse_by_class"], b["test_mse_by_class"], names, strict=True)
     gains = sorted((1 - eb / ea, name) for ea, eb, name in triples if ea and eb is not None)
+    if not gains:
+        return []
     (least, least_name), (most, most_name) = gains[0], gains[-1]
     return [
-        f"From {a['latent_dim']} to {b['latent_dim']} dimensions the error changes by {-100 * most:+.0f} % for {most_name}, "
-        f"the best of the classes, and by {-100 * least:+.0f} % for {least_name}, the last."
+        f"From {a['latent_dim']} to {b['latent_dim']} dimensions the error changes by {-100 * most:+.0f} % for "
+        f"{most_name}, the best of the classes, and by {-100 * least:+.0f} % for {least_name}, the last."
     ]
 
 

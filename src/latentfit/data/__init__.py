@@ -9,8 +9,7 @@ import dataclasses
 import warnings
 from pathlib import Path
 
-from latentfit.errors import InputError
-
+from ..errors import InputError
 from .images import ImageSet
 
 __all__ = ["ImageSet", "load"]

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
-from latentfit.errors import InputError
+from platformdirs import user_cache_path
 
+from ..errors import InputError
 from . import idx
 from .images import ImageSet
 
@@ -96,10 +97,8 @@ def _folders(data_dir: str | Path | None) -> list[Path]:
 
 
 def _cache() -> Path:
-    import pooch
-
     moved = os.environ.get("LATENTFIT_CACHE_DIR")
-    root = Path(moved).expanduser() if moved else Path(pooch.os_cache("latentfit"))
+    root = Path(moved).expanduser() if moved else user_cache_path("latentfit")
     return root / "fashion-mnist"
 
 

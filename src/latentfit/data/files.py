@@ -15,8 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from latentfit.errors import InputError
-
+from ..errors import InputError
 from . import idx
 from .images import Array, ImageSet
 
@@ -54,9 +53,7 @@ def load(path: Path) -> ImageSet:
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; expected {ALLOWED}")
     if path.suffix.lower() not in (".npz", ".npy"):
-        raise InputError(
-            f"{path}: cannot read a {path.suffix or 'file without a suffix'}; expected {ALLOWED}"
-        )
+        raise InputError(f"{path}: cannot read a {path.suffix or 'file without a suffix'}; expected {ALLOWED}")
     try:
         return _npz(path) if path.suffix.lower() == ".npz" else _npy(path)
     except InputError:
@@ -148,17 +145,14 @@ def _check_header(what: str, stream: IO[bytes], size: int) -> tuple[int, ...]:
 def _pixels(what: str, x: Array) -> Array:
     if x.ndim == 2:
         raise InputError(
-            f"{what}: shape {x.shape} is one flat row an image; expected (N, H, W); "
-            "save x.reshape(-1, height, width)"
+            f"{what}: shape {x.shape} is one flat row an image; expected (N, H, W); save x.reshape(-1, height, width)"
         )
     if x.ndim == 4 and x.shape[3] == 1:
         x = x[..., 0]  # (N, H, W)
     if x.dtype == np.uint8:
         return x
     if x.dtype.kind != "f":
-        mend = (
-            "x.astype(np.uint8) * 255" if x.dtype == bool else "x.astype(np.uint8) if it runs from 0 to 255"
-        )
+        mend = "x.astype(np.uint8) * 255" if x.dtype == bool else "x.astype(np.uint8) if it runs from 0 to 255"
         raise InputError(f"{what}: type {x.dtype}; expected uint8 (0 to 255) or floats (0 to 1); save {mend}")
     with np.errstate(over="ignore"):  # becomes infinite, and is refused as that
         return x.astype(np.float32, copy=False)

@@ -14,8 +14,7 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from latentfit.errors import InputError
-
+from ..errors import InputError
 from .images import Array
 
 NAMES = (
@@ -38,9 +37,7 @@ def find(folder: Path, name: str) -> Path | None:
     try:
         return next((path for path in (folder / f"{name}.gz", folder / name) if path.is_file()), None)
     except OSError as error:
-        raise InputError(
-            f"{folder}: {error.strerror or error}; expected a folder that can be read"
-        ) from error
+        raise InputError(f"{folder}: {error.strerror or error}; expected a folder that can be read") from error
 
 
 def read(path: Path, rank: int) -> Array:
@@ -111,9 +108,7 @@ def _shape(path: Path, head: bytearray, rank: int) -> list[int]:
     if len(head) < 4 + 4 * rank:
         raise InputError(f"{path}: ends within its header, after {len(head)} bytes; get the file again")
     if head[:2] != b"\0\0":
-        raise InputError(
-            f"{path}: starts with {start}; expected IDX, 00 00 08 {rank:02x}; get the file again"
-        )
+        raise InputError(f"{path}: starts with {start}; expected IDX, 00 00 08 {rank:02x}; get the file again")
     if head[2] != 8:
         raise InputError(f"{path}: IDX of type {head[2]:02x}; expected 08, unsigned bytes; convert it")
     if head[3] != rank:

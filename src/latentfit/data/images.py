@@ -101,9 +101,7 @@ class ImageSet:
 
 def _check_pixels(what: str, x: Array) -> None:
     if x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[3] != 3):
-        raise InputError(
-            f"{what}: shape {_by(x.shape)}; expected (N, H, W) for grey or (N, H, W, 3) for colour"
-        )
+        raise InputError(f"{what}: shape {_by(x.shape)}; expected (N, H, W) for grey or (N, H, W, 3) for colour")
     if 0 in x.shape:
         raise InputError(f"{what}: shape {_by(x.shape)} holds no pixel; at least one image is needed")
     if x.dtype == np.uint8:

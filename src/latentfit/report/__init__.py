@@ -12,6 +12,7 @@ import shlex
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -114,17 +115,18 @@ class Content:
     def render(self, template: str, pictures: Mapping[str, Picture]) -> str:
         """The page, from one of the templates beside this file."""
         header, rows = verdict.table(self.study.results)
-        page = ENVIRONMENT.get_template(template).render(
+        return ENVIRONMENT.get_template(template).render(
             results=self.study.results,
             title=title(self.study.results),
             headline=verdict.headline(self.study.results),
             header=header,
             rows=rows,
+            table=table(self.study),
+            analysis=analysis(self.study),
             pictures=pictures,
             findings=verdict.analysis(self.study.results),
             command=command(store.read_json(self.study.folder / "study.json")),
         )
-        return page.replace("&#39;", "'").replace("&#34;", '"') if template.endswith(".md.j2") else page
 
     def pictures(self) -> dict[str, Picture]:
         """Every picture of the report, by the name of its file."""
@@ -206,6 +208,19 @@ class Content:
     def _row(self, latent_dim: int) -> dict[str, Any]:
         models: list[dict[str, Any]] = self.study.results["models"]
         return next(m for m in models if m["latent_dim"] == latent_dim and m["status"] == "ok")
+
+
+def table(study: Study) -> str:
+    """A study's table as Markdown: a row a network, PCA with as many components beside it."""
+    header, rows = verdict.table(study.results)
+    lines = [header, ["---:"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def analysis(study: Study) -> str:
+    """A study's analysis in words as Markdown; names of classes are escaped, so they stay text."""
+    findings = verdict.analysis(study.results)
+    return "\n\n".join(f"### {f.title}\n\n{escape(' '.join(f.sentences), quote=False)}" for f in findings)
 
 
 def title(results: Mapping[str, Any]) -> str:

@@ -1,0 +1,44 @@
+.DEFAULT_GOAL := help
+.PHONY: help install study test check notebook bench results screenshots clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+# The real data where a copy lies beside this checkout; otherwise it is fetched, or `auto` takes the stand-in.
+ifndef FASHION_MNIST_DIR
+ifneq ($(wildcard ../shared/fashion-mnist/.),)
+export FASHION_MNIST_DIR := ../shared/fashion-mnist
+endif
+endif
+
+help: ## list what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+install: .venv/installed ## set up .venv with everything that is needed
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "latentfit needs Python 3.11 or newer; try: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+study: .venv/installed ## run the study of Fashion-MNIST (or, without it, of the stand-in) into runs/
+	$(BIN)/latentfit study auto
+
+test: .venv/installed ## run the tests
+	$(BIN)/python -m pytest
+
+check: .venv/installed ## ruff, ruff format, mypy, import layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+notebook: .venv/installed ## execute Autoencoders.ipynb again, in place
+	$(BIN)/python docs/execute_notebook.py
+
+bench: .venv/installed ## time this package against the study written plainly, in turns
+	$(BIN)/python benchmarks/run.py
+
+clean: ## remove .venv and what the tools cache; runs/ stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

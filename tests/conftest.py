@@ -1,0 +1,31 @@
+"""Small sets of images that several files share."""
+
+import numpy as np
+import pytest
+
+from latentfit.data.images import ImageSet
+from latentfit.train import Recipe, train_group
+
+
+@pytest.fixture(scope="session")
+def images():
+    """Images of three classes, 12 × 11 so that height and width are told apart."""
+    rng = np.random.default_rng(0)
+    y = np.arange(130) % 3
+    down, across = np.mgrid[:12, :11]
+    centres = rng.uniform(2, 9, (130, 2, 1, 1)) + y[:, None, None, None] / 2
+    blobs = np.exp(-((down - centres[:, 0]) ** 2 + (across - centres[:, 1]) ** 2) / (4 + 3 * y[:, None, None]))
+    x = np.rint(255 * blobs).astype(np.uint8)
+    return ImageSet("blobs", x[:90], x[90:], y[:90], y[90:], ("small", "medium", "large"))
+
+
+@pytest.fixture(scope="session")
+def quick():
+    """A recipe that trains within a moment."""
+    return Recipe("quick", hidden=(24,), learning_rate=0.01, batch_size=16, epochs=3)
+
+
+@pytest.fixture(scope="session")
+def trained(images, quick):
+    """Three latent sizes, trained."""
+    return train_group([(2, 0), (5, 0), (9, 0)], images, quick)

@@ -1,0 +1,133 @@
+"""The code space: walks that start and end where they should, and measures with known values."""
+
+import numpy as np
+import pytest
+
+from latentfit import evaluate, latent
+from latentfit.model import BATCH, Network
+
+RNG = np.random.default_rng(0)
+X = RNG.integers(0, 256, (BATCH + 40, 6, 5), np.uint8)
+NETWORK = Network(30, 4, hidden=(10,), seed=2)
+
+
+def codes(p=200, k=7):
+    """Codes of very different lengths."""
+    return (RNG.normal(size=(p, k)) * 10.0 ** RNG.uniform(-6, 6, (p, 1))).astype(np.float32)
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (2, 5, 3)], ids=["grey", "colour"])
+def test_decoding_the_codes_is_reconstructing(shape):
+    x = X.reshape(-1, *shape)
+    z = latent.encode(NETWORK, x)
+    assert z.shape == (len(x), 4)
+    assert z.dtype == np.float32
+    x_hat = latent.decode(NETWORK, z, shape)
+    np.testing.assert_allclose(x_hat, evaluate.reconstruct(NETWORK, x), rtol=0, atol=1e-6)
+
+
+def test_codes_of_an_image_do_not_depend_on_its_neighbours():
+    one_by_one = np.concatenate([latent.encode(NETWORK, x[None]) for x in X[-20:]])
+    np.testing.assert_allclose(latent.encode(NETWORK, X)[-20:], one_by_one, rtol=0, atol=1e-6)
+
+
+def test_decode_takes_doubles_and_read_only_arrays():
+    z = RNG.normal(size=(5, 4))
+    z.setflags(write=False)
+    x_hat = latent.decode(NETWORK, z, (6, 5))
+    np.testing.assert_array_equal(x_hat, latent.decode(NETWORK, z.astype(np.float32), (6, 5)))
+
+
+@pytest.mark.parametrize("steps", [2, 3, 5, 10, 101])
+def test_interpolation_ends_are_the_codes_bit_for_bit(steps):
+    z_a, z_b = codes(), codes()
+    z = latent.interpolate(z_a, z_b, steps)
+    assert z.shape == (200, steps, 7)
+    assert z.dtype == np.float32
+    assert z[:, 0].tobytes() == z_a.tobytes()
+    assert z[:, -1].tobytes() == z_b.tobytes()
+
+
+def test_interpolation_is_five_even_steps_on_a_line():
+    z_a, z_b = codes(), codes()
+    t = np.array([0, 0.25, 0.5, 0.75, 1])[:, None]
+    line = z_a[:, None] + t * (z_b.astype(float) - z_a)[:, None]
+    scale = np.abs(line).max(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(latent.interpolate(z_a, z_b) / scale, line / scale, rtol=0, atol=1e-6)
+
+
+def test_a_walk_runs_between_the_reconstructions():
+    a, b = X[:30], X[-30:]
+    walk = latent.walk(NETWORK, a, b, steps=5)
+    assert walk.shape == (30, 5, 6, 5)
+    np.testing.assert_allclose(walk[:, 0], evaluate.reconstruct(NETWORK, a), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(walk[:, -1], evaluate.reconstruct(NETWORK, b), rtol=0, atol=1e-6)
+    z = latent.interpolate(latent.encode(NETWORK, a), latent.encode(NETWORK, b), 5)
+    for step in (1, 2, 3):
+        expected = latent.decode(NETWORK, z[:, step], (6, 5))
+        np.testing.assert_allclose(walk[:, step], expected, rtol=0, atol=1e-6)
+
+
+def test_walks_keep_colour():
+    x = X[:8].reshape(8, 2, 5, 3)
+    assert latent.walk(NETWORK, x[:4], x[4:], steps=3).shape == (4, 3, 2, 5, 3)
+
+
+@pytest.mark.parametrize("steps", [2, 5, 9])
+def test_a_fade_is_even(steps):
+    a, b = RNG.uniform(0, 1, (2, 6, 1, 4, 3))
+    fade = a + np.linspace(0, 1, steps)[:, None, None] * (b - a)
+    np.testing.assert_allclose(latent.evenness(fade), 1)
+
+
+@pytest.mark.parametrize("steps", [2, 5, 9])
+def test_a_single_jump_is_as_uneven_as_can_be(steps):
+    jump = np.zeros((steps - 1, steps, 4, 3), np.float32)
+    for p in range(steps - 1):
+        jump[p, p + 1 :] = 0.7
+    np.testing.assert_allclose(latent.evenness(jump), 1 / (steps - 1))
+
+
+def test_evenness_is_the_mean_step_over_the_longest_and_stays_in_its_range():
+    pictures = RNG.uniform(0, 1, (40, 5, 4, 3, 3)).astype(np.float32)
+    steps = np.sqrt(np.square(np.diff(pictures.astype(float), axis=1)).sum(axis=(2, 3, 4)))
+    evenness = latent.evenness(pictures)
+    np.testing.assert_allclose(evenness, steps.mean(axis=1) / steps.max(axis=1))
+    assert ((evenness >= 0.25) & (evenness <= 1)).all()
+
+
+def test_a_walk_that_never_changes_is_even():
+    pictures = RNG.uniform(0, 1, (2, 5, 4, 3))
+    pictures[0] = 0.3
+    evenness = latent.evenness(pictures)
+    assert evenness[0] == 1
+    assert evenness[1] < 1
+
+
+@pytest.mark.parametrize("k", [1, 2, 16])
+def test_effective_dim_of_equal_directions_is_their_number(k):
+    directions = np.eye(k, dtype=np.float32)
+    assert latent.effective_dim(np.concatenate([directions, -directions])) == pytest.approx(k)
+
+
+def test_effective_dim_of_a_line_is_one():
+    line = RNG.normal(size=(300, 1)) * RNG.normal(size=8) + RNG.normal(size=8)
+    assert latent.effective_dim(line.astype(np.float32)) == pytest.approx(1)
+
+
+def test_effective_dim_of_a_point_is_nothing():
+    assert latent.effective_dim(np.full((500, 8), 0.1, np.float32)) == 0
+
+
+def test_effective_dim_against_the_eigenvalues():
+    z = RNG.normal(size=(400, 6)) * [3, 2, 1, 1, 0.5, 0.1] + 5
+    eigenvalues = np.linalg.eigvalsh(np.cov(z, rowvar=False))
+    assert latent.effective_dim(z) == pytest.approx(eigenvalues.sum() ** 2 / np.square(eigenvalues).sum())
+
+
+def test_effective_dim_does_not_see_scale_place_or_rotation():
+    z = RNG.normal(size=(400, 6)) * [3, 2, 1, 1, 0.5, 0.1]
+    rotation, _ = np.linalg.qr(RNG.normal(size=(6, 6)))
+    expected = latent.effective_dim(z)
+    for other in (1e-6 * z, 1e6 * z, z + 100, z @ rotation):
+        assert latent.effective_dim(other) == pytest.approx(expected)
