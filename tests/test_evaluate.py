@@ -135,7 +135,7 @@ WIDE = TALL[:15]
 
 
 @pytest.mark.parametrize("x", [TALL, WIDE], ids=["more images than pixels", "fewer"])
-@pytest.mark.parametrize("k", [0, 1, 3, 9, 14])
+@pytest.mark.parametrize("k", [1, 3, 9, 14])
 def test_pca_errors_are_those_of_its_reconstructions(x, k):
     test = TALL[-40:]
     oracle = PCA(k, svd_solver="full").fit(x.reshape(len(x), -1).astype(float))
@@ -155,6 +155,13 @@ def test_pca_curve_falls_to_nothing(x):
     assert errors.train[-1] == pytest.approx(0, abs=1e-8)
     assert (errors.train >= 0).all()
     assert errors.at("test", 10_000) == errors.test[-1]
+
+
+def test_no_components_leave_the_distance_from_the_mean_training_image():
+    errors = evaluate.pca(X[:1200], X[1200:])
+    mean = evaluate.mean_image(X[:1200])
+    assert errors.at("train", 0) == pytest.approx(evaluate.variance(X[:1200], mean), rel=1e-5)
+    assert errors.at("test", 0) == pytest.approx(evaluate.variance(X[1200:], mean), rel=1e-5)
 
 
 def test_pca_takes_bytes_and_colour():

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from .errors import InputError
+from .errors import InputError, StandInWarning
 
 if TYPE_CHECKING:
     from .store import Study
@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", StandInWarning)
             warnings.showwarning = _show_warning
             status: int = options.run(options)
             return status

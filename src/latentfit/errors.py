@@ -1,4 +1,4 @@
-"""The one error that means: what you gave cannot be used."""
+"""The one error that means: what you gave cannot be used; and the one warning."""
 
 from __future__ import annotations
 
@@ -16,3 +16,7 @@ class InputError(ValueError):
 
     def __str__(self) -> str:
         return "\n  ".join((super().__str__(), *self.details))
+
+
+class StandInWarning(UserWarning):
+    """The data set that was asked for could not be had, and another took its place."""

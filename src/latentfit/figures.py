@@ -103,6 +103,7 @@ def interpolations(pairs: Array, walks: Mapping[int, Array]) -> Figure:
         walks: Latent size to decoded steps (P, S, H, W[, 3]).
     """
     rows = [(f"{k} dimensions", walk_row(pair, walks[k][p])) for p, pair in enumerate(pairs) for k in walks]
+    rows = rows or [("real", pair) for pair in pairs]
     return image_rows(rows, breaks=range(len(walks), len(rows), max(1, len(walks))))
 
 

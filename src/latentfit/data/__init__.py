@@ -9,7 +9,7 @@ import dataclasses
 import warnings
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, StandInWarning
 from .images import ImageSet
 
 __all__ = ["ImageSet", "load"]
@@ -70,6 +70,7 @@ def _named(name: str, data_dir: str | Path | None) -> ImageSet:
         warnings.warn(
             f"these are NOT photographs of garments: Fashion-MNIST could not be had, and the stand-in "
             f"`garments` was drawn in its place. The reason: {error}",
+            StandInWarning,
             stacklevel=3,
         )
         return dataclasses.replace(garments.draw(), stand_in=True)

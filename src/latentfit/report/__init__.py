@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .. import evaluate, figures, latent, store, verdict
+from ..data import NAMES
 from ..figures import Curve
 from ..model import Network, to_unit
 from ..store import Study
@@ -121,8 +122,8 @@ class Content:
             headline=verdict.headline(self.study.results),
             header=header,
             rows=rows,
-            table=table(self.study),
-            analysis=analysis(self.study),
+            table=Markup(table(self.study)),
+            analysis=Markup(analysis(self.study)),
             pictures=pictures,
             findings=verdict.analysis(self.study.results),
             command=command(store.read_json(self.study.folder / "study.json")),
@@ -230,8 +231,10 @@ def title(results: Mapping[str, Any]) -> str:
 
 
 def command(asked: Mapping[str, Any]) -> str:
-    """The command that makes a study again, without `--out`."""
-    data = asked["dataset"]["name"] if asked["source"] is None else asked["source"]
+    """The command that makes a study again, without `--out`, on one line whatever its path is called."""
+    data = asked["source"] or asked["dataset"]["name"]
+    if not data.isprintable() or (asked["source"] is None and data not in NAMES):  # it was made by hand
+        data = "DATA"
     recipe = asked["recipe"]
     sizes = " ".join(str(k) for k in asked["latent_dims"])
     return (

@@ -1,0 +1,38 @@
+"""What several tests share: a small set of drawn clothes, a small recipe, an executor that needs no process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from typing import Any
+
+from latentfit.data import garments
+from latentfit.data.images import ImageSet
+from latentfit.train import Recipe
+
+RECIPE = Recipe(name="small", hidden=(24,), epochs=2, batch_size=64)
+
+
+def small_clothes(train: int = 300, test: int = 90, seed: int = 0) -> ImageSet:
+    return garments.draw(train, test, seed)
+
+
+class Inline(Executor):
+    """Runs each job when it is submitted, here; remembers which (latent_dim, seed) it was given."""
+
+    def __init__(self, before: Callable[[int], None] = lambda _: None) -> None:
+        self.jobs: list[tuple[int, int]] = []
+        self.before = before
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.before(len(self.jobs))
+        self.jobs += [tuple(job) for job in args[0]]
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+def contents(folder: Path, leave_out: tuple[str, ...] = ("timing.json",)) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name not in leave_out)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}

@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import functools
+import html
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from latentfit import cli
+from latentfit.data import fashion_mnist, garments
+
+QUICK = ("--latent-dims", "2,3", "--epochs", "2")
+
+
+@pytest.fixture
+def small_garments(monkeypatch):
+    monkeypatch.setattr(garments, "draw", functools.partial(garments.draw, 400, 100))
+
+
+@pytest.fixture
+def no_fashion_mnist(monkeypatch, tmp_path):
+    monkeypatch.delenv("FASHION_MNIST_DIR", raising=False)
+    monkeypatch.setenv("LATENTFIT_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(fashion_mnist, "MIRRORS", ("http://127.0.0.1:1/",))
+
+
+@pytest.fixture
+def images(tmp_path):
+    rng = np.random.default_rng(0)
+    path = tmp_path / "my images.npz"
+    np.savez(
+        path, x_train=rng.integers(0, 255, (50, 12, 12), np.uint8), x_test=rng.integers(0, 255, (9, 12, 12), np.uint8)
+    )
+    return path
+
+
+def run(*arguments: object) -> int:
+    try:
+        return cli.main([str(a) for a in arguments])
+    except SystemExit as end:
+        return int(end.code or 0)
+
+
+def test_a_study_of_the_stand_in_end_to_end(small_garments, no_fashion_mnist, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run("study", "auto", *QUICK) == 0
+    told = capsys.readouterr()
+    assert "stand-in" in told.err
+    assert re.search(r"^ *latent +seed +train MSE", told.out)
+    assert "Report: runs/garments/report.html" in told.out
+    folder = tmp_path / "runs" / "garments"
+    results = json.loads((folder / "results.json").read_bytes())
+    assert results["dataset"]["stand_in"] is True
+    assert len(results["dataset"]["classes"]) == 10
+    assert "Stand-in data" in (folder / "report.html").read_text()
+    assert "Stand-in data" in (folder / "report.md").read_text()
+    assert len(list((folder / "figures").glob("*.png"))) == 6
+
+
+def test_garments_asked_for_by_name_are_no_stand_in(small_garments, tmp_path, capsys):
+    assert run("study", "garments", *QUICK, "--out", tmp_path, "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+    assert json.loads((tmp_path / "results.json").read_bytes())["dataset"]["stand_in"] is False
+
+
+def test_quiet_leaves_the_warning_of_a_stand_in(small_garments, no_fashion_mnist, tmp_path, capsys):
+    assert run("study", "auto", *QUICK, "--out", tmp_path / "out", "--quiet") == 0
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("latentfit: warning:")
+    assert "stand-in" in told.err
+
+
+def test_plain_lines_tell_epoch_error_and_time_left(small_garments, tmp_path, capsys):
+    run("study", "garments", *QUICK, "--out", tmp_path)
+    lines = re.findall(r"(\d) dimensions, seed 0: epoch (\d)/2, test MSE 0\.\d+, \d+ s left", capsys.readouterr().err)
+    assert sorted(lines) == [("2", "1"), ("2", "2"), ("3", "1"), ("3", "2")]
+
+
+def test_report_is_redrawn_without_the_data(images, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run("study", images, *QUICK, "--out", out) == 0
+    before = (out / "report.html").read_bytes()
+    images.unlink()
+    for path in [out / "report.html", out / "results.csv", *(out / "figures").iterdir()]:
+        path.unlink()
+    assert run("report", out) == 0
+    assert capsys.readouterr().out.endswith("report.html\n")
+    assert (out / "report.html").read_bytes() == before
+    assert len(list((out / "figures").iterdir())) == 5
+
+
+def test_a_study_draws_again_what_is_missing(images, tmp_path):
+    out = tmp_path / "out"
+    run("study", images, *QUICK, "--out", out)
+    (out / "report.md").unlink()
+    run("study", images, *QUICK, "--out", out)
+    assert (out / "report.md").exists()
+
+
+def test_the_report_quotes_a_command_that_can_be_pasted(images, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("study", images.name, *QUICK, "--out", "a")
+    quoted = re.search(r"<pre><code>latentfit (.*)</code></pre>", (tmp_path / "a" / "report.md").read_text())[1]
+    assert run(*shlex.split(html.unescape(quoted)), "--out", "b") == 0
+    assert (tmp_path / "a/results.json").read_bytes() == (tmp_path / "b/results.json").read_bytes()
+
+
+def test_a_network_that_failed_is_exit_status_1(images, tmp_path, monkeypatch, capsys):
+    from latentfit import train
+
+    wild = train.Recipe(name="reference", hidden=(), output="linear", learning_rate=1e12)
+    monkeypatch.setitem(train.RECIPES, "reference", wild)
+    assert run("study", images, *QUICK, "--out", tmp_path / "out") == 1
+    assert "failed" in capsys.readouterr().out
+
+
+def test_data_describes(no_fashion_mnist, images, capsys):
+    assert run("data", images) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"^data set +my images$", told, re.M)
+    assert re.search(r"^training images +50$", told, re.M)
+    assert re.search(r"^fingerprint +sha256:[0-9a-f]{64}$", told, re.M)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["study", "fashion-mnist"], "cannot fetch Fashion-MNIST"),
+        (["study", "mnist-fashion"], "neither a data set nor a path"),
+        (["study", "garments", "--recipe", "best"], "recipe 'best' is not known"),
+        (["study", "garments", "--latent-dims", "0"], "'0'; expected a whole number, 1 or more"),
+        (["study", "garments", "--latent-dims", "-4"], "--latent-dims"),
+        (["study", "garments", "--latent-dims", "sixteen"], "'sixteen'; expected a whole number"),
+        (["study", "--latent-dims", "16", "48", "garments"], "DATA comes before the flags"),
+        (["study", "garments", "--latent-dims", "785"], "785 is larger than an image"),
+        (["study", "garments", "--epochs", "0"], "'0'; expected a whole number, 1 or more"),
+        (["study", "garments", "--seeds", "1.5"], "'1.5'; expected"),
+        (["study", "garments", "--precision", "bf16"], "unrecognized arguments"),
+        (["study", "fashion-mnist", "--data-dir", "nowhere"], "no such folder"),
+        (["report", "nowhere"], "study.json"),
+        (["data", "nowhere.npz"], "neither a data set nor a path"),
+        (["paint"], "invalid choice"),
+    ],
+)
+def test_bad_input_is_one_line_exit_2_and_nothing_written(
+    small_garments, no_fashion_mnist, tmp_path, monkeypatch, capsys, arguments, told
+):
+    monkeypatch.chdir(tmp_path)
+    out = ["--out", "made/out"] if arguments[0] == "study" else []
+    assert run(*arguments, *out) == 2
+    lines = capsys.readouterr().err.splitlines()
+    errors = [line for line in lines if re.match(r"latentfit( \w+)?: error: ", line)]
+    assert len(errors) == 1
+    assert told in errors[0]
+    assert not any("Traceback" in line for line in lines)
+    assert not (tmp_path / "made").exists()
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_occupied_folder_is_left_alone(small_garments, tmp_path, capsys):
+    (tmp_path / "mine.txt").write_text("mine")
+    assert run("study", "garments", *QUICK, "--out", tmp_path) == 2
+    assert "holds other files" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_debug_shows_the_traceback(tmp_path, capsys):
+    assert run("report", tmp_path, "--debug") == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_latent_dims_take_commas_and_spaces():
+    options = cli.parser().parse_args(["study", "--latent-dims", "16", "48,2"])
+    assert options.latent_dims == [[16], [48, 2]]
+    assert cli.parser().parse_args(["study"]).latent_dims == [[16, 48]]
+
+
+def test_help_names_what_works_and_nothing_else(capsys):
+    assert run("study", "--help") == 0
+    flags = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    assert flags == {
+        *("--help", "--latent-dims", "--seeds", "--recipe", "--epochs", "--out", "--data-dir", "--fresh", "--quiet"),
+        "--debug",
+    }
+    run("--help")
+    verbs = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.M)
+    assert verbs == ["study", "report", "data"]
+
+
+@pytest.mark.parametrize(
+    "what", ["import latentfit", "import latentfit.cli as c; c.main(['--help'])", "import latentfit.data"]
+)
+def test_the_light_things_import_nothing_heavy(what):
+    check = "import sys; print([m for m in ('torch', 'matplotlib', 'sklearn', 'scipy', 'pooch') if m in sys.modules])"
+    script = f"try:\n    {what}\nexcept SystemExit: pass\n{check}"
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert told.splitlines()[-1] == "[]"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_stops_everything_at_once(tmp_path, sent, status):
+    command = [sys.executable, "-c", "import sys; from latentfit.cli import main; sys.exit(main())"]
+    arguments = ["study", "garments", "--latent-dims", "2", "3", "--epochs", "999", "--out", str(tmp_path / "out")]
+    process = subprocess.Popen(command + arguments, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if "epoch 1/999" in line:
+            break
+    workers = [int(p) for p in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    assert workers
+    process.send_signal(sent)
+    assert process.wait(30) == status
+    assert "the same command goes on" in process.stderr.read()
+    process.stderr.close()
+    wait_until_gone(workers)
+    assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
+def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+    command = [sys.executable, "-c", "import sys; from latentfit.cli import main; sys.exit(main())"]
+    arguments = ["study", "garments", "--latent-dims", "2", "3", "--epochs", "999", "--out", str(tmp_path / "out")]
+    process = subprocess.Popen(command + arguments, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if "epoch 1/999" in line:
+            break
+    workers = [int(p) for p in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    process.kill()
+    process.wait()
+    process.stderr.close()
+    wait_until_gone(workers)
+
+
+def wait_until_gone(workers: list[int], seconds: float = 10) -> None:
+    until = time.monotonic() + seconds
+    while alive := [pid for pid in workers if is_running(pid)]:
+        assert time.monotonic() < until, f"{alive} outlived their parent"
+        time.sleep(0.05)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text() and not os.kill(pid, 0)
+    except OSError:
+        return False

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import RECIPE, Inline, small_clothes
+
+from latentfit import report, sweep, verdict
+from latentfit.data.images import ImageSet
+
+HOSTILE = ("<img src=x onerror=alert(1)>", "</script>", "{{7*7}}", "$x_1$", "`rm`", "a|b", '"', "'", "&amp;", "Bag")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    done = sweep.study(small_clothes(), (2, 4), recipe=RECIPE, out=tmp_path_factory.mktemp("s"), executor=Inline())
+    report.write(done)
+    return done
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    images = replace(small_clothes(), name=HOSTILE[0], classes=HOSTILE, stand_in=True)
+    done = sweep.study(images, (2, 4), recipe=RECIPE, out=tmp_path_factory.mktemp("h"), executor=Inline())
+    report.write(done)
+    return done
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI needs Chromium for this test")
+        pytest.skip("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=found, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.mark.parametrize("which", ["study", "hostile"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1400])
+def test_the_page_opens_without_a_request_or_a_word_on_the_console(browser, request, which, scheme, width):
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
+    page = context.new_page()
+    asked, said = [], []
+    page.on("request", lambda r: asked.append(r.url))
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("dialog", lambda dialog: said.append(dialog.message))
+    url = (request.getfixturevalue(which).folder / "report.html").as_uri()
+    page.goto(url, wait_until="load")
+    assert [u for u in asked if u != url and not u.startswith("data:")] == []
+    assert said == []
+    assert page.locator("img").evaluate_all("all => all.every(i => i.complete && i.naturalWidth > 0 && i.alt)")
+    assert page.locator("svg").count() == 3
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+
+
+def test_text_can_be_read_in_light_and_dark(browser, study):
+    for scheme in ("light", "dark"):
+        page = browser.new_context(color_scheme=scheme).new_page()
+        page.goto((study.folder / "report.html").as_uri())
+        styles = page.evaluate(
+            "[document.body, document.querySelector('.note'), document.querySelector('svg text')].map(e => "
+            "[getComputedStyle(e).color, getComputedStyle(e).fill, getComputedStyle(document.body).backgroundColor])"
+        )
+        for i, (colour, fill, paper) in enumerate(styles):
+            assert contrast(fill if i == 2 else colour, paper) > 4.5
+        page.context.close()
+
+
+def contrast(a: str, b: str) -> float:
+    """WCAG 2's contrast ratio of two CSS colours."""
+
+    def luminance(colour: str) -> float:
+        rgb = np.array([int(n) for n in re.findall(r"\d+", colour)[:3]]) / 255
+        return float(np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722])
+
+    low, high = sorted((luminance(a), luminance(b)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_hostile_names_are_text(hostile, browser):
+    html = (hostile.folder / "report.html").read_text()
+    markdown = (hostile.folder / "report.md").read_text()
+    assert "<img src=x" not in html
+    assert "<img src=x" not in markdown
+    assert "<script" not in html
+    assert "{{7*7}}" in html
+    page = browser.new_page()
+    page.goto((hostile.folder / "report.html").as_uri())
+    assert page.locator("h1").inner_text().startswith(HOSTILE[0])
+    drawn = page.locator("svg").last.text_content()
+    assert all(name in drawn for name in HOSTILE)
+    page.close()
+
+
+def test_the_page_says_what_the_study_found(study):
+    html, markdown = ((study.folder / name).read_text() for name in ("report.html", "report.md"))
+    header, rows = verdict.table(study.results)
+    for text in (*header, *(cell for row in rows for cell in row)):
+        assert f">{text}</t" in html
+    assert report.table(study) in markdown
+    for finding in verdict.analysis(study.results):
+        assert f"<h3>{finding.title}</h3>" in html
+        assert f"### {finding.title}" in markdown
+    for path in (study.folder / "figures").iterdir():
+        assert f"](figures/{path.name})" in markdown
+    assert study.results["dataset"]["fingerprint"] in html
+
+
+def test_each_strip_holds_the_images_it_names(study):
+    from base64 import b64decode
+    from io import BytesIO
+
+    from PIL import Image
+
+    html = (study.folder / "report.html").read_text()
+    source = re.search(r'<span>original</span><img src="data:image/png;base64,([^"]+)"', html)[1]
+    picture = np.asarray(Image.open(BytesIO(b64decode(source))))  # (28, 8 * 30 - 2, grey and alpha)
+    first = study.shown["test"]
+    assert picture.shape == (28, 8 * 30 - 2, 2)
+    for i, image in enumerate(first):
+        assert np.array_equal(picture[:, 30 * i : 30 * i + 28, 0], image)
+        assert (picture[:, 30 * i : 30 * i + 28, 1] == 255).all()
+    assert (picture[:, 28:30, 1] == 0).all()
+
+
+def test_shown_images_are_of_different_classes_and_the_same_for_every_study(study):
+    for split in ("train", "test"):
+        assert len(set(study.shown[f"{split}_labels"].tolist())) == 8
+    labels = study.shown["pairs_labels"]
+    assert (labels[:, 0] != labels[:, 1]).all()
+    indices = np.array(study.results["interpolation"]["pairs"])
+    assert np.array_equal(study.shown["pairs"], small_clothes().x_train[indices])
+    assert np.array_equal(study.shown["test"], small_clothes().x_test[study.results["shown"]["test"]])
+
+
+def test_what_is_missing_or_older_is_not_current(study):
+    assert report.is_current(study)
+    page = study.folder / "report.html"
+    born = page.stat().st_mtime_ns
+    os.utime(page, ns=(born, (study.folder / "results.json").stat().st_mtime_ns - 1))
+    assert not report.is_current(study)
+    os.utime(page, ns=(born, born))
+    moved = (study.folder / "figures" / "error-by-class.png").rename(study.folder / "aside.png")
+    assert not report.is_current(study)
+    moved.rename(study.folder / "figures" / "error-by-class.png")
+
+
+def test_csv_has_every_number_of_every_network(study):
+    lines = [line.split(",") for line in (study.folder / "results.csv").read_text().splitlines()]
+    for line, row in zip(lines[1:], study.results["models"], strict=True):
+        values = dict(zip(lines[0], line, strict=True))
+        assert float(values["test_mse"]) == row["test_mse"]
+        assert float(values["effective_dim"]) == row["effective_dim"]
+        assert float(values["pca_test_mse"]) > 0
+
+
+def test_colour_images_without_labels_are_drawn(tmp_path):
+    x = np.random.default_rng(0).random((40, 9, 14, 3), dtype=np.float32)
+    done = sweep.study(ImageSet("noise", x[:30], x[30:]), (3,), recipe=RECIPE, out=tmp_path, executor=Inline())
+    report.write(done)
+    assert not (tmp_path / "figures" / "error-by-class.png").exists()
+    assert json.loads((tmp_path / "results.json").read_bytes())["dataset"]["classes"] is None

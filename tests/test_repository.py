@@ -1,0 +1,124 @@
+"""Promises about the repository itself: its layers, its public names, its README."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import latentfit
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def tracked() -> list[str]:
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")[:-1]
+
+
+def test_imports_point_down():
+    lint = Path(sys.executable).parent / "lint-imports"
+    done = subprocess.run([str(lint), "--no-cache"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_module_stands_in_a_layer():
+    layers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
+    named = {name.strip().removeprefix("latentfit.") for layer in layers for name in layer.split("|")}
+    there = {path.stem for path in (ROOT / "src" / "latentfit").iterdir() if path.is_dir() or path.suffix == ".py"}
+    assert named == there - {"__init__", "__pycache__"}
+
+
+def test_nobody_imports_the_package_root():
+    for path in (ROOT / "src").rglob("*.py"):
+        assert not re.search(r"^\s*(from latentfit import|import latentfit)\b", path.read_text(), re.M), path
+
+
+def test_public_names():
+    assert sorted(latentfit.__all__) == [
+        *("Network", "Recipe", "evaluate", "figures", "latent", "load", "load_data", "report", "study", "train"),
+    ]
+    for name in latentfit.__all__:
+        assert getattr(latentfit, name).__doc__
+    with pytest.raises(AttributeError):
+        latentfit.utils  # noqa: B018
+
+
+def test_no_function_bears_the_name_of_a_module_beside_it():
+    modules = {path.stem for path in (ROOT / "src" / "latentfit").iterdir()}
+    homes = {function for _, function in latentfit._HOMES.values()}
+    assert not modules & homes
+
+
+def test_the_version_stands_in_one_place():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert latentfit.__version__ == version
+    assert [p for p in (ROOT / "src").rglob("*.py") if f'"{version}"' in p.read_text()] == []
+
+
+def test_each_dependency_is_pinned():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    pinned = {line.split("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
+    assert {re.split(r"[<>=]", name)[0] for name in wanted} <= pinned
+
+
+def tree() -> list[tuple[str, str]]:
+    """(path, caption) of each line of the README's tree."""
+    block = re.search(r"```text\n(\S.*?)```", README, re.S)[1]
+    found, folders = [], []
+    for line in block.splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        name, _, caption = line.strip().partition(" ")
+        folders[depth:] = [name]
+        if not name.endswith("/"):
+            found.append(("".join(folders), caption.strip()))
+    return found
+
+
+def test_the_readme_captions_each_file_of_src_benchmarks_and_the_root():
+    listed = {path for path, _ in tree()}
+    kept = ("src/", "benchmarks/")
+    there = {p for p in tracked() if "/" not in p or (p.startswith(kept) and "results/" not in p)}
+    assert {p for p in listed if p.startswith(kept) or "/" not in p} == there
+    assert all(len(caption) > 8 for _, caption in tree())
+
+
+def test_the_readme_shows_the_committed_study():
+    results = json.loads((ROOT / "results/reference/results.json").read_bytes())
+    filled = subprocess.run(
+        [sys.executable, str(ROOT / "docs/fill_readme.py"), "--print"], capture_output=True, text=True, check=True
+    ).stdout
+    assert filled == README
+    assert results["dataset"]["name"] == "fashion-mnist"
+    assert results["recipe"]["epochs"] == 20
+    assert {m["latent_dim"] for m in results["models"]} == {16, 48}
+
+
+def test_every_number_with_decimals_in_the_readme_is_generated_or_a_setting():
+    prose = re.sub(r"<!-- (\w+) -->.*?<!-- /\1 -->", "", README, flags=re.S)
+    prose = re.sub(r"```.*?```", "", prose, flags=re.S)
+    settings = {"0.001", "3.11"}
+    assert set(re.findall(r"\d+\.\d+", prose)) <= settings
+
+
+def test_every_path_the_readme_links_is_there():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+def test_no_file_names_a_place_of_one_machine():
+    home = str(ROOT.parent) + "/"
+    for name in tracked():
+        data = (ROOT / name).read_bytes()
+        assert home.encode() not in data, name
+        assert b"/site-" + b"packages" not in data, name

@@ -1,0 +1,260 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import RECIPE, Inline, contents, small_clothes
+
+from latentfit import report, sweep
+from latentfit.data.images import ImageSet
+from latentfit.errors import InputError
+from latentfit.train import Job, Recipe
+
+IMAGES = small_clothes()
+
+
+def study(out: Path, sizes: tuple[int, ...] = (2, 4), images: ImageSet = IMAGES, draw: bool = False, **options):
+    options = {"recipe": RECIPE, "executor": Inline()} | options
+    done = sweep.study(images, sizes, out=out, **options)
+    if draw:
+        report.write(done)
+    return done
+
+
+def test_same_request_gives_same_bytes_whatever_runs_the_jobs(tmp_path):
+    study(tmp_path / "inline", draw=True)
+    study(tmp_path / "processes", draw=True, executor=None)
+    here, there = contents(tmp_path / "inline"), contents(tmp_path / "processes")
+    assert {"study.json", "results.json", "results.csv", "report.html", "report.md"} <= set(here)
+    assert {f"models/k002-s0/{n}" for n in ("model.safetensors", "model.json", "history.csv", "metrics.json")} <= set(
+        here
+    )
+    assert here == there
+
+
+def test_another_seed_gives_other_bytes(tmp_path):
+    study(tmp_path, sizes=(2,), seeds=2)
+    files = contents(tmp_path / "models")
+    assert files["k002-s0/model.safetensors"] != files["k002-s1/model.safetensors"]
+
+
+def test_only_timing_holds_dates_or_seconds(tmp_path):
+    done = study(tmp_path, sizes=(2,), draw=True)
+    timing = json.loads((tmp_path / "timing.json").read_bytes())
+    assert timing["models"][0]["seconds"] > 0
+    assert timing["peak_memory_bytes"]["worker"] > 0
+    assert timing["started"][:10].encode() not in b"".join(contents(tmp_path).values())
+    assert "seconds" not in json.dumps(done.results)
+
+
+def test_more_sizes_and_seeds_train_only_what_is_missing_and_end_with_the_same_bytes(tmp_path):
+    study(tmp_path / "steps", sizes=(4,))
+    second = Inline()
+    study(tmp_path / "steps", sizes=(2, 4), seeds=2, executor=second)
+    study(tmp_path / "once", sizes=(2, 4), seeds=2)
+    assert sorted(second.jobs) == [(2, 0), (2, 1), (4, 1)]
+    assert contents(tmp_path / "steps") == contents(tmp_path / "once")
+
+
+def test_a_finished_study_is_not_touched_again(tmp_path):
+    study(tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    again = Inline()
+    sweep.study(IMAGES, (4,), recipe=RECIPE, out=tmp_path, executor=again)
+    assert again.jobs == []
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_a_kill_between_two_models_loses_one_and_the_rerun_trains_only_that(tmp_path):
+    script = f"""
+        import os, signal, sys
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from helpers import RECIPE, Inline, small_clothes
+        from latentfit import pool, sweep
+        class Killed(pool._Elsewhere):
+            def results(self):
+                for number, trained in enumerate(super().results()):
+                    if number == 1:
+                        os.kill(os.getpid(), signal.SIGKILL)
+                    yield trained
+        pool._Elsewhere = Killed
+        sweep.study(small_clothes(), (2, 4), recipe=RECIPE, out={str(tmp_path / "killed")!r}, executor=Inline())
+    """
+    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(script)])
+    assert ended.returncode == -signal.SIGKILL
+    finished = [path.parent.name for path in (tmp_path / "killed").rglob("metrics.json")]
+    assert len(finished) == 1
+    assert not (tmp_path / "killed" / "results.json").exists()
+    rerun = Inline()
+    study(tmp_path / "killed", draw=True, executor=rerun)
+    assert [f"k{k:03d}-s{s}" for k, s in rerun.jobs] == sorted({"k002-s0", "k004-s0"} - set(finished))
+    study(tmp_path / "unbroken", draw=True)
+    assert contents(tmp_path / "killed") == contents(tmp_path / "unbroken")
+
+
+def test_a_damaged_weight_file_is_found_and_trained_again(tmp_path):
+    study(tmp_path / "a")
+    whole = contents(tmp_path / "a")
+    path = tmp_path / "a" / "models" / "k002-s0" / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 1
+    path.write_bytes(data)
+    again = Inline()
+    study(tmp_path / "a", executor=again)
+    assert again.jobs == [(2, 0)]
+    assert contents(tmp_path / "a") == whole
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
+def test_a_killed_worker_loses_nothing(tmp_path):
+    killed = []
+
+    def kill_one(_: Job, row: object) -> None:
+        children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+        workers = [int(pid) for pid in children if b"loky" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        if row is not None and not killed:
+            killed.append(workers[-1])
+            os.kill(killed[0], signal.SIGKILL)
+
+    study(tmp_path / "killed", executor=None, progress=kill_one)
+    study(tmp_path / "unbroken")
+    assert killed
+    assert contents(tmp_path / "killed") == contents(tmp_path / "unbroken")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"recipe": replace(RECIPE, epochs=3)}, "recipe.epochs: there 2, asked 3"),
+        ({"recipe": replace(RECIPE, name="x")}, "recipe.name: there 'small', asked 'x'"),
+        ({"images": small_clothes(seed=1)}, "dataset.fingerprint"),
+    ],
+)
+def test_another_study_in_the_folder_is_refused_with_the_difference(tmp_path, change, told):
+    study(tmp_path, sizes=(2,))
+    before = contents(tmp_path, leave_out=())
+    with pytest.raises(InputError, match="another study") as error:
+        study(tmp_path, sizes=(2,), **change)
+    assert told in str(error.value)
+    assert contents(tmp_path, leave_out=()) == before
+
+
+def test_fresh_starts_over(tmp_path):
+    study(tmp_path, sizes=(2, 4))
+    done = study(tmp_path, sizes=(2,), recipe=replace(RECIPE, epochs=1), fresh=True)
+    assert [job.latent_dim for job in done.jobs] == [2]
+    assert not (tmp_path / "models" / "k004-s0").exists()
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path, fresh):
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(InputError, match="holds other files"):
+        study(tmp_path, fresh=fresh)
+    assert contents(tmp_path) == {"thesis.tex": b"mine"}
+
+
+def test_a_folder_that_cannot_be_written_is_an_input_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"cannot be written|is a file"):
+        study(tmp_path / "file" / "inside")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"sizes": (0,)}, "latent size 0"),
+        ({"sizes": (-3,)}, "latent size -3"),
+        ({"sizes": (2.5,)}, "latent size 2.5"),
+        ({"sizes": ("16",)}, "latent size '16'"),
+        ({"sizes": (True,)}, "latent size True"),
+        ({"sizes": ()}, "no latent size"),
+        ({"sizes": (785,)}, "785 is larger than an image"),
+        ({"seeds": 0}, "number of seeds 0"),
+        ({"recipe": "best"}, "recipe 'best' is not known; expected reference"),
+        ({"epochs": 0}, "epochs 0"),
+        ({"epochs": 1.5}, "epochs 1.5"),
+    ],
+)
+def test_bad_input_is_told_and_nothing_is_written(tmp_path, options, told):
+    with pytest.raises(InputError, match=told.replace("(", r"\(")):
+        study(tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_network_that_diverges_is_a_row_and_the_others_finish(tmp_path):
+    wild = Recipe(name="wild", hidden=(), output="linear", learning_rate=1e12, epochs=2, batch_size=64)
+    done = study(tmp_path, recipe=wild, draw=True)
+    for row in done.results["models"]:
+        assert row["status"] == "failed"
+        assert "epoch 1, batch" in row["reason"]
+        assert row["test_mse"] is None
+    assert b"NaN" not in (tmp_path / "results.json").read_bytes()
+    assert "failed" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize("kind", ["float", "colour", "unlabelled", "mapped", "strip"])
+def test_sets_made_by_hand_go_through(tmp_path, kind):
+    x, y = IMAGES.x_train[:60], IMAGES.y_train[:60]
+    if kind == "float":
+        x = (x / 255).astype(np.float32)
+    if kind == "colour":
+        x = np.stack([x, x // 2, 255 - x], axis=-1)
+    if kind == "mapped":
+        np.save(tmp_path / "x.npy", x)
+        x = np.load(tmp_path / "x.npy", mmap_mode="r")
+    if kind == "strip":
+        x = x[:, 10:11]
+    y = None if kind == "unlabelled" else y
+    images = ImageSet(kind, x[:50], x[50:], None if y is None else y[:50], None if y is None else y[50:])
+    done = study(tmp_path / "out", sizes=(3,), images=images)
+    row = done.results["models"][0]
+    assert row["status"] == "ok"
+    assert 0 < row["test_mse"] < 1
+    assert (row["test_ssim"] is None) == (kind == "strip")
+    assert (row["test_mse_by_class"] is None) == (kind == "unlabelled")
+
+
+def test_bytes_and_floats_of_the_same_pixels_give_the_same_errors(tmp_path):
+    as_floats = replace(
+        IMAGES, x_train=(IMAGES.x_train / 255).astype(np.float32), x_test=(IMAGES.x_test / 255).astype(np.float32)
+    )
+    a, b = (study(tmp_path / str(i), images=x).results["models"] for i, x in enumerate((IMAGES, as_floats)))
+    assert [m["test_mse"] for m in a] == pytest.approx([m["test_mse"] for m in b], rel=1e-5)
+
+
+def test_results_have_the_keys_of_the_contract(tmp_path):
+    results = study(tmp_path).results
+    assert results["schema"] == 1
+    assert set(results["dataset"]) >= {
+        *("name", "fingerprint", "train_images", "test_images", "image_shape", "classes", "stand_in"),
+    }
+    assert set(results["recipe"]) >= {
+        *("name", "hidden", "activation", "output", "optimizer", "learning_rate", "batch_size", "epochs"),
+    }
+    assert set(results["environment"]) >= {"latentfit", "torch", "device", "precision", "processor"}
+    assert set(results["models"][0]) >= {
+        *("latent_dim", "seed", "status", "reason", "train_mse", "test_mse", "test_psnr", "test_ssim"),
+        *("test_mse_by_class", "effective_dim", "gates"),
+    }
+    assert results["models"][0]["gates"] == []
+    assert set(results["pca"][0]) == {"latent_dim", "train_mse", "test_mse"}
+    assert [entry["latent_dim"] for entry in results["pca"]] == [2, 4]
+    assert set(results["interpolation"]["models"][0]) >= {"latent_dim", "seed", "evenness"}
+    assert len(results["interpolation"]["pairs"]) == 4
+    assert results["verdict"]["status"] == "not_asked"
+    rows = [json.loads((tmp_path / f"models/k00{k}-s0/metrics.json").read_bytes()) for k in (2, 4)]
+    assert rows == results["models"]
+
+
+def test_the_default_folder_has_the_name_of_the_set():
+    assert sweep.default_folder(IMAGES) == Path("runs/garments")
+    assert sweep.default_folder(replace(IMAGES, name="../../etc")) == Path("runs/-..-etc")

@@ -1,0 +1,484 @@
+"""The words: they say what the numbers carry, and no more."""
+
+import copy
+import json
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from latentfit import measure, sweep, verdict
+from latentfit.measure import PerImage
+from latentfit.train import Job, Recipe
+
+N = 400
+CLASSES = ["shirt", "shoe", "bag"]
+PCA = {4: 0.05, 16: 0.03, 48: 0.02}
+
+
+def per_image(level, seed):
+    """Values of N images around a level; two networks differ by noise of a twentieth."""
+    common = np.random.default_rng(0).uniform(0.5, 1.5, N)
+    noise = np.random.default_rng([seed, 1]).normal(0, 0.05, (4, N))
+    return PerImage(level * (common + noise[0]), *(0.5 + noise[1:] / 10))
+
+
+def model(k, seed, errors, **changes):
+    error = float(errors.mean())
+    numbers = {
+        "train_mse": 0.9 * error,
+        "test_mse": error,
+        "test_psnr": 20.0,
+        "test_ssim": 0.8,
+        "test_mse_by_class": [1.2 * error, error, 0.8 * error],
+        "effective_dim": 3.0,
+        "train_explained_variance": 1 - 9 * error,
+        "test_explained_variance": 1 - 10 * error,
+        "test_sharpness": 0.7,
+        "pca_components_for_test_mse": 60,
+        "last_tenth_fall": 0.001,
+    }
+    assert set(numbers) == set(measure.NUMBERS)
+    return {"latent_dim": k, "seed": seed, "status": "ok", "reason": None, "gates": []} | numbers | changes
+
+
+def study(errors, changes=None, failed=(), values=per_image, **parts):
+    """What `results.json` holds of a study.
+
+    Args:
+        errors: Mean test error of each network, by latent size or by (latent size, seed).
+        changes: Numbers that every row has in place of its own.
+        failed: Networks that could not be trained.
+        values: Mean error and a number to the values of a network.
+        parts: What the study holds in place of its own.
+    """
+    jobs = {Job(*job) if isinstance(job, tuple) else Job(job, 0): error for job, error in errors.items()}
+    each = {job: values(error, i) for i, (job, error) in enumerate(jobs.items())}
+    broken = [measure.failed_row(Job(*job), "the error was no longer a finite number") for job in failed]
+    rows = [model(*job, each[job].test_mse, **(changes or {})) for job in jobs]
+    interpolation = {
+        "pairs": [[0, 1], [2, 3]],
+        "measured_pairs": 500,
+        "models": [
+            {"latent_dim": job.latent_dim, "seed": job.seed, "evenness": 0.8, "midpoint_sharpness": 0.6} for job in jobs
+        ],
+        "cross_fade": {"evenness": 1.0, "midpoint_sharpness": 0.9},
+    }
+    dataset = {
+        "name": "clothes",
+        "fingerprint": "sha256:0",
+        "train_images": 60_000,
+        "test_images": 10_000,
+        "image_shape": [28, 28],
+        "classes": CLASSES,
+        "stand_in": False,
+    }
+    sizes = sorted({job.latent_dim for job in jobs} | {k for k, _ in failed})
+    results = {
+        "schema": 1,
+        "dataset": dataset | parts.pop("dataset", {}),
+        "recipe": sweep.recipe_dict(Recipe()),
+        "environment": {},
+        "models": sorted([*rows, *broken], key=lambda m: (m["latent_dim"], m["seed"])),
+        "pca": [{"latent_dim": k, "train_mse": PCA[k], "test_mse": PCA[k]} for k in sizes],
+        "interpolation": interpolation,
+        "verdict": verdict.not_asked(),
+        "variance": {"train": 0.1, "test": 0.1},
+        "pca_curve": [],
+        "comparisons": measure.comparisons(each),
+        "shown": {"train": [], "test": []},
+    }
+    return results | parts
+
+
+def said(results):
+    return {finding.title: " ".join(finding.sentences) for finding in verdict.analysis(results)}
+
+
+def errors_said(results):
+    return said(results)["Error and latent dimension"]
+
+
+BETTER = {16: 0.02, 48: 0.01}
+EQUAL = {16: 0.02, 48: 0.02}
+WORSE = {16: 0.01, 48: 0.02}
+STUDIES = {
+    "better": study(BETTER),
+    "equal": study(EQUAL),
+    "worse": study(WORSE),
+    "three sizes": study({4: 0.04, 16: 0.02, 48: 0.01}),
+    "seeds": study({(16, 0): 0.02, (16, 1): 0.021, (48, 0): 0.01, (48, 1): 0.012}),
+    "single": study({16: 0.02}),
+    "one failed": study({16: 0.02}, failed=[(48, 0)]),
+    "all failed": study({}, failed=[(16, 0), (48, 0)]),
+    "all seeds failed": study({}, failed=[(16, 0), (16, 1)]),
+    "first seed failed": study({(16, 1): 0.02, (48, 1): 0.01}, failed=[(16, 0), (48, 0)]),
+    "first seed failed once": study({(16, 0): 0.02, (16, 1): 0.02, (48, 1): 0.01}, failed=[(48, 0)]),
+    "no labels": study(BETTER, {"test_mse_by_class": None}, dataset={"classes": None}),
+    "small images": study(BETTER, {"test_ssim": None}, dataset={"image_shape": [8, 8]}),
+    "equal images": study(
+        BETTER, {"train_explained_variance": None, "test_explained_variance": None, "test_sharpness": None}
+    ),
+    "one epoch": study(BETTER, {"last_tenth_fall": None}),
+    "empty classes": study(BETTER, {"test_mse_by_class": [None, 0.02, None]}),
+    "one test image": study(BETTER, values=lambda error, _: PerImage(*np.full((4, 1), error))),
+    "nothing lost": study({16: 0.0, 48: 0.0}, {"test_psnr": None, "test_mse_by_class": [0.0, 0.1, 0.2]}),
+}
+
+
+@pytest.fixture(params=STUDIES.values(), ids=STUDIES)
+def any_study(request):
+    return request.param
+
+
+def test_the_tables_of_these_tests_are_like_those_of_a_study(images, quick, tmp_path):
+    with ThreadPoolExecutor(1) as executor:
+        real = sweep.study(images, [2, 5], recipe=quick, out=tmp_path / "study", executor=executor).results
+    made = study(BETTER)
+    assert list(made) == list(real)
+    for part in ("dataset", "recipe", "variance", "interpolation"):
+        assert list(made[part]) == list(real[part])
+    for part in ("models", "pca", "comparisons"):
+        assert list(made[part][0]) == list(real[part][0])
+    assert list(made["comparisons"][0]["test_mse"]) == list(real["comparisons"][0]["test_mse"])
+    assert list(made["interpolation"]["models"][0]) == list(real["interpolation"]["models"][0])
+    assert list(said(made)) == list(said(real))
+
+
+def test_every_study_finds_words_in_whole_sentences(any_study):
+    findings = verdict.analysis(any_study)
+    assert findings
+    for finding in findings:
+        assert finding.title
+        assert finding.sentences
+        for sentence in finding.sentences:
+            assert sentence[0].isupper() or sentence[0].isdigit()
+            assert sentence.endswith(".")
+            assert not {"nan", "inf", "None"} & set(sentence.replace(",", " ").replace("(", " ").split())
+
+
+def test_the_headline_is_the_first_sentence(any_study):
+    assert verdict.headline(any_study) == verdict.analysis(any_study)[0].sentences[0]
+
+
+def test_words_survive_json_and_leave_the_results_alone(any_study):
+    before = copy.deepcopy(any_study)
+    again = json.loads(json.dumps(any_study, allow_nan=False))
+    assert verdict.analysis(again) == verdict.analysis(any_study)
+    assert verdict.table(again) == verdict.table(any_study)
+    assert any_study == before
+
+
+def test_a_smaller_error_is_told_with_its_numbers():
+    results = study(BETTER)
+    test = results["comparisons"][0]["test_mse"]
+    low, high = test["means"][1], test["means"][0]
+    words = errors_said(results)
+    assert words.startswith(
+        "The network with 48 latent dimensions reconstructs the 10,000 test images better than the one with 16"
+    )
+    assert f"error {low:#.3g} against {high:#.3g}, {100 * (1 - low / high):.0f} % less" in words
+    assert f"{10 * np.log10(high / low):.2f} dB" in words
+    assert f"lower on {100 * test['share_lower']:.0f} % of the images" in words
+    a, b = test["interval"]
+    assert f"(paired difference {-test['difference']:#.3g}, 95 % interval {-b:#.3g} to {-a:#.3g}, p < 0.001)" in words
+    assert "did not help" not in words
+
+
+def test_equal_within_noise_is_no_difference():
+    words = errors_said(study(EQUAL))
+    assert "no difference that the paired test carries" in words
+    assert "better" not in words
+    assert "less" not in words
+
+
+@pytest.mark.parametrize("p", [0.05, 0.2, 1.0, None])
+def test_what_the_test_does_not_carry_is_not_called_a_difference(p):
+    results = study(BETTER)
+    results["comparisons"][0]["test_mse"]["p"] = p
+    assert "no difference" in errors_said(results)
+    results["comparisons"][0]["test_mse"]["p"] = 0.049
+    assert "better" in errors_said(results)
+    assert "p = 0.049" in errors_said(results)
+
+
+def test_a_larger_size_that_is_worse_is_said_to_be_worse():
+    results = study(WORSE)
+    words = errors_said(results)
+    assert "The network with 16 latent dimensions" in words
+    assert "better than the one with 48" in words
+    assert "More dimensions did not help: 48 came out worse than 16." in words
+    share = 1 - results["comparisons"][0]["test_mse"]["share_lower"]
+    assert f"lower on {100 * share:.0f} % of the images" in words
+
+
+def test_of_three_sizes_the_widest_comparison_comes_first():
+    sentences = verdict.analysis(STUDIES["three sizes"])[0].sentences
+    better = [sentence.split(" latent dimensions")[0] for sentence in sentences[:3]]
+    assert better == [f"The network with {k}" for k in (48, 48, 16)]
+    assert ["one with 4:" in sentence for sentence in sentences[:3]] == [True, False, True]
+
+
+@pytest.mark.parametrize("errors", [BETTER, EQUAL, WORSE])
+def test_one_seed_speaks_of_these_networks_and_not_of_the_sizes(errors):
+    assert "this compares these trained networks, not the sizes" in errors_said(study(errors))
+
+
+def test_several_seeds_are_told_with_their_means():
+    words = errors_said(STUDIES["seeds"])
+    by_size = {16: [], 48: []}
+    for m in STUDIES["seeds"]["models"]:
+        by_size[m["latent_dim"]].append(m["test_mse"])
+    assert "trained once" not in words
+    assert "first of 2 seeds" in words
+    for k, errors in by_size.items():
+        assert f"{np.mean(errors):#.3g} at {k} (2 trained)" in words
+
+
+def test_seeds_that_failed_are_not_counted():
+    words = errors_said(STUDIES["first seed failed once"])
+    assert "at 16 (2 trained)" in words
+    assert "at 48 (1 trained)" in words
+
+
+@pytest.mark.parametrize("name", ["one failed", "all failed", "all seeds failed", "first seed failed"])
+def test_every_failure_is_told_with_its_reason(name):
+    failed = [m for m in STUDIES[name]["models"] if m["status"] == "failed"]
+    words = errors_said(STUDIES[name])
+    assert failed
+    for m in failed:
+        who = f"The network with {m['latent_dim']} dimensions and seed {m['seed']} failed: {m['reason']}."
+        assert who in words
+
+
+def test_where_nothing_was_trained_that_is_the_headline():
+    assert verdict.headline(STUDIES["all failed"]) == "No network of this study could be trained."
+    assert list(said(STUDIES["all failed"])) == ["Error and latent dimension"]
+
+
+def test_a_single_size_is_told_and_not_compared():
+    words = said(STUDIES["single"])
+    (m,) = STUDIES["single"]["models"]
+    assert verdict.headline(STUDIES["single"]).startswith("The network with 16 latent dimensions")
+    assert f"{m['test_mse']:#.3g}" in verdict.headline(STUDIES["single"])
+    assert f"{100 * m['test_explained_variance']:.1f} %" in verdict.headline(STUDIES["single"])
+    for sentences in words.values():
+        assert "than the one with" not in sentences
+        assert "Against 16" not in sentences
+
+
+def test_pca_that_the_network_beats_is_told_with_what_it_would_need():
+    results = study(BETTER)
+    small = results["models"][0]["test_mse"]
+    words = said(results)["Against PCA"]
+    assert f"{100 * (1 - small / 0.03):.0f} % below that of 16 PCA components ({small:#.3g} against 0.0300)" in words
+    assert words.count("PCA needs 60 components for the same") == 2
+
+
+def test_pca_that_never_reaches_the_network():
+    words = said(study(BETTER, {"pca_components_for_test_mse": None}))["Against PCA"]
+    assert words.count("no number of PCA components reaches it") == 2
+
+
+def test_a_network_that_loses_to_pca_is_said_to_lose():
+    words = said(study({16: 0.04, 48: 0.01}))["Against PCA"]
+    assert "With 16 dimensions the network" in words
+    assert "no better than 16 PCA components (0.0300)" in words
+    assert "With 48 dimensions the network's test error is" in words
+
+
+@pytest.mark.parametrize(
+    ("errors", "use", "change"),
+    [
+        (BETTER, "make no less of", "falls by 50 %"),
+        (EQUAL, "make less of", "falls by"),
+        (WORSE, "make less of", "rises"),
+    ],
+)
+def test_use_of_the_added_dimensions_is_held_against_a_linear_map(errors, use, change):
+    words = said(study(errors, values=lambda level, _: PerImage(np.full(N, level), *np.full((3, N), 0.5))))[
+        "Against PCA"
+    ]
+    assert use in words
+    assert "PCA's error falls by 33 %" in words
+    assert f"the networks' {change}" in words
+
+
+def test_training_that_still_fell_is_not_called_finished():
+    words = said(study(BETTER, {"last_tenth_fall": 0.03}))["Was the training finished?"]
+    assert "In the last 2 epochs of 20 the training error fell by 3.0 % with 16 dimensions and 3.0 % with 48" in words
+    assert "training was not finished, here with 16 and 48 dimensions" in words
+
+
+def test_only_the_networks_that_still_fell_are_named():
+    results = study(BETTER)
+    results["models"][1]["last_tenth_fall"] = 0.03
+    assert "not finished, here with 48 dimensions" in said(results)["Was the training finished?"]
+
+
+def test_training_that_settled_is_not_called_unfinished():
+    assert "not finished" not in said(study(BETTER))["Was the training finished?"]
+
+
+def test_overfitting_is_told_as_test_against_training_error():
+    assert "+11.1 % with 16 and +11.1 % with 48" in said(study(BETTER))["Was the training finished?"]
+
+
+def test_classes_are_ranked_in_the_best_network_and_their_gains_told():
+    results = study(BETTER)
+    results["models"][0]["test_mse_by_class"] = [0.04, 0.04, 0.04]
+    results["models"][1]["test_mse_by_class"] = [0.03, 0.01, 0.06]
+    words = said(results)["Which classes lose most"]
+    assert "With 48 dimensions the largest errors are those of bag (0.0600) and shirt (0.0300)" in words
+    assert "the smallest is that of shoe (0.0100)" in words
+    assert "-75 % for shoe, the best of the classes, and by +50 % for bag, the last" in words
+
+
+def test_classes_without_an_image_are_left_out():
+    results = study(BETTER, {"test_mse_by_class": [0.03, None, 0.01]})
+    assert "shoe" not in said(results)["Which classes lose most"]
+
+
+@pytest.mark.parametrize("name", ["no labels", "empty classes"])
+def test_without_classes_nothing_is_said_of_them(name):
+    assert "Which classes lose most" not in said(STUDIES[name])
+
+
+def test_hostile_names_stay_as_they_are():
+    names = ["<img src=x onerror=alert(1)>", "{{7*7}}", "$x$ %s {0}"]
+    words = said(study(BETTER, dataset={"classes": names}))["Which classes lose most"]
+    for name in names:
+        assert name in words
+
+
+def sharper(difference, p):
+    results = study(BETTER)
+    for name in ("sharpness", "evenness", "midpoint_sharpness"):
+        results["comparisons"][0][name] |= {"difference": difference, "p": p}
+    return said(results)
+
+
+@pytest.mark.parametrize(("difference", "winner", "other"), [(0.1, 48, 16), (-0.1, 16, 48)])
+def test_who_is_sharper_and_more_even_follows_the_sign(difference, winner, other):
+    words = sharper(difference, 0.01)
+    tail = f"than the one with {other} (paired p = 0.010)"
+    assert f"with {winner} dimensions gave sharper pictures {tail}" in words["Sharpness"]
+    walks = words["What the interpolations show"]
+    assert f"with {winner} dimensions changed the picture more evenly {tail}" in walks
+    assert f"with {winner} dimensions gave sharper pictures half way {tail}" in walks
+
+
+@pytest.mark.parametrize("p", [0.05, 0.8, None])
+def test_who_is_sharper_is_not_settled_by_chance(p):
+    words = sharper(0.1, p)
+    assert "is not settled" in words["Sharpness"]
+    assert words["What the interpolations show"].count("is not settled") == 2
+    assert "than the one with" not in words["Sharpness"] + words["What the interpolations show"]
+
+
+def test_shares_are_told_for_every_network():
+    words = said(study(BETTER))
+    assert "is 70 % with 16 dimensions and 70 % with 48 of that of the originals" in words["Sharpness"]
+    walks = words["What the interpolations show"]
+    assert "Over 500 pairs of training images" in walks
+    assert "is 80 % with 16 dimensions and 80 % with 48 of its largest step" in walks
+    assert "is 60 % with 16 dimensions and 60 % with 48 of that of the real pictures" in walks
+    assert "half-and-half fade is 90 %" in walks
+
+
+def test_compression_by_hand():
+    results = study(BETTER)
+    results["models"][0]["test_explained_variance"] = 0.801
+    results["models"][1]["test_explained_variance"] = 0.902
+    words = said(results)["What it means for compression"]
+    assert "16 float32 numbers are 64 bytes for an image of 784 bytes (one a pixel), a ratio of 12.2" in words
+    assert "48 float32 numbers are 192 bytes for an image of 784 bytes (one a pixel), a ratio of 4.1" in words
+    assert "keep 80.1 % of the test images' variance" in words
+    assert "48 take 3 times the bytes and keep 10.1 points of variance more" in words
+
+
+def test_variance_that_is_lost_is_said_to_be_less():
+    results = study(WORSE)
+    results["models"][0]["test_explained_variance"] = 0.902
+    results["models"][1]["test_explained_variance"] = 0.801
+    assert "keep 10.1 points of variance less" in said(results)["What it means for compression"]
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("one epoch", "Was the training finished?"),
+        ("equal images", "Sharpness"),
+        ("equal images", "What it means for compression"),
+    ],
+)
+def test_what_was_not_measured_is_not_told(name, title):
+    assert title in said(STUDIES["better"])
+    assert title not in said(STUDIES[name])
+
+
+def test_walks_without_sharpness_are_told_by_their_evenness():
+    results = study(BETTER)
+    results["interpolation"]["models"][0]["midpoint_sharpness"] = None
+    walks = said(results)["What the interpolations show"]
+    assert "largest step" in walks
+    assert "Half way" not in walks
+
+
+def test_words_beside_the_errors_are_about_the_first_seed():
+    results = STUDIES["seeds"]
+    other = copy.deepcopy(results)
+    for m in other["models"]:
+        if m["seed"] == 1:
+            m |= {"test_mse": 9.0, "train_mse": 9.0, "test_sharpness": 9.0, "last_tenth_fall": 0.9}
+    for m in other["interpolation"]["models"]:
+        if m["seed"] == 1:
+            m["evenness"] = 9.0
+    before, after = said(results), said(other)
+    for title in before.keys() - {"Error and latent dimension"}:
+        assert before[title] == after[title]
+
+
+def test_the_table_has_a_row_for_every_network():
+    header, rows = verdict.table(study({16: 0.02}, failed=[(48, 0)]))
+    assert header == list(verdict.HEADER)
+    (m,) = (m for m in study({16: 0.02})["models"])
+    train, test = f"{m['train_mse']:#.3g}", f"{m['test_mse']:#.3g}"
+    kept = f"{100 * m['test_explained_variance']:.1f} %"
+    assert rows == [
+        ["16", "0", train, test, "20.00", "0.800", kept, "0.0300", "60"],
+        ["48", "0", "failed", "-", "-", "-", "-", "0.0200", "-"],
+    ]
+
+
+def test_every_row_of_every_table_is_as_long_as_its_header(any_study):
+    header, rows = verdict.table(any_study)
+    assert len(rows) == len(any_study["models"])
+    assert {len(row) for row in rows} == {len(header)}
+    assert all(isinstance(cell, str) and cell for row in rows for cell in row)
+
+
+def test_the_table_shows_a_dash_for_what_was_not_measured():
+    _, rows = verdict.table(study({16: 0.02}, {"test_ssim": None, "pca_components_for_test_mse": None}))
+    assert (rows[0][5], rows[0][8]) == ("-", "-")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.02, "0.0200"), (0.012345, "0.0123"), (1.0, "1.00"), (0.00012, "0.000120"), (0, "0.00")]
+)
+def test_errors_have_three_digits(value, text):
+    assert verdict.mse(value) == text
+
+
+def test_lists_and_percentages():
+    assert [verdict.listed("abc"[:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
+    assert (verdict.percent(0.1234), verdict.percent(0.1234, 1), verdict.percent(None)) == ("12 %", "12.3 %", "-")
+
+
+@pytest.mark.parametrize("errors", [{4: 0.04, 16: 0.02, 48: 0.02}, {4: 0.02, 16: 0.02, 48: 0.01}])
+def test_neighbours_that_are_equal_are_not_made_to_differ_by_the_others(errors):
+    sentences = verdict.analysis(study(errors))[0].sentences
+    for small, large in [*pairwise(errors), (4, 48)]:
+        (about,) = (s for s in sentences[:3] if {str(small), str(large)} <= set(s.replace(":", " ").split()))
+        assert ("no difference" in about) == (errors[small] == errors[large])
