@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install study test check notebook bench results screenshots clean
+.PHONY: help install study test check notebook bench results clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,7 +7,7 @@ BIN := .venv/bin
 # The real data where a copy lies beside this checkout; otherwise it is fetched, or `auto` takes the stand-in.
 ifndef FASHION_MNIST_DIR
 ifneq ($(wildcard ../shared/fashion-mnist/.),)
-export FASHION_MNIST_DIR := ../shared/fashion-mnist
+export FASHION_MNIST_DIR := $(abspath ../shared/fashion-mnist)
 endif
 endif
 
@@ -39,6 +39,10 @@ notebook: .venv/installed ## execute Autoencoders.ipynb again, in place
 
 bench: .venv/installed ## time this package against the study written plainly, in turns
 	$(BIN)/python benchmarks/run.py
+
+results: .venv/installed ## make the reference study again and fill the README from it
+	$(BIN)/latentfit study fashion-mnist --fresh --out runs/reference
+	$(BIN)/python docs/fill_readme.py runs/reference
 
 clean: ## remove .venv and what the tools cache; runs/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

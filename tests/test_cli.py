@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import functools
 import html
+import itertools
 import json
 import os
 import re
@@ -207,37 +208,35 @@ def test_the_light_things_import_nothing_heavy(what):
     assert told.splitlines()[-1] == "[]"
 
 
+def start_long_study(images: Path, out: Path) -> tuple[subprocess.Popen[str], list[int]]:
+    """A study that would take for ever, and its workers, once they are at work."""
+    command = [sys.executable, "-c", "import sys; from latentfit.cli import main; sys.exit(main())", "study", images]
+    flags = ["--latent-dims", "2", "3", "--epochs", "9999999", "--out", out]
+    process = subprocess.Popen([*command, *flags], stderr=subprocess.PIPE, text=True)
+    begun = {line.split(" dim")[0] for line in itertools.islice(filter(lambda x: "epoch 1/" in x, process.stderr), 2)}
+    assert len(begun) == 2
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return process, [int(pid) for pid in children]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_stops_everything_at_once(tmp_path, sent, status):
-    command = [sys.executable, "-c", "import sys; from latentfit.cli import main; sys.exit(main())"]
-    arguments = ["study", "garments", "--latent-dims", "2", "3", "--epochs", "999", "--out", str(tmp_path / "out")]
-    process = subprocess.Popen(command + arguments, stderr=subprocess.PIPE, text=True)
-    for line in process.stderr:
-        if "epoch 1/999" in line:
-            break
-    workers = [int(p) for p in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
-    assert workers
+def test_a_signal_stops_everything_at_once(images, tmp_path, sent, status):
+    process, workers = start_long_study(images, tmp_path / "out")
     process.send_signal(sent)
-    assert process.wait(30) == status
-    assert "the same command goes on" in process.stderr.read()
-    process.stderr.close()
+    told = process.communicate(timeout=30)[1]
+    assert process.returncode == status
+    assert "the same command goes on" in told
+    assert "Traceback" not in told
     wait_until_gone(workers)
     assert not list(tmp_path.rglob("*.part"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
-def test_workers_end_with_a_parent_that_is_killed(tmp_path):
-    command = [sys.executable, "-c", "import sys; from latentfit.cli import main; sys.exit(main())"]
-    arguments = ["study", "garments", "--latent-dims", "2", "3", "--epochs", "999", "--out", str(tmp_path / "out")]
-    process = subprocess.Popen(command + arguments, stderr=subprocess.PIPE, text=True)
-    for line in process.stderr:
-        if "epoch 1/999" in line:
-            break
-    workers = [int(p) for p in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+def test_workers_end_with_a_parent_that_is_killed(images, tmp_path):
+    process, workers = start_long_study(images, tmp_path / "out")
     process.kill()
-    process.wait()
-    process.stderr.close()
+    process.communicate()
     wait_until_gone(workers)
 
 

@@ -1,0 +1,91 @@
+"""Fill the README's generated parts from the committed results: `make results`.
+
+    fill_readme.py            write README.md
+    fill_readme.py --print    print what it would be
+    fill_readme.py DIR        take the study in DIR as the reference first
+
+Only what stands between `<!-- name -->` and `<!-- /name -->` is touched.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from latentfit import figures, report, verdict
+from latentfit.data import garments
+
+ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = ROOT / "results" / "reference"
+KEPT = ("study.json", "results.json", "results.csv", "report.html", "report.md", "figures")
+COLUMNS = {"latent": 0, "train MSE": 2, "test MSE": 3, "PSNR dB": 4, "SSIM": 5, "variance kept": 6}
+
+
+def take(study: Path) -> None:
+    """Copy a study without its weights into `results/reference`."""
+    shutil.rmtree(REFERENCE, ignore_errors=True)
+    REFERENCE.mkdir(parents=True)
+    for name in KEPT:
+        source = study / name
+        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, REFERENCE / name)
+
+
+def draw_garments() -> None:
+    """The sheet of the stand-in: a row a class."""
+    images = garments.draw(400, 100)
+    assert images.y_train is not None
+    assert images.classes is not None
+    rows = [(name, images.x_train[images.y_train == c][:12] / 255) for c, name in enumerate(images.classes)]
+    (ROOT / "docs" / "garments.png").write_bytes(report.png(figures.image_rows(rows, scale=0.5)))
+
+
+def filled(readme: str) -> str:
+    """The README with its generated parts made anew."""
+    results = json.loads((REFERENCE / "results.json").read_bytes())
+    speed = (ROOT / "benchmarks" / "results" / "bench.txt").read_text()
+    parts = {"table": table(results), "answer": verdict.headline(results), "speed": speed_sentence(speed)}
+    for name, text in parts.items():
+        before, _, rest = readme.partition(f"<!-- {name} -->")
+        after = rest.partition(f"<!-- /{name} -->")[2]
+        readme = f"{before}<!-- {name} -->\n{text}\n<!-- /{name} -->{after}"
+    return readme
+
+
+def table(results: dict[str, Any]) -> str:
+    """The networks' rows, and PCA's with as many components."""
+    _, rows = verdict.table(results)
+    lines = [f"| | {' | '.join(COLUMNS)} |", f"|---|{'---:|' * len(COLUMNS)}"]
+    lines += [f"| network | {' | '.join(row[i] for i in COLUMNS.values())} |" for row in rows]
+    for entry in results["pca"]:
+        kept = verdict.percent(1 - entry["test_mse"] / results["variance"]["test"], 1)
+        errors = [verdict.mse(entry[f"{split}_mse"]) for split in ("train", "test")]
+        lines.append(f"| PCA | {' | '.join([str(entry['latent_dim']), *errors, '', '', kept])} |")
+    return "\n".join(lines)
+
+
+def speed_sentence(bench: str) -> str:
+    """What `make bench` last found, as one sentence."""
+    match = re.search(r"^ratio ours / notebook +([\d.]+) +([\d.]+) +([\d.]+)", bench, re.MULTILINE)
+    assert match
+    median, least, most = match.groups()
+    return (
+        f"An epoch of the two networks takes {median} times what it takes in the study as notebooks commonly have it "
+        f"(median of the turns of `make bench`; {least} to {most})."
+    )
+
+
+if __name__ == "__main__":
+    arguments = sys.argv[1:]
+    readme = ROOT / "README.md"
+    if arguments and arguments != ["--print"]:
+        take(Path(arguments[0]))
+        draw_garments()
+    text = filled(readme.read_text())
+    if arguments == ["--print"]:
+        sys.stdout.write(text)
+    else:
+        readme.write_text(text)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+STORED = json.loads((ROOT / "Autoencoders.ipynb").read_bytes())
+CODE = [cell for cell in STORED["cells"] if cell["cell_type"] == "code"]
+
+
+def test_the_five_parts_have_their_headings():
+    text = ["".join(cell["source"]) for cell in STORED["cells"] if cell["cell_type"] == "markdown"]
+    headings = [line.removeprefix("## ") for cell in text for line in cell.splitlines() if line.startswith("## ")]
+    assert headings == [
+        "Data Loading & Preprocessing",
+        "Model Definitions",
+        "Training & Reconstruction",
+        "Latent-space Interpolation",
+        "Analysis",
+    ]
+
+
+def test_it_is_short_and_defines_nothing():
+    assert len(CODE) <= 12
+    for cell in CODE:
+        lines = [line for line in cell["source"] if not line.startswith("%")]
+        tree = ast.parse("".join(lines))
+        assert not [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Lambda)]
+        assert len(lines) <= 15
+
+
+def test_it_is_stored_with_the_outputs_of_the_reference_study():
+    from latentfit import verdict
+
+    outputs = [output for cell in CODE for output in cell["outputs"]]
+    assert all(cell["execution_count"] for cell in CODE)
+    assert not [o for o in outputs if o["output_type"] == "error" or o.get("name") == "stderr"]
+    assert len([o for o in outputs if "image/png" in o.get("data", {})]) == 5
+    text = "".join("".join(o.get("text", o.get("data", {}).get("text/markdown", ""))) for o in outputs)
+    results = json.loads((ROOT / "results/reference/results.json").read_bytes())
+    assert "fashion-mnist: training (60000, 28, 28)" in text
+    assert verdict.headline(results).replace("<", "&lt;") in text
+    for row in verdict.table(results)[1]:
+        assert f"| {' | '.join(row)} |" in text
+
+
+@pytest.mark.filterwarnings("default")  # Jupyter's own
+def test_a_shortened_run_raises_nowhere(tmp_path, monkeypatch):
+    spec = importlib.util.spec_from_file_location("execute_notebook", ROOT / "docs/execute_notebook.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setenv("LATENTFIT_QUICK", "1")
+    if not os.environ.get("FASHION_MNIST_DIR"):
+        monkeypatch.setenv("LATENTFIT_CACHE_DIR", str(tmp_path / "cache"))
+        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")  # refuses at once: a test fetches nothing
+    module.execute(ROOT / "Autoencoders.ipynb", tmp_path / "out.ipynb", tmp_path)
+    cells = json.loads((tmp_path / "out.ipynb").read_bytes())["cells"]
+    assert all(cell["execution_count"] for cell in cells if cell["cell_type"] == "code")
+    assert not [key for cell in cells for key in cell["metadata"] if key == "execution"]
