@@ -1,5 +1,7 @@
 """The numbers of a study: one row a network, and comparisons that know what chance does."""
 
+import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from latentfit import evaluate, latent, measure
+from latentfit import evaluate, latent, measure, train
 from latentfit.data.images import ImageSet
 from latentfit.measure import PerImage, Yardsticks, choose, holm, paired
 from latentfit.train import Epoch, Job, build
@@ -73,16 +75,32 @@ def test_the_seed_chooses():
 
 
 def test_pairs_are_of_different_classes(images):
-    pairs = measure.pairs(images, 30, seed=0)
-    assert pairs.shape == (30, 2)
-    labels = images.y_train[pairs]
-    assert (labels[:, 0] != labels[:, 1]).all()
+    for pairs in (measure.shown_pairs(images, seed=0), measure.random_pairs(images, seed=0)):
+        labels = images.y_train[pairs]
+        assert (labels[:, 0] != labels[:, 1]).all()
+
+
+def test_random_pairs_share_no_image_and_meet_every_couple_of_classes():
+    x, y = np.zeros((6000, 1, 2), np.uint8), np.arange(6000) % 10
+    pairs = measure.random_pairs(ImageSet("plain", x, x, y, y), seed=0)
+    assert pairs.shape == (measure.MEASURED_PAIRS, 2)
+    assert len(np.unique(pairs)) == pairs.size
+    assert len({frozenset(couple) for couple in y[pairs].tolist()}) == 45
+    assert not np.array_equal(pairs, measure.random_pairs(ImageSet("plain", x, x, y, y), seed=1))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 50])
+def test_random_pairs_of_few_images_are_fewer(n):
+    x = np.zeros((n, 1, 2), np.uint8)
+    pairs = measure.random_pairs(ImageSet("few", x, x), seed=0)
+    assert pairs.shape == (max(1, n // 2), 2)
+    assert len(np.unique(pairs)) == min(n, pairs.size)
 
 
 def test_pairs_without_labels_are_of_different_images():
     x = np.zeros((7, 3, 3), np.uint8)
-    pairs = measure.pairs(ImageSet("plain", x, x), 30, seed=0)
-    assert pairs.shape == (30, 2)
+    pairs = measure.shown_pairs(ImageSet("plain", x, x), seed=0)
+    assert pairs.shape == (4, 2)
     assert (pairs[:, 0] != pairs[:, 1]).all()
 
 
@@ -117,6 +135,7 @@ def test_paired_of_the_same_values_finds_nothing():
         "means": [a.mean(), a.mean()],
         "difference": 0,
         "share_lower": 0,
+        "share_higher": 0,
         "interval": [0, 0],
         "p": 1,
     }
@@ -186,16 +205,10 @@ def test_without_labels_there_are_no_classes(images):
     assert measure.by_class(np.ones(40), plain) is None
 
 
-def test_images_without_variance_explain_nothing(network, images, trained):
+def test_images_without_variance_explain_nothing(network, images, trained, yard):
     grey = ImageSet("grey", np.full_like(images.x_train, 90), np.full_like(images.x_test, 90))
-    with np.errstate(all="ignore"):
-        row = measure.row(
-            network,
-            Job(5, 0),
-            grey,
-            trained[1].history,
-            Yardsticks(evaluate.pca(images.x_train, images.x_test), {"train": 0, "test": 0}, np.zeros(40)),
-        )
+    flat = replace(yard, variance={"train": 0.0, "test": 0.0}, test_sharpness=evaluate.sharpness(grey.x_test))
+    row = measure.row(network, Job(5, 0), grey, trained[1].history, flat)
     assert row["train_explained_variance"] is row["test_explained_variance"] is row["test_sharpness"] is None
 
 
@@ -214,7 +227,7 @@ def test_pca_rows(yard):
 
 
 def test_values_of_each_image_and_each_walk(network, images):
-    pairs = measure.pairs(images, 12, seed=0)
+    pairs = measure.random_pairs(images, seed=0)[:12]
     value = measure.per_image(network, images, pairs)
     a, b = images.x_train[pairs[:, 0]], images.x_train[pairs[:, 1]]
     walk = latent.walk(network, a, b, 5)
@@ -225,8 +238,8 @@ def test_values_of_each_image_and_each_walk(network, images):
 
 
 def test_interpolation_is_held_against_the_real_pictures_and_a_fade(images):
-    pairs = measure.pairs(images, 12, seed=0)
-    found = measure.interpolation(values([(2, 0), (5, 1)], p=12), images, pairs)
+    pairs = measure.random_pairs(images, seed=0)[:12]
+    found = measure.interpolation(values([(2, 0), (5, 1)], p=12), images, pairs[:4], pairs)
     a, b = images.x_train[pairs[:, 0]], images.x_train[pairs[:, 1]]
     real = np.concatenate([evaluate.sharpness(a), evaluate.sharpness(b)]).mean()
     half_way = ((a.astype(float) + b) / 2 / 255).astype(np.float32)
@@ -238,9 +251,9 @@ def test_interpolation_is_held_against_the_real_pictures_and_a_fade(images):
 
 
 def test_interpolation_gives_means_over_walks(images):
-    pairs = measure.pairs(images, 12, seed=0)
+    pairs = measure.random_pairs(images, seed=0)[:12]
     given = values([(2, 0)], p=12)
-    (model,) = measure.interpolation(given, images, pairs)["models"]
+    (model,) = measure.interpolation(given, images, pairs[:4], pairs)["models"]
     real = evaluate.sharpness(images.x_train[pairs.ravel()]).mean()
     assert model["evenness"] == pytest.approx(given[Job(2, 0)].evenness.mean())
     assert model["midpoint_sharpness"] == pytest.approx(given[Job(2, 0)].midpoint_sharpness.mean() / real)
@@ -272,3 +285,14 @@ def test_comparisons_are_paired_tests_with_holms_p():
         adjusted = holm([test["p"] for test in tests])
         assert [row[name] for row in rows] == [t | {"p": p} for t, p in zip(tests, adjusted, strict=True)]
         assert [row[name]["p"] for row in rows] != [t["p"] for t in tests]
+
+
+def test_a_network_worse_than_any_picture_is_failed_and_holds_no_nan(images, yard):
+    wild = train.Recipe(output="linear", learning_rate=1e3, batch_size=1000, epochs=1)
+    (trained,) = train.train_group([(3, 0)], images, wild)
+    network = train.build(images, wild, 3, 0)
+    network.load_state_dict({name: torch.from_numpy(array) for name, array in trained.weights.items()})
+    row = measure.row(network, trained.job, images, trained.history, yard)
+    assert row["status"] == "failed"
+    assert "larger than that of any picture" in row["reason"]
+    json.dumps(row, allow_nan=False)

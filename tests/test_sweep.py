@@ -258,3 +258,32 @@ def test_results_have_the_keys_of_the_contract(tmp_path):
 def test_the_default_folder_has_the_name_of_the_set():
     assert sweep.default_folder(IMAGES) == Path("runs/garments")
     assert sweep.default_folder(replace(IMAGES, name="../../etc")) == Path("runs/-..-etc")
+
+
+def test_numpy_sizes_are_sizes(tmp_path):
+    assert study(tmp_path, sizes=tuple(np.array([4, 2]))).jobs == [Job(2, 0), Job(4, 0)]
+
+
+def test_notes_beside_a_study_stay_and_do_not_stop_it(tmp_path):
+    study(tmp_path, sizes=(2,))
+    (tmp_path / "notes.txt").write_text("mine")
+    study(tmp_path, sizes=(2, 4))
+    study(tmp_path, sizes=(2,), fresh=True)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_models_without_their_request_are_not_taken_for_ours(tmp_path):
+    study(tmp_path, sizes=(2,))
+    (tmp_path / "study.json").unlink()
+    with pytest.raises(InputError, match="no study"):
+        study(tmp_path, sizes=(2,))
+    (tmp_path / "study.json").write_text("[]")
+    with pytest.raises(InputError, match="not what"):
+        study(tmp_path, sizes=(2,))
+
+
+def test_an_error_that_overflows_at_the_end_is_a_failed_row(tmp_path, monkeypatch):
+    monkeypatch.setattr("latentfit.evaluate.mse", lambda *_: float("inf"))
+    row = study(tmp_path, sizes=(2,)).results["models"][0]
+    assert row["status"] == "failed"
+    assert "error of inf" in row["reason"]

@@ -1,5 +1,6 @@
 """The loop: it minimises what it says, on the batches it says, and to the same bytes each time."""
 
+import re
 from dataclasses import asdict, replace
 from itertools import chain
 
@@ -279,3 +280,21 @@ def test_bytes_and_the_floats_they_stand_for_train_alike():
         for x in (SMALL, SMALL / np.float32(255))
     )
     assert bits(as_bytes.weights) == bits(as_floats.weights)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *({"learning_rate": "x"}, {"learning_rate": None}, {"learning_rate": float("inf")}, {"learning_rate": True}),
+        *({"hidden": 5}, {"hidden": None}, {"hidden": "12"}, {"activation": []}, {"name": 3}),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_an_input_error(bad):
+    ((name, value),) = bad.items()
+    with pytest.raises(InputError, match=f"{name.replace('_', ' ')} {re.escape(repr(value))}"):
+        Recipe(**bad)
+
+
+def test_numpy_numbers_become_plain_ones():
+    recipe = Recipe(hidden=np.array([8, 4]).tolist(), epochs=np.int64(3))
+    assert type(recipe.epochs) is int

@@ -93,7 +93,7 @@ def sharpness(pictures: Array) -> Array:
     """
     if min(pictures.shape[1:3]) < 2:
         return np.zeros(len(pictures))
-    parts = (to_unit(pictures[i : i + BATCH]) for i in range(0, len(pictures), BATCH))
+    parts = (to_unit(pictures[i : i + BATCH]) for i in range(0, max(1, len(pictures)), BATCH))
     return torch.cat([_gradient(x).double().flatten(1).mean(dim=1) for x in parts]).numpy()
 
 
@@ -148,7 +148,8 @@ def pca(x_train: Array, x_test: Array) -> PCAErrors:
 
     x = torch.cat(list(batches(x_train))).numpy()  # (N, D)
     solver = "covariance_eigh" if len(x) >= x.shape[1] else "full"
-    fitted = PCA(svd_solver=solver).fit(x)
+    with np.errstate(divide="ignore", invalid="ignore"):  # shares of a variance that is 0
+        fitted = PCA(svd_solver=solver).fit(x)
     mean = torch.from_numpy(fitted.mean_).double()
     return PCAErrors(*(_left_over(fitted, part, variance(part, mean)) for part in (x_train, x_test)))
 

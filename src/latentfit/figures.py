@@ -86,7 +86,8 @@ def tile(images: Array, gap: int = 2) -> Array:
     """Images side by side on white: (N, H, W[, 3]) to (H, N·(W + gap) - gap[, 3])."""
     padded = np.ones((len(images), images.shape[1], images.shape[2] + gap, *images.shape[3:]), dtype=np.float32)
     padded[:, :, : images.shape[2]] = images
-    return np.concatenate(list(padded), axis=1)[:, :-gap]
+    row: Array = np.concatenate(list(padded), axis=1)
+    return row[:, : row.shape[1] - gap]
 
 
 def reconstructions(originals: Array, reconstructed: Mapping[int, Array]) -> Figure:
@@ -125,16 +126,16 @@ def error_curves(curves: Mapping[int, Curve], pca: Mapping[int, float], ax: Axes
         labels = []
         for i, (k, curve) in enumerate(curves.items()):
             colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
-            every = max(1, len(curve.epochs) // 10)
+            every = list(range(len(curve.epochs) - 1, -1, -max(1, len(curve.epochs) // 10)))  # the last one always
             ax.plot(curve.epochs, curve.train_mse, color=colour, linestyle=(0, (4, 2)), linewidth=1)
             ax.plot(curve.epochs, curve.test_mse, color=colour, marker=marker, markevery=every)
             labels.append((curve.test_mse[-1], f"{k} dimensions", colour))
-            if k in pca:
+            if pca.get(k, 0) > 0:  # a log scale has no 0
                 ax.axhline(pca[k], color=colour, linestyle=":", linewidth=1.2)
                 labels.append((pca[k], f"PCA, {k} components", colour))
         _log_errors(ax)
         ax.set_xlabel("epoch (test error solid, training error dashed)")
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         _label_right(ax, labels)
         return _figure(ax)
 
@@ -208,7 +209,7 @@ def error_by_class(
 
 def plain(name: str) -> str:
     """A name as text: matplotlib would read what stands between dollar signs as mathematics."""
-    return name.replace("$", r"\$")[:40]
+    return name[:40].replace("$", r"\$")
 
 
 def _axes(height: float) -> Axes:

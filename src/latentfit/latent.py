@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .errors import InputError
 from .model import BATCH, Network, batches
 
 Array = NDArray[Any]
@@ -26,7 +27,7 @@ def encode(network: Network, x: Array) -> Array:
 def decode(network: Network, z: Array, image_shape: tuple[int, ...]) -> Array:
     """Images of codes: (N, K) to (N, *image_shape), float32."""
     z = np.array(z, dtype=np.float32)
-    parts = range(0, len(z), BATCH)
+    parts = range(0, max(1, len(z)), BATCH)
     x_hat = torch.cat([network.decode(torch.from_numpy(z[i : i + BATCH])) for i in parts])  # (N, D)
     return x_hat.numpy().reshape(len(z), *image_shape)
 
@@ -41,9 +42,17 @@ def interpolate(z_a: Array, z_b: Array, steps: int = 5) -> Array:
 
     Returns:
         (P, S, K) float32; the first vector of each pair is `z_a`, the last is `z_b`, bit for bit.
+
+    Raises:
+        InputError: Fewer than 2 steps.
     """
+    if steps < 2:
+        raise InputError(f"steps {steps}; expected 2 or more, since both ends are included")
+    a, b = (np.asarray(z, dtype=np.float32) for z in (z_a, z_b))
     t = np.linspace(0, 1, steps, dtype=np.float32)[:, None]  # (S, 1)
-    return (1 - t) * z_a[:, None] + t * z_b[:, None]  # (P, S, K)
+    z = (1 - t) * a[:, None] + t * b[:, None]  # (P, S, K)
+    z[:, 0], z[:, -1] = a, b
+    return z
 
 
 def walk(network: Network, x_a: Array, x_b: Array, steps: int = 5) -> Array:

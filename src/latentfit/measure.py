@@ -64,16 +64,19 @@ class PerImage:
 
 
 def row(network: Network, job: Job, images: ImageSet, history: Sequence[Epoch], yard: Yardsticks) -> dict[str, Any]:
-    """The numbers of one trained network, as a study's `models` lists them."""
+    """The numbers of one trained network, as a study's `models` lists them; failed where they are not finite."""
     train_mse = evaluate.mse(network, images.x_train)
     errors = evaluate.image_errors(network, images.x_test)
     test_mse = float(errors.mean())
+    if not max(train_mse, test_mse) <= 1:  # NaN included
+        worst = f"{max(train_mse, test_mse):.3g}"
+        return failed_row(job, f"its error of {worst} is larger than that of any picture with pixels in [0, 1]")
     x_hat = evaluate.reconstruct(network, images.x_test)
     return _identity(job, "ok", None) | {
         "train_mse": train_mse,
         "test_mse": test_mse,
         "test_psnr": _finite(evaluate.psnr(test_mse)),
-        "test_ssim": evaluate.ssim(images.x_test, x_hat),
+        "test_ssim": _finite(evaluate.ssim(images.x_test, x_hat)),
         "test_mse_by_class": by_class(errors, images),
         "effective_dim": latent.effective_dim(latent.encode(network, images.x_test)),
         "train_explained_variance": _explained(train_mse, yard.variance["train"]),
@@ -145,9 +148,21 @@ def choose(count: int, labels: Array | None, n: int, seed: int) -> NDArray[np.in
     return np.array([queues[q][lap % len(queues[q])] for lap, q in turns])
 
 
-def pairs(images: ImageSet, count: int, seed: int) -> NDArray[np.int64]:
-    """Pairs of training images, of different classes where there are two: indices (count, 2)."""
-    return choose(2 * count, images.y_train, len(images.x_train), seed).reshape(count, 2)
+def shown_pairs(images: ImageSet, seed: int) -> NDArray[np.int64]:
+    """The pairs of training images in the pictures, indices (SHOWN_PAIRS, 2): as many classes as there are."""
+    return choose(2 * SHOWN_PAIRS, images.y_train, len(images.x_train), seed).reshape(SHOWN_PAIRS, 2)
+
+
+def random_pairs(images: ImageSet, seed: int) -> NDArray[np.int64]:
+    """Pairs of training images to measure on, indices (P, 2): of different classes where labels tell.
+
+    At most MEASURED_PAIRS. No image is in two pairs, so that they are independent of each other.
+    """
+    order = np.random.default_rng([seed, len(images.x_train), 1]).permutation(len(images.x_train))
+    couples = np.resize(order, (max(1, len(order) // 2), 2))
+    if images.y_train is not None and (differ := np.diff(images.y_train[couples].astype(int))[:, 0] != 0).any():
+        couples = couples[differ]
+    return couples[:MEASURED_PAIRS]
 
 
 def per_image(network: Network, images: ImageSet, chosen: NDArray[np.int64]) -> PerImage:
@@ -161,7 +176,9 @@ def per_image(network: Network, images: ImageSet, chosen: NDArray[np.int64]) -> 
     )
 
 
-def interpolation(values: Mapping[Job, PerImage], images: ImageSet, chosen: NDArray[np.int64]) -> dict[str, Any]:
+def interpolation(
+    values: Mapping[Job, PerImage], images: ImageSet, shown: NDArray[np.int64], chosen: NDArray[np.int64]
+) -> dict[str, Any]:
     """How the walks of each network go, and how fading one picture into the other would.
 
     Sharpness is that of the pictures half way, as a share of that of the real pictures at both ends.
@@ -170,7 +187,7 @@ def interpolation(values: Mapping[Job, PerImage], images: ImageSet, chosen: NDAr
     real = evaluate.sharpness(ends.reshape(-1, *images.image_shape))
     fade = evaluate.sharpness(ends.mean(axis=0))
     return {
-        "pairs": chosen[:SHOWN_PAIRS].tolist(),
+        "pairs": shown.tolist(),
         "measured_pairs": len(chosen),
         "models": [
             {
@@ -212,8 +229,8 @@ def paired(a: Array, b: Array) -> dict[str, Any]:
         b: The second's, (N,).
 
     Returns:
-        Means of both, the mean difference b - a with its 95 % interval, the two-sided p-value, and the share
-        of images where b is lower. Interval and p are None for fewer than two images.
+        Means of both, the mean difference b - a with its 95 % interval, the two-sided p-value, and the shares
+        of images where b is lower and where it is higher. Interval and p are None for fewer than two images.
     """
     from scipy.stats import t
 
@@ -223,6 +240,7 @@ def paired(a: Array, b: Array) -> dict[str, Any]:
         "means": [float(a.mean()), float(b.mean())],
         "difference": mean,
         "share_lower": float((b < a).mean()),
+        "share_higher": float((b > a).mean()),
     }
     if n < 2:
         return result | {"interval": None, "p": None}
@@ -253,5 +271,5 @@ def _ratio(a: Array, b: Array) -> float | None:
     return above / below if below > 0 and math.isfinite(above) else None
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

@@ -132,5 +132,5 @@ def to_tensor(x: Array) -> Tensor:
 
 def batches(x: Array) -> Iterator[Tensor]:
     """Images (N, H, W[, 3]) as the network takes them, (BATCH, D) at a time."""
-    for start in range(0, len(x), BATCH):
+    for start in range(0, max(1, len(x)), BATCH):  # no image at all is one empty batch
         yield to_tensor(x[start : start + BATCH])

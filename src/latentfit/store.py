@@ -305,11 +305,24 @@ def load(folder: str | Path) -> Study:
     return Study(folder)
 
 
-def holds_only_ours(folder: Path) -> bool:
-    """Whether a folder is missing, empty, or has only what a study writes."""
-    if not folder.exists():
-        return True
-    return all(p.name in OURS or p.name.endswith(".part") for p in folder.iterdir())
+def is_free(folder: Path) -> bool:
+    """Whether a folder is missing, or empty but for what a write that was killed left behind."""
+    return not folder.exists() or all(path.suffix == ".part" for path in folder.iterdir())
+
+
+def read_request(folder: Path) -> dict[str, Any] | None:
+    """What `study.json` says; None where there is none.
+
+    Raises:
+        InputError: It is there and not a study's.
+    """
+    path = folder / "study.json"
+    if not path.exists():
+        return None
+    asked = read_json(path)
+    if not isinstance(asked, dict) or not {"schema", "source", "models"} <= asked.keys():
+        raise InputError(f"{path} is not what `latentfit study` writes; give another --out, or remove it")
+    return asked
 
 
 def clear(folder: Path) -> None:

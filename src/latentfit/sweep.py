@@ -58,12 +58,10 @@ class Request:
         Raises:
             InputError: A size, seed count, recipe or number of epochs that is not allowed.
         """
-        sizes = sorted(set(latent_dims))
+        sizes = sorted({_positive("latent size", size) for size in latent_dims})
         if not sizes:
             raise InputError("no latent size was given; expected at least one, for example 16 48")
-        for size in sizes:
-            _check_positive("latent size", size)
-        _check_positive("number of seeds", seeds)
+        seeds = _positive("number of seeds", seeds)
         chosen = recipe if isinstance(recipe, Recipe) else _named(recipe)
         if epochs is not None:
             chosen = replace(chosen, epochs=epochs)
@@ -79,9 +77,10 @@ class Request:
             )
 
 
-def _check_positive(what: str, value: object) -> None:
+def _positive(what: str, value: object) -> int:
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
         raise InputError(f"{what} {value!r}; expected a whole number, 1 or more")
+    return int(value)
 
 
 def _named(recipe: str) -> Recipe:
@@ -155,33 +154,31 @@ def default_folder(images: ImageSet) -> Path:
 
 def _open(folder: Path, request: Request, images: ImageSet, fresh: bool) -> Request:
     """Settle what the folder is for, and write it down: the request with all that was asked before."""
-    _check_folder(folder)
-    if fresh:
-        store.clear(folder)
-    wanted = describe(request, images)
-    if (folder / "study.json").exists():
-        before = store.read_json(folder / "study.json")
-        if differences := _differences(before, wanted):
-            raise InputError(
-                f"{folder} holds another study; give another --out, or start over with --fresh",
-                tuple(differences),
-            )
-        jobs = {Job(m["latent_dim"], m["seed"]) for m in before["models"]}
-        request = replace(request, jobs=tuple(sorted(jobs.union(request.jobs))), source=before["source"])
-        wanted = describe(request, images)
-    if not (folder / "study.json").exists() or before != wanted:
-        try:
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; expected a folder, or a name that is free; give another --out")
+    before = store.read_request(folder)
+    if before is None and not store.is_free(folder):
+        raise InputError(f"{folder} holds other files and no study; give an empty or new folder with --out")
+    try:
+        if before is not None and fresh:
+            store.clear(folder)
+        elif before is not None:
+            request = _joined(folder, before, request, images)
+        if (wanted := describe(request, images)) != before or fresh:
             store.write_json(folder / "study.json", wanted)
-        except OSError as error:
-            raise InputError(f"{folder} cannot be written: {error.strerror}; give another --out") from None
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror}; give another --out") from None
     return request
 
 
-def _check_folder(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; expected a folder, or a name that is free; give another --out")
-    if not store.holds_only_ours(folder):
-        raise InputError(f"{folder} holds other files and no study; give an empty or new folder with --out")
+def _joined(folder: Path, before: dict[str, Any], request: Request, images: ImageSet) -> Request:
+    """The request with the networks that were asked for before, where it is the same study otherwise."""
+    if differences := _differences(before, describe(request, images)):
+        raise InputError(
+            f"{folder} holds another study; give another --out, or start over with --fresh", tuple(differences)
+        )
+    jobs = {Job(m["latent_dim"], m["seed"]) for m in before["models"]}
+    return replace(request, jobs=tuple(sorted(jobs.union(request.jobs))), source=before["source"])
 
 
 def describe(request: Request, images: ImageSet) -> dict[str, Any]:
@@ -217,7 +214,7 @@ def recipe_dict(recipe: Recipe) -> dict[str, Any]:
     return asdict(recipe) | {"hidden": list(recipe.hidden)}
 
 
-def _differences(before: Any, wanted: dict[str, Any]) -> list[str]:
+def _differences(before: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     """What two studies differ in beside their networks, a line each."""
     old, new = (_flat({k: v for k, v in s.items() if k not in NOT_COMPARED}) for s in (before, wanted))
     keys = [*old, *(key for key in new if key not in old)]
@@ -290,10 +287,10 @@ def _sum_up(folder: Path, request: Request, images: ImageSet, yard: Yardsticks) 
     rows = [store.read_json(store.model_folder(folder, job) / "metrics.json") for job in request.jobs]
     ok = [job for job, row in zip(request.jobs, rows, strict=True) if row["status"] == "ok"]
     seed = min(job.seed for job in request.jobs)
-    pairs = measure.pairs(images, measure.MEASURED_PAIRS, seed)
+    shown_pairs, pairs = measure.shown_pairs(images, seed), measure.random_pairs(images, seed)
     networks = {job: store.load_network(store.model_folder(folder, job)) for job in ok}
     values = {job: measure.per_image(network, images, pairs) for job, network in networks.items()}
-    shown = _shown(images, pairs[: measure.SHOWN_PAIRS], seed)
+    shown = _shown(images, shown_pairs, seed)
     store.write_shown(folder, shown)
     results = {
         "schema": store.SCHEMA,
@@ -302,7 +299,7 @@ def _sum_up(folder: Path, request: Request, images: ImageSet, yard: Yardsticks) 
         "environment": environment(request),
         "models": rows,
         "pca": measure.pca_rows(yard, sorted({job.latent_dim for job in request.jobs})),
-        "interpolation": measure.interpolation(values, images, pairs),
+        "interpolation": measure.interpolation(values, images, shown_pairs, pairs),
         "verdict": verdict.not_asked(),
         "variance": yard.variance,
         "pca_curve": measure.pca_rows(yard, [k for k in measure.CURVE if k <= images.pixels]),

@@ -9,6 +9,7 @@ B images a batch, D numbers an image.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -54,17 +55,21 @@ class Recipe:
     epochs: int = 20
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", tuple(self.hidden))
         for name, allowed in (("activation", ACTIVATIONS), ("output", OUTPUTS), ("optimizer", ("adam",))):
-            if getattr(self, name) not in allowed:
-                known = ", ".join(allowed)
-                raise InputError(f"recipe: {name} {getattr(self, name)!r} is not known; expected {known}")
-        for name, value in (("batch size", self.batch_size), ("epochs", self.epochs)):
-            _check_count(name, value)
-        for width in self.hidden:
-            _check_count("hidden width", width)
-        if not 0 < self.learning_rate < float("inf"):
-            raise InputError(f"recipe: learning rate {self.learning_rate} is not above 0")
+            value = getattr(self, name)
+            if not isinstance(value, str) or value not in allowed:
+                raise InputError(f"recipe: {name} {value!r} is not known; expected {', '.join(allowed)}")
+        if not isinstance(self.name, str):
+            raise InputError(f"recipe: name {self.name!r}; expected text")
+        if not isinstance(self.hidden, list | tuple):
+            raise InputError(f"recipe: hidden {self.hidden!r}; expected a list of widths, for example [512, 256]")
+        rate = self.learning_rate
+        if not isinstance(rate, int | float) or isinstance(rate, bool) or not 0 < rate < float("inf"):
+            raise InputError(f"recipe: learning rate {rate!r}; expected a number above 0")
+        # plain numbers, whatever NumPy's they came as: a recipe is written down as JSON
+        object.__setattr__(self, "hidden", tuple(_count("hidden width", width) for width in self.hidden))
+        object.__setattr__(self, "batch_size", _count("batch size", self.batch_size))
+        object.__setattr__(self, "epochs", _count("epochs", self.epochs))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
@@ -75,9 +80,10 @@ class Recipe:
         return cls(**values)
 
 
-def _check_count(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+def _count(name: str, value: object) -> int:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
         raise InputError(f"recipe: {name} {value!r}; expected a whole number, 1 or more")
+    return int(value)
 
 
 RECIPES = {"reference": Recipe()}
@@ -115,7 +121,7 @@ def fit(
         One row an epoch.
 
     Raises:
-        Diverged: The error was no longer a number.
+        Diverged: The error, or after the last epoch a weight, was no longer a finite number.
     """
     optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
     history = []
@@ -129,9 +135,14 @@ def fit(
             optimizer.step()
             losses.append(loss.detach() * len(batch))
         train_mse = _finite_mean(losses, len(images.x_train), epoch)
-        history.append(Epoch(epoch, train_mse, evaluate.mse(network, images.x_test)))
+        test_mse = evaluate.mse(network, images.x_test)
+        if not math.isfinite(test_mse):
+            raise Diverged(f"the test error was no longer a finite number after epoch {epoch}")
+        history.append(Epoch(epoch, train_mse, test_mse))
         if progress:
             progress(history[-1])
+    if not all(weights.isfinite().all() for weights in network.parameters()):
+        raise Diverged(f"a weight was no longer a finite number after epoch {recipe.epochs}")
     return history
 
 

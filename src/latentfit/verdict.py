@@ -144,7 +144,7 @@ def _error(results: Results) -> list[str]:
             "sizes. Another start gives other networks; words about sizes need more seeds."
         )
     if len(seeds) > 1:
-        sentences.append(_over_seeds(results, len(seeds)))
+        sentences += _over_seeds(results)
     failed = [m for m in results["models"] if m["status"] != "ok"]
     for m in failed:
         who = f"The network with {m['latent_dim']} dimensions and seed {m['seed']}"
@@ -173,7 +173,7 @@ def _compared(results: Results, comparison: Row) -> str:
         )
     better, worse = (large, small) if of_large < of_small else (small, large)
     low, high = sorted(test["means"])
-    share = test["share_lower"] if better == large else 1 - test["share_lower"]
+    share = test["share_lower"] if better == large else test["share_higher"]
     surprise = "" if better == large else f" More dimensions did not help: {large} came out worse than {small}."
     return (
         f"The network with {better} latent dimensions reconstructs the {images} better than the one with "
@@ -201,31 +201,34 @@ def _p(test: Row) -> str:
     return "< 0.001" if test["p"] < 0.001 else f"= {test['p']:.3f}"
 
 
-def _over_seeds(results: Results, seeds: int) -> str:
+def _over_seeds(results: Results) -> list[str]:
     ok = [m for m in results["models"] if m["status"] == "ok"]
-    if not ok:
-        return f"All of {seeds} seeds failed."
     by_size = {k: [m["test_mse"] for m in ok if m["latent_dim"] == k] for k in {m["latent_dim"] for m in ok}}
     means = [f"{mse(sum(e) / len(e))} at {k} ({len(e)} trained)" for k, e in sorted(by_size.items())]
-    return (
-        f"The comparisons are of the first of {seeds} seeds; over all of them the mean test error is {listed(means)}."
-    )
+    compared = [f"The networks compared are those of seed {c['seed']}." for c in results["comparisons"][:1]]
+    return [*compared, f"Over all seeds the mean test error is {listed(means)}."] if means else []
+
+
+def _differ(results: Results) -> bool:
+    """Whether the smallest and the largest network have different test errors, as far as the test can tell."""
+    return any(carried(c["test_mse"]) for c in _widest_first(results)[:1])
 
 
 def _pca(results: Results) -> list[str]:
     pca = {entry["latent_dim"]: entry["test_mse"] for entry in results["pca"]}
     rows = [m for m in _trained(results) if pca[m["latent_dim"]] > 0]
     sentences = [_beside_pca(m, pca[m["latent_dim"]]) for m in rows]
-    if len(rows) > 1 and rows[0]["test_mse"] > 0:
-        a, b = rows[0], rows[-1]
-        small, large = a["latent_dim"], b["latent_dim"]
-        net, linear = 1 - b["test_mse"] / a["test_mse"], 1 - pca[large] / pca[small]
-        use = "less" if net < linear else "no less"
-        sentences.append(
-            f"From {small} to {large}, PCA's error {_change(linear)} and the networks' {_change(net)}: these "
-            f"networks make {use} of the added dimensions than a linear map does."
-        )
-    return sentences
+    if len(rows) < 2 or rows[0]["test_mse"] <= 0:
+        return sentences
+    small, large = rows[0]["latent_dim"], rows[-1]["latent_dim"]
+    net, linear = 1 - rows[-1]["test_mse"] / rows[0]["test_mse"], 1 - pca[large] / pca[small]
+    ending = (
+        f"and the networks' {_change(net)}: these networks make {'less' if net < linear else 'no less'} of the added "
+        "dimensions than a linear map does."
+        if _differ(results)
+        else "while no difference between the networks' is carried."
+    )
+    return [*sentences, f"From {small} to {large}, PCA's error {_change(linear)}, {ending}"]
 
 
 def _beside_pca(m: Row, linear: float) -> str:
@@ -298,7 +301,7 @@ def _classes(results: Results) -> list[str]:
     return [
         f"With {best['latent_dim']} dimensions the largest errors are those of {worst}; the smallest is that of "
         f"{least_name} ({mse(least)}).",
-        *(_class_gains(rows[0], rows[-1], names) if len(rows) > 1 else []),
+        *(_class_gains(rows[0], rows[-1], names) if _differ(results) else []),
     ]
 
 
@@ -351,9 +354,10 @@ def _compression(results: Results) -> list[str]:
     if len(rows) > 1:
         a, b = rows[0], rows[-1]
         points = 100 * (b["test_explained_variance"] - a["test_explained_variance"])
+        keep = f"keep {abs(points):.1f} points of variance {'more' if points >= 0 else 'less'}"
         sentences.append(
             f"Against {a['latent_dim']} dimensions, {b['latent_dim']} take {b['latent_dim'] / a['latent_dim']:.3g} "
-            f"times the bytes and keep {abs(points):.1f} points of variance {'more' if points >= 0 else 'less'}. "
+            f"times the bytes and {keep if _differ(results) else 'keep no more, as far as the test can tell'}. "
             "The size of the decoder itself is not counted in these ratios."
         )
     return sentences

@@ -125,6 +125,7 @@ class Content:
             table=Markup(table(self.study)),
             analysis=Markup(analysis(self.study)),
             pictures=pictures,
+            picture_sizes=max(1, len(self.networks)),
             findings=verdict.analysis(self.study.results),
             command=command(store.read_json(self.study.folder / "study.json")),
         )
