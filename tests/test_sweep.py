@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from helpers import RECIPE, Inline, contents, small_clothes
 
-from latentfit import report, sweep
+from latentfit import report, store, sweep
 from latentfit.data.images import ImageSet
 from latentfit.errors import InputError
 from latentfit.train import Job, Recipe
@@ -283,7 +283,26 @@ def test_models_without_their_request_are_not_taken_for_ours(tmp_path):
 
 
 def test_an_error_that_overflows_at_the_end_is_a_failed_row(tmp_path, monkeypatch):
-    monkeypatch.setattr("latentfit.evaluate.mse", lambda *_: float("inf"))
+    monkeypatch.setattr("latentfit.evaluate.image_errors", lambda *_: np.full(90, np.inf))
+    monkeypatch.setattr("latentfit.train.evaluate.mse", lambda *_: 0.1)
     row = study(tmp_path, sizes=(2,)).results["models"][0]
     assert row["status"] == "failed"
     assert "error of inf" in row["reason"]
+
+
+def test_workers_that_always_die_end_the_study_and_keep_what_is_finished(tmp_path, monkeypatch):
+    from latentfit import pool
+
+    monkeypatch.setattr(pool, "RENEWALS", 1)
+    monkeypatch.setattr(pool, "_train_and_tell", lambda *_: os.abort())
+    with pytest.raises(pool.WorkersLost, match="2 times"):
+        study(tmp_path, executor=None)
+    assert store.read_request(tmp_path)["latent_dims"] == [2, 4]
+
+
+def test_a_failing_callback_of_progress_does_not_hang(tmp_path):
+    def fail(*_: object) -> None:
+        raise RuntimeError("mine")
+
+    with pytest.raises(RuntimeError, match="mine"):
+        study(tmp_path, progress=fail)

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .model import BATCH, Network, batches, to_unit
+from .model import BATCH, Network, batches, to_tensor, to_unit
 
 Array = NDArray[Any]
 
@@ -146,7 +146,7 @@ def pca(x_train: Array, x_test: Array) -> PCAErrors:
     """
     from sklearn.decomposition import PCA
 
-    x = torch.cat(list(batches(x_train))).numpy()  # (N, D)
+    x = to_tensor(x_train).numpy()  # (N, D)
     solver = "covariance_eigh" if len(x) >= x.shape[1] else "full"
     with np.errstate(divide="ignore", invalid="ignore"):  # shares of a variance that is 0
         fitted = PCA(svd_solver=solver).fit(x)

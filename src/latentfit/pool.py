@@ -24,7 +24,7 @@ from .train import Epoch, Job, Recipe, Trained, train_group
 
 Progress = Callable[[Job, Epoch | None], None]
 
-POOLS = 3  # how often a pool is made before a study gives up
+RENEWALS = 3  # how often a broken pool is made anew before a study gives up
 
 
 class WorkersLost(RuntimeError):
@@ -51,7 +51,7 @@ def training(
         progress: Called from another thread after each epoch; only local processes tell of epochs.
 
     Raises:
-        WorkersLost: Local workers died in three pools in a row.
+        WorkersLost: Local workers died, and again in each pool that was made anew.
     """
     runner = (
         _LocalPools(jobs, images, recipe, progress) if executor is None else _Elsewhere(executor, jobs, images, recipe)
@@ -96,7 +96,7 @@ class _LocalPools:
         self.writer = writer
 
     def results(self) -> Iterator[Trained]:
-        for attempt in range(POOLS):
+        for attempt in range(1 + RENEWALS):
             if attempt:
                 self.stop()
                 self.start()
@@ -110,7 +110,7 @@ class _LocalPools:
             if not self.missing:
                 return
         raise WorkersLost(
-            f"worker processes ended unexpectedly in {POOLS} pools in a row, most likely for lack of memory; "
+            f"worker processes ended unexpectedly {1 + RENEWALS} times, most likely for lack of memory; "
             "finished models are kept, run the same command again to go on"
         )
 

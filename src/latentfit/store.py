@@ -72,6 +72,8 @@ def write(path: Path, data: bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # a folder cannot be opened there, nor need it be
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -354,7 +354,7 @@ class _Clock:
             "models": [t.job._asdict() | {"seconds": t.seconds} for t in self.trained],
             "peak_memory_bytes": {
                 "parent": peak_memory(),
-                "worker": max((t.peak_memory for t in self.trained), default=None),
+                "worker": max((t.peak_memory or 0 for t in self.trained), default=None),
             },
             "machine": {
                 "processor": processor(),

@@ -177,7 +177,7 @@ class Trained:
     weights: dict[str, NDArray[np.float32]]
     history: list[Epoch]
     seconds: float
-    peak_memory: int
+    peak_memory: int | None
     reason: str | None = None
 
 
@@ -239,10 +239,13 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def peak_memory() -> int:
-    """The most memory this process has held at once, in bytes, mapped files included."""
-    import resource
+def peak_memory() -> int | None:
+    """The most memory this process has held at once, in bytes, mapped files included; None on Windows."""
     import sys
+
+    if sys.platform == "win32":
+        return None
+    import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

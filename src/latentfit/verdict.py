@@ -47,7 +47,7 @@ def not_asked() -> dict[str, Any]:
         "explained_variance": None,
         "interval": None,
         "next": [],
-        "sentence": None,
+        "sentence": "No share of the variance to keep was asked for, so no size is recommended.",
     }
 
 
