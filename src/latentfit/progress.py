@@ -59,7 +59,7 @@ class Lines:
 
     def _draw(self, job: Job, row: Epoch) -> None:
         if job not in self.bars:
-            form = "{desc} {bar} {postfix}"
+            form = "{desc} {bar}{postfix}"
             self.bars[job] = tqdm(desc=name(job), total=self.epochs, file=self.stream, bar_format=form, ncols=100)
         bar = self.bars[job]
         bar.set_postfix_str(self._text(job, row), refresh=False)
