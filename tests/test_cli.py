@@ -236,7 +236,8 @@ def test_a_signal_stops_everything_at_once(images, tmp_path, sent, status):
 def test_workers_end_with_a_parent_that_is_killed(images, tmp_path):
     process, workers = start_long_study(images, tmp_path / "out")
     process.kill()
-    process.communicate()
+    process.wait()
+    process.stderr.close()
     wait_until_gone(workers)
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from helpers import RECIPE, Inline, contents, small_clothes
 
-from latentfit import report, store, sweep
+from latentfit import measure, report, store, sweep
 from latentfit.data.images import ImageSet
 from latentfit.errors import InputError
 from latentfit.train import Job, Recipe
@@ -306,3 +307,16 @@ def test_a_failing_callback_of_progress_does_not_hang(tmp_path):
 
     with pytest.raises(RuntimeError, match="mine"):
         study(tmp_path, progress=fail)
+
+
+def test_measuring_uses_one_thread_like_training_and_gives_them_back(tmp_path, monkeypatch):
+    seen, row = [], measure.row
+    monkeypatch.setattr(measure, "row", lambda *a: (seen.append(torch.get_num_threads()), row(*a))[1])
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        study(tmp_path, sizes=(2,))
+        assert seen == [1]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

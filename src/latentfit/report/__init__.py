@@ -266,7 +266,7 @@ def svg(figure: Figure) -> Markup:
     """A figure as SVG to stand in a page: transparent, text as text, ink in the page's own colour."""
     buffer = io.StringIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "latentfit"}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        figure.savefig(buffer, format="svg", transparent=True)
     text = buffer.getvalue()
     text = re.sub(r' id="[a-z0-9]+(\.[a-z0-9]+)*_\d+"', "", text[text.index("<svg") :])  # would repeat in the page
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
