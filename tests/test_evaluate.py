@@ -147,6 +147,28 @@ def test_pca_errors_are_those_of_its_reconstructions(x, k):
 
 
 @pytest.mark.parametrize("x", [TALL, WIDE], ids=["more images than pixels", "fewer"])
+@pytest.mark.parametrize("k", [1, 3, 9, 14])
+def test_pca_errors_of_each_image_are_those_of_its_reconstruction(x, k):
+    test = TALL[-1200:]  # more than a batch
+    flat = test.reshape(len(test), -1).astype(float)
+    oracle = PCA(k, svd_solver="full").fit(x.reshape(len(x), -1).astype(float))
+    expected = np.square(oracle.inverse_transform(oracle.transform(flat)) - flat).mean(axis=1)
+    found = evaluate.pca(x, test).test_images
+    np.testing.assert_allclose(found[:, k], expected, rtol=1e-4, atol=1e-7)
+    from_mean = np.square(flat - oracle.mean_).mean(axis=1)
+    np.testing.assert_allclose(found[:, 0], from_mean, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("x", [TALL, WIDE], ids=["more images than pixels", "fewer"])
+def test_pca_curve_is_the_mean_over_the_test_images(x):
+    errors = evaluate.pca(x, TALL[-1200:])
+    assert errors.test_images.shape == (1200, len(errors.test))
+    assert errors.test_images.dtype == np.float32
+    assert (errors.test_images >= 0).all()
+    np.testing.assert_allclose(errors.test_images.mean(axis=0, dtype=float), errors.test, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("x", [TALL, WIDE], ids=["more images than pixels", "fewer"])
 def test_pca_curve_falls_to_nothing(x):
     errors = evaluate.pca(x, TALL[-40:])
     assert len(errors.train) == len(errors.test) == 1 + min(len(x), 20)
@@ -177,6 +199,7 @@ def test_pca_of_equal_images_leaves_nothing():
 
 
 def test_components_for_is_the_first_that_is_enough():
-    errors = evaluate.PCAErrors(train=np.array([5.0, 1.0, 0.0]), test=np.array([4.0, 2.0, 1.0]))
+    test = np.array([4.0, 2.0, 1.0])
+    errors = evaluate.PCAErrors(np.array([5.0, 1.0, 0.0]), test, test[None].astype(np.float32))
     asked = {9: 0, 4: 0, 3.9: 1, 2: 1, 1.5: 2, 1: 2, 0.9: None}
     assert {error: errors.components_for(error) for error in asked} == asked

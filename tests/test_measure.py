@@ -283,8 +283,35 @@ def test_comparisons_are_paired_tests_with_holms_p():
     for name in ("test_mse", "sharpness", "evenness", "midpoint_sharpness"):
         tests = [paired(getattr(given[a], name), getattr(given[b], name)) for a, b in couples]
         adjusted = holm([test["p"] for test in tests])
-        assert [row[name] for row in rows] == [t | {"p": p} for t, p in zip(tests, adjusted, strict=True)]
+        assert [row[name] for row in rows] == [t | {"p": p, "family": 3} for t, p in zip(tests, adjusted, strict=True)]
         assert [row[name]["p"] for row in rows] != [t["p"] for t in tests]
+
+
+@pytest.mark.parametrize(("sizes", "family"), [([16, 48], 1), ([4, 8, 16], 3), ([2, 4, 8, 16], 4)])
+def test_the_family_is_all_comparisons_of_a_quantity(sizes, family):
+    rows = measure.comparisons(values([(k, s) for k in sizes for s in (0, 1)]))
+    names = ("test_mse", "sharpness", "evenness", "midpoint_sharpness")
+    assert {row[name]["family"] for row in rows for name in names} == {family} == {len(rows)}
+
+
+def test_against_pca_is_a_paired_test_over_the_same_images(images, yard):
+    given = values([(2, 0), (2, 1), (5, 0)], n=len(images.x_test))
+    rows = measure.against_pca(given, yard)
+    assert [(row["latent_dim"], row["seed"], row["components"]) for row in rows] == [(2, 0, 2), (2, 1, 2), (5, 0, 5)]
+    linear = [yard.pca.test_images[:, row["components"]].astype(float) for row in rows]
+    p = [stats.ttest_rel(value.test_mse, pca).pvalue for value, pca in zip(given.values(), linear, strict=True)]
+    assert [row["test_mse"]["p"] for row in rows] == pytest.approx(holm(p))
+    for row, value, pca in zip(rows, given.values(), linear, strict=True):
+        assert row["test_mse"] == paired(pca, value.test_mse) | {"p": row["test_mse"]["p"], "family": 3}
+        assert row["test_mse"]["difference"] > 0  # these networks are far worse than PCA
+        assert row["test_mse"]["means"][0] == pytest.approx(yard.pca.at("test", row["components"]), rel=1e-5)
+    json.dumps(rows, allow_nan=False)
+
+
+def test_against_pca_takes_all_components_where_there_are_fewer_than_dimensions(images, yard):
+    (row,) = measure.against_pca(values([(4000, 0)], n=len(images.x_test)), yard)
+    assert (row["latent_dim"], row["components"]) == (4000, len(images.x_train))
+    assert row["test_mse"]["means"][0] == pytest.approx(yard.pca.test[-1], rel=1e-5)
 
 
 def test_a_network_worse_than_any_picture_is_failed_and_holds_no_nan(images, yard):

@@ -57,7 +57,10 @@ def test_a_shortened_run_raises_nowhere(tmp_path, monkeypatch):
     monkeypatch.setenv("LATENTFIT_QUICK", "1")
     if not os.environ.get("FASHION_MNIST_DIR"):
         monkeypatch.setenv("LATENTFIT_CACHE_DIR", str(tmp_path / "cache"))
-        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")  # refuses at once: a test fetches nothing
+        for name in ("HTTPS_PROXY", "https_proxy"):
+            monkeypatch.setenv(name, "http://127.0.0.1:1")  # refuses at once: a test fetches nothing
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
     module.execute(ROOT / "Autoencoders.ipynb", tmp_path / "out.ipynb", tmp_path)
     cells = json.loads((tmp_path / "out.ipynb").read_bytes())["cells"]
     assert all(cell["execution_count"] for cell in cells if cell["cell_type"] == "code")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers import RECIPE, Inline, small_clothes
 
-from latentfit import report, sweep, verdict
+from latentfit import report, sweep, train, verdict
 from latentfit.data.images import ImageSet
 
 HOSTILE = ("<img src=x onerror=alert(1)>", "</script>", "{{7*7}}", "$x_1$", "`rm`", "a|b", '"', "'", "&amp;", "Bag")
@@ -175,3 +175,33 @@ def test_colour_images_without_labels_are_drawn(tmp_path):
     report.write(done)
     assert not (tmp_path / "figures" / "error-by-class.png").exists()
     assert json.loads((tmp_path / "results.json").read_bytes())["dataset"]["classes"] is None
+
+
+def test_the_command_is_quoted_only_where_it_makes_the_same_study():
+    def results(jobs, **recipe):
+        named = sweep.recipe_dict(replace(train.RECIPES["reference"], **recipe))
+        return {"recipe": named, "models": [{"latent_dim": k, "seed": s} for k, s in jobs]}
+
+    grid = [(2, 0), (2, 1), (16, 0), (16, 1)]
+    told = "latentfit study 'my images.npz' --latent-dims 2 16 --seeds 2 --recipe reference --epochs 7"
+    assert report.command(results(grid, epochs=7), "my images.npz") == told
+    assert report.command(results(grid), None) is None
+    assert report.command(results(grid), "a\nb.npz") is None
+    assert report.command(results(grid[:3]), "x.npz") is None
+    assert report.command(results(grid, hidden=(512,)), "x.npz") is None
+    assert report.command(results(grid, name="mine"), "x.npz") is None
+
+
+def test_names_are_text_in_markdown_too():
+    assert report.markdown("![x](https://example.org/x.png)") == r"\!\[x\](https://example.org/x.png)"
+    assert report.markdown("a\n# b <i> `c` *d* _e_ | f $g$") == r"a \# b &lt;i&gt; \`c\` \*d\* \_e\_ \| f \$g\$"
+
+
+def test_a_class_named_like_a_colour_keeps_its_name(study):
+    from latentfit import figures
+
+    drawn = report.svg(figures.error_by_class(["#0072b2", "#1a1a1a"], {2: [0.1, 0.2]}))
+    assert ">#0072b2<" in drawn
+    assert ">#1a1a1a<" in drawn
+    assert "stroke: currentColor" in drawn
+    assert "var(--c0, #0072b2)" in drawn

@@ -59,7 +59,7 @@ def test_a_write_that_fails_leaves_the_old_file_whole_and_no_other(tmp_path, mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path if fails == "replace" else os, fails, fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=f"No space left on device.*writing {path}"):
         store.write(path, b"new")
     monkeypatch.undo()
     assert path.read_bytes() == b"old"
@@ -125,7 +125,8 @@ class Canary:
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
-        (lambda f: (f / "model.safetensors").unlink(), "not there"),
+        (lambda f: (f / "model.safetensors").unlink(), "No such file"),
+        (lambda f: ((f / "model.safetensors").unlink(), (f / "model.safetensors").mkdir()), "Is a directory"),
         (lambda f: (f / "model.json").unlink(), "not there"),
         (lambda f: (f / "model.json").write_text("{"), "JSON"),
         (lambda f: (f / "model.json").write_text("[1]"), "layer sizes"),
@@ -142,6 +143,7 @@ class Canary:
         (spec(sizes=[784, 25, 3]), "does not fit"),
         (spec(sizes=[784, 24.0, 3]), "whole numbers"),
         (spec(activation="__import__"), "activation"),
+        (spec(activation=[]), "activation"),
     ],
 )
 def test_a_damaged_model_is_one_clear_error(model, damage, told):
@@ -154,8 +156,15 @@ def test_a_folder_without_a_study_is_a_clear_error(tmp_path, finished):
     with pytest.raises(store.InputError, match=r"no study\.json"):
         store.load(tmp_path)
     (tmp_path / "study.json").write_text("{}")
+    with pytest.raises(store.InputError, match=r"is not what"):
+        store.load(tmp_path)
+    (tmp_path / "study.json").write_bytes((finished.folder / "study.json").read_bytes())
     with pytest.raises(store.InputError, match=r"no results\.json yet"):
         store.load(tmp_path)
+    for wrong in ("[]", "{}", '{"schema": 2}'):
+        (tmp_path / "results.json").write_text(wrong)
+        with pytest.raises(store.InputError, match="not of schema 1"):
+            store.load(tmp_path)
     with pytest.raises(store.InputError, match="it has 3 \\(seed 0\\)"):
         finished.network(16)
 

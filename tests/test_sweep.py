@@ -165,7 +165,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path, fresh):
 
 def test_a_folder_that_cannot_be_written_is_an_input_error(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"cannot be written|is a file"):
+    with pytest.raises(InputError, match=r"cannot be used|is a file"):
         study(tmp_path / "file" / "inside")
 
 
@@ -301,12 +301,86 @@ def test_workers_that_always_die_end_the_study_and_keep_what_is_finished(tmp_pat
     assert store.read_request(tmp_path)["latent_dims"] == [2, 4]
 
 
-def test_a_failing_callback_of_progress_does_not_hang(tmp_path):
+@pytest.mark.parametrize("executor", [None, Inline()])
+def test_what_a_callback_of_progress_raises_reaches_the_caller(tmp_path, executor):
     def fail(*_: object) -> None:
         raise RuntimeError("mine")
 
     with pytest.raises(RuntimeError, match="mine"):
-        study(tmp_path, progress=fail)
+        study(tmp_path, executor=executor, progress=fail)
+
+
+def test_a_kill_in_any_rename_leaves_nothing_behind_once_the_study_was_run_again(tmp_path):
+    study(tmp_path / "unbroken", sizes=(2,))
+    whole, killed = contents(tmp_path / "unbroken"), 0
+    for n in range(1, 30):
+        out = tmp_path / f"killed{n}"
+        script = f"""
+            import os, signal, sys
+            from pathlib import Path
+            sys.path.insert(0, {str(Path(__file__).parent)!r})
+            from helpers import RECIPE, Inline, small_clothes
+            from latentfit import sweep
+            rename, renames = Path.replace, []
+            def replace(*paths):
+                renames.append(paths)
+                if len(renames) == {n}:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return rename(*paths)
+            Path.replace = replace
+            sweep.study(small_clothes(), (2,), recipe=RECIPE, out={str(out)!r}, executor=Inline())
+        """
+        if subprocess.run([sys.executable, "-c", textwrap.dedent(script)]).returncode == 0:
+            break
+        killed += 1
+        study(out, sizes=(2,))
+        assert contents(out) == whole
+        assert (out / "timing.json").exists()
+    assert killed >= 8
+    assert n == killed + 1
+
+
+def test_what_can_be_made_again_is_made_again(tmp_path):
+    study(tmp_path)
+    whole = contents(tmp_path)
+    (tmp_path / "shown.safetensors").write_bytes(b"x")
+    (tmp_path / "timing.json").unlink()
+    untrained = Inline()
+    study(tmp_path, executor=untrained)
+    assert untrained.jobs == []
+    assert contents(tmp_path) == whole
+    assert (tmp_path / "timing.json").exists()
+
+
+def test_timing_keeps_what_it_said_of_networks_trained_before(tmp_path):
+    study(tmp_path, sizes=(4,))
+    study(tmp_path, sizes=(2, 4))
+    timing = json.loads((tmp_path / "timing.json").read_bytes())
+    assert [m["latent_dim"] for m in timing["models"]] == [2, 4]
+
+
+def test_fresh_rescues_a_folder_whose_request_is_damaged(tmp_path):
+    study(tmp_path, sizes=(2,))
+    (tmp_path / "study.json").write_text("{")
+    with pytest.raises(InputError, match="start over with --fresh"):
+        study(tmp_path, sizes=(2,))
+    assert study(tmp_path, sizes=(2,), fresh=True).jobs == [Job(2, 0)]
+
+
+def test_garments_and_a_stand_in_share_a_folder_and_the_newest_says_which(tmp_path):
+    stand_in = replace(IMAGES, stand_in=True)
+    for images, told in ((IMAGES, False), (stand_in, True), (IMAGES, False)):
+        done = study(tmp_path, sizes=(2,), images=images)
+        assert done.results["dataset"]["stand_in"] is told
+
+
+@pytest.mark.parametrize("out", ["x" * 300, "file/inside"])
+def test_a_folder_that_cannot_be_is_told_before_anything_is_done(tmp_path, out):
+    (tmp_path / "file").write_text("")
+    jobs = Inline()
+    with pytest.raises(InputError, match="cannot be used"):
+        study(tmp_path / out, executor=jobs)
+    assert jobs.jobs == []
 
 
 def test_measuring_uses_one_thread_like_training_and_gives_them_back(tmp_path, monkeypatch):

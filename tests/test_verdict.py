@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -14,7 +15,7 @@ from latentfit.train import Job, Recipe
 
 N = 400
 CLASSES = ["shirt", "shoe", "bag"]
-PCA = {4: 0.05, 16: 0.03, 48: 0.02}
+PCA = {1: 0.08, 4: 0.05, 16: 0.03, 48: 0.02}
 
 
 def per_image(level, seed):
@@ -22,6 +23,12 @@ def per_image(level, seed):
     common = np.random.default_rng(0).uniform(0.5, 1.5, N)
     noise = np.random.default_rng([seed, 1]).normal(0, 0.05, (4, N))
     return PerImage(level * (common + noise[0]), *(0.5 + noise[1:] / 10))
+
+
+def pca_errors(k, values):
+    """PCA's error of each image with k components: their mean is the curve's."""
+    errors = values(PCA[k], 1000 + k).test_mse
+    return errors * PCA[k] / errors.mean()
 
 
 def model(k, seed, errors, **changes):
@@ -87,9 +94,23 @@ def study(errors, changes=None, failed=(), values=per_image, **parts):
         "variance": {"train": 0.1, "test": 0.1},
         "pca_curve": [],
         "comparisons": measure.comparisons(each),
+        "against_pca": [
+            {
+                "latent_dim": job.latent_dim,
+                "seed": job.seed,
+                "components": job.latent_dim,
+                "test_mse": measure.paired(pca_errors(job.latent_dim, values), value.test_mse) | {"family": 1},
+            }
+            for job, value in each.items()
+        ],
         "shown": {"train": [], "test": []},
     }
     return results | parts
+
+
+def constant(level, _):
+    """The same error for every image, so that all means are exact."""
+    return PerImage(np.full(N, level), *np.full((3, N), 0.5))
 
 
 def said(results):
@@ -110,6 +131,16 @@ STUDIES = {
     "three sizes": study({4: 0.04, 16: 0.02, 48: 0.01}),
     "seeds": study({(16, 0): 0.02, (16, 1): 0.021, (48, 0): 0.01, (48, 1): 0.012}),
     "single": study({16: 0.02}),
+    "one dimension": study({1: 0.02}),
+    "one dimension and more": study({1: 0.06, 4: 0.04, 16: 0.02}),
+    "one dimension is as good": study({1: 0.02, 16: 0.02}),
+    "one dimension is better": study({1: 0.01, 16: 0.02}),
+    "one dimension failed": study({16: 0.02}, failed=[(1, 0)]),
+    "one dimension as PCA": study({1: 0.08, 16: 0.03}),
+    "worse than PCA": study({16: 0.04, 48: 0.03}),
+    "colour": study(BETTER, dataset={"image_shape": [28, 28, 3]}),
+    "still falling": study({1: 0.06, 16: 0.02}, {"last_tenth_fall": 0.03}),
+    "two classes": study({1: 0.06, 16: 0.02}, {"test_mse_by_class": [0.03, None, 0.01]}),
     "one failed": study({16: 0.02}, failed=[(48, 0)]),
     "all failed": study({}, failed=[(16, 0), (48, 0)]),
     "all seeds failed": study({}, failed=[(16, 0), (16, 1)]),
@@ -139,9 +170,11 @@ def test_the_tables_of_these_tests_are_like_those_of_a_study(images, quick, tmp_
     assert list(made) == list(real)
     for part in ("dataset", "recipe", "variance", "interpolation"):
         assert list(made[part]) == list(real[part])
-    for part in ("models", "pca", "comparisons"):
+    for part in ("models", "pca", "comparisons", "against_pca"):
         assert list(made[part][0]) == list(real[part][0])
-    assert list(made["comparisons"][0]["test_mse"]) == list(real["comparisons"][0]["test_mse"])
+        assert len(made[part]) == len(real[part])
+    for part in ("comparisons", "against_pca"):
+        assert list(made[part][0]["test_mse"]) == list(real[part][0]["test_mse"])
     assert list(made["interpolation"]["models"][0]) == list(real["interpolation"]["models"][0])
     assert list(said(made)) == list(said(real))
 
@@ -156,6 +189,31 @@ def test_every_study_finds_words_in_whole_sentences(any_study):
             assert sentence[0].isupper() or sentence[0].isdigit()
             assert sentence.endswith(".")
             assert not {"nan", "inf", "None"} & set(sentence.replace(",", " ").replace("(", " ").split())
+
+
+PLURALS = "dimensions|latent dimensions|components|PCA components|pairs|random pairs|epochs|comparisons"
+
+
+def test_one_of_a_thing_is_singular_in_every_sentence(any_study):
+    one_pair = any_study | {"interpolation": any_study["interpolation"] | {"measured_pairs": 1}}
+    for results in (any_study, one_pair):
+        words = " ".join(said(results).values())
+        assert not re.search(rf"(?<![\d.,])1 ({PLURALS})\b", words)
+        assert not re.search(rf"(?<![\d.,])(?!1 )\d+ ({PLURALS.replace('s|', '|').removesuffix('s')})\b", words)
+
+
+def test_one_dimension_is_singular():
+    words = said(study({1: 0.06, 16: 0.02}))
+    assert verdict.headline(STUDIES["one dimension"]).startswith("The network with 1 latent dimension reconstructs")
+    assert verdict.headline(STUDIES["one dimension is better"]).startswith("The network with 1 latent dimension recon")
+    assert "The network with 1 dimension and seed 0 failed" in errors_said(STUDIES["one dimension failed"])
+    assert "With 1 dimension the network's test error is" in words["Against PCA"]
+    assert "that of 1 PCA component (" in words["Against PCA"]
+    assert "is 70 % with 1 dimension and 70 % with 16 of" in words["Sharpness"]
+    assert "A code of 1 dimension is 4 bytes of float32" in words["What it means for compression"]
+    assert "Against 1 dimension, 16 take 16 times the bytes" in words["What it means for compression"]
+    assert (verdict.dims(1), verdict.dims(2), verdict.dims(16)) == ("1 dimension", "2 dimensions", "16 dimensions")
+    assert (verdict.latent(1), verdict.latent(16)) == ("1 latent dimension", "16 latent dimensions")
 
 
 def test_the_headline_is_the_first_sentence(any_study):
@@ -187,10 +245,44 @@ def test_a_smaller_error_is_told_with_its_numbers():
 
 
 def test_equal_within_noise_is_no_difference():
-    words = errors_said(study(EQUAL))
+    results = study(EQUAL)
+    words = errors_said(results)
     assert "no difference that the paired test carries" in words
     assert "better" not in words
     assert "less" not in words
+    means = results["comparisons"][0]["test_mse"]["means"]
+    assert f"error {means[0]:#.3g} and {means[1]:#.3g} (paired difference" in words
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "told"),
+    [
+        (0.02, 0.01, ("0.0200", "0.0100")),
+        (0.02, 0.0201, ("0.0200", "0.0201")),
+        (0.02, 0.02004, ("0.02000", "0.02004")),
+        (0.020001, 0.02, ("0.020001", "0.020000")),
+    ],
+)
+def test_errors_are_told_with_the_digits_that_tell_them_apart(a, b, told):
+    assert verdict._apart(a, b) == told
+
+
+def test_errors_that_agree_in_three_digits_are_told_with_more():
+    words = errors_said(study({16: 0.020001, 48: 0.02}, values=constant))
+    assert "with 48 latent dimensions reconstructs the 10,000 test images better" in words
+    assert "error 0.020000 against 0.020001, less than 1 % less" in words
+    assert " 0 % less" not in words
+    pca = said(study({16: 0.029999, 48: 0.020001}, values=constant))["Against PCA"]
+    assert "is less than 1 % below that of 16 PCA components (0.029999 against 0.030000, paired p < 0.001)" in pca
+    assert "is above that of 48 PCA components (0.020001 against 0.020000, paired p < 0.001)" in pca
+
+
+@pytest.mark.parametrize(
+    ("low", "words"),
+    [(0.5, "50 %"), (0.988, "1 %"), (0.994, "less than 1 %"), (0.001, "more than 99 %"), (0.0, "100 %")],
+)
+def test_a_difference_is_never_told_as_none(low, words):
+    assert verdict._less(low, 1.0) == words
 
 
 @pytest.mark.parametrize("p", [0.05, 0.2, 1.0, None])
@@ -233,13 +325,15 @@ def test_several_seeds_are_told_with_their_means():
     assert "trained once" not in words
     assert "those of seed 0" in words
     for k, errors in by_size.items():
-        assert f"{np.mean(errors):#.3g} at {k} (2 trained)" in words
+        assert len(errors) == 2
+        spread = f"{min(errors):#.3g} to {max(errors):#.3g}"
+        assert f"{np.mean(errors):#.3g} at {k} ({spread}, 2 trained)" in words
 
 
 def test_seeds_that_failed_are_not_counted():
     words = errors_said(STUDIES["first seed failed once"])
-    assert "at 16 (2 trained)" in words
-    assert "at 48 (1 trained)" in words
+    assert re.search(r"at 16 \([^()]*, 2 trained\)", words)
+    assert re.search(r"at 48 \(1 trained\)", words)
 
 
 @pytest.mark.parametrize("name", ["one failed", "all failed", "all seeds failed", "first seed failed"])
@@ -268,12 +362,25 @@ def test_a_single_size_is_told_and_not_compared():
         assert "Against 16" not in sentences
 
 
+def against(p, own=0.02, **changes):
+    """What is said of a network of 16 dimensions beside PCA (0.03), where the paired test has this p."""
+    results = study({16: own}, changes, values=constant)
+    results["against_pca"][0]["test_mse"]["p"] = p
+    return said(results)["Against PCA"]
+
+
 def test_pca_that_the_network_beats_is_told_with_what_it_would_need():
     results = study(BETTER)
     small = results["models"][0]["test_mse"]
     words = said(results)["Against PCA"]
-    assert f"{100 * (1 - small / 0.03):.0f} % below that of 16 PCA components ({small:#.3g} against 0.0300)" in words
+    share = f"{100 * (1 - small / 0.03):.0f} %"
+    assert f"With 16 dimensions the network's test error is {share} below that of 16 PCA components" in words
+    assert f"({small:#.3g} against 0.0300, paired p < 0.001); PCA needs 60 components for the same." in words
     assert words.count("PCA needs 60 components for the same") == 2
+    assert against(0.049) == (
+        "With 16 dimensions the network's test error is 33 % below that of 16 PCA components "
+        "(0.0200 against 0.0300, paired p = 0.049); PCA needs 60 components for the same."
+    )
 
 
 def test_pca_that_never_reaches_the_network():
@@ -282,39 +389,81 @@ def test_pca_that_never_reaches_the_network():
 
 
 def test_a_network_that_loses_to_pca_is_said_to_lose():
-    words = said(study({16: 0.04, 48: 0.01}))["Against PCA"]
-    assert "With 16 dimensions the network" in words
-    assert "no better than 16 PCA components (0.0300)" in words
+    results = study({16: 0.04, 48: 0.01})
+    own = results["models"][0]["test_mse"]
+    words = said(results)["Against PCA"]
+    assert "With 16 dimensions the network's test error is above that of 16 PCA components " in words
+    assert f"({own:#.3g} against 0.0300, paired p < 0.001)." in words
     assert "With 48 dimensions the network's test error is" in words
+    assert words.count("below") == words.count("PCA needs 60 components") == 1
+    assert against(0.001, own=0.04).endswith("(0.0400 against 0.0300, paired p = 0.001).")
+    assert "below" not in against(0.001, own=0.04)
+
+
+@pytest.mark.parametrize(("p", "told"), [(0.05, "p = 0.050"), (0.3, "p = 0.300"), (1.0, "p = 1.000"), (None, "p unk")])
+@pytest.mark.parametrize("own", [0.02, 0.04])
+def test_a_network_and_pca_are_not_told_apart_by_chance(p, told, own):
+    words = against(p, own)
+    assert words.startswith("With 16 dimensions the network's test error and that of 16 PCA components are not told ap")
+    assert f"({own:#.3g} against 0.0300, {told}" in words
+    assert not re.search("above|below|better|needs|reaches", words)
+
+
+def test_errors_equal_to_pcas_within_noise_are_not_told_apart():
+    same = 0.03 / per_image(1, 0).test_mse.mean()
+    words = said(study({16: same, 48: 0.01}))["Against PCA"]
+    assert "16 PCA components are not told apart" in words
+    assert "below that of 48 PCA components" in words
+
+
+def test_pca_with_fewer_components_than_dimensions_is_told_with_its_own():
+    results = study({48: 0.01})
+    results["against_pca"][0]["components"] = 15
+    assert "With 48 dimensions the network's test error is" in said(results)["Against PCA"]
+    assert "below that of 15 PCA components" in said(results)["Against PCA"]
 
 
 @pytest.mark.parametrize(
-    ("errors", "use", "change"),
+    ("errors", "networks"),
     [
-        (BETTER, "make no less of", "falls by 50 %"),
-        (EQUAL, "while no difference between", "is carried"),
-        (WORSE, "make less of", "rises"),
+        (BETTER, "the networks' falls by 50 %"),
+        (EQUAL, "no difference between the networks' is carried"),
+        (WORSE, "the networks' rises by 100 %"),
+        ({16: 0.02, 48: 0.015}, "the networks' falls by 25 %"),
     ],
 )
-def test_use_of_the_added_dimensions_is_held_against_a_linear_map(errors, use, change):
-    words = said(study(errors, values=lambda level, _: PerImage(np.full(N, level), *np.full((3, N), 0.5))))[
-        "Against PCA"
-    ]
-    assert use in words
-    assert "PCA's error falls by 33 %" in words
-    assert f"the networks' {change}" in words
+def test_use_of_the_added_dimensions_is_held_against_a_linear_map(errors, networks):
+    words = said(study(errors, values=constant))["Against PCA"]
+    assert f"From 16 to 48, PCA's error falls by 33 %; {networks}." in words
+    assert "make" not in words
+
+
+@pytest.mark.parametrize("errors", [{16: 0.0, 48: 0.0}, {16: 0.02}])
+def test_a_change_from_nothing_or_to_nothing_else_is_not_told(errors):
+    assert "From 16" not in said(study(errors))["Against PCA"]
 
 
 def test_training_that_still_fell_is_not_called_finished():
     words = said(study(BETTER, {"last_tenth_fall": 0.03}))["Was the training finished?"]
-    assert "In the last 2 epochs of 20 the training error fell by 3.0 % with 16 dimensions and 3.0 % with 48" in words
-    assert "training was not finished, here with 16 and 48 dimensions" in words
+    assert re.search(
+        r"In the last 2 epochs of 20 the training error changed by -3.0 % with 16 and -3.0 % with 48\.",
+        words,
+    )
+    assert "A fall of more than 1 % means that training was not finished, here at 16 and 48:" in words
+    assert "longer or better training may lower these errors" in words
 
 
 def test_only_the_networks_that_still_fell_are_named():
     results = study(BETTER)
     results["models"][1]["last_tenth_fall"] = 0.03
-    assert "not finished, here with 48 dimensions" in said(results)["Was the training finished?"]
+    assert "not finished, here at 48:" in said(results)["Was the training finished?"]
+
+
+def test_training_that_got_worse_is_told_with_its_sign():
+    words = said(study(BETTER, {"last_tenth_fall": -0.014}))["Was the training finished?"]
+    assert "changed by +1.4 % with 16" in words
+    assert "+1.4 % with 48" in words
+    assert "not finished" not in words
 
 
 def test_training_that_settled_is_not_called_unfinished():
@@ -337,7 +486,17 @@ def test_classes_are_ranked_in_the_best_network_and_their_gains_told():
 
 def test_classes_without_an_image_are_left_out():
     results = study(BETTER, {"test_mse_by_class": [0.03, None, 0.01]})
-    assert "shoe" not in said(results)["Which classes lose most"]
+    words = said(results)["Which classes lose most"]
+    assert "shoe" not in words
+    assert "the largest error is that of shirt (0.0300); the smallest is that of bag (0.0100)" in words
+
+
+def test_gains_of_classes_are_ranked_where_there_are_two():
+    results = study(BETTER, {"test_mse_by_class": [0.03, 0.02, 0.01]})
+    results["models"][0]["test_mse_by_class"] = [0.03, None, None]
+    words = said(results)["Which classes lose most"]
+    assert "the largest errors are those of shirt (0.0300) and shoe (0.0200)" in words
+    assert "the best of the classes" not in words
 
 
 @pytest.mark.parametrize("name", ["no labels", "empty classes"])
@@ -382,7 +541,7 @@ def test_shares_are_told_for_every_network():
     words = said(study(BETTER))
     assert "is 70 % with 16 dimensions and 70 % with 48 of that of the originals" in words["Sharpness"]
     walks = words["What the interpolations show"]
-    assert "Over 500 pairs of training images" in walks
+    assert "Over 500 random pairs of training images" in walks
     assert "is 80 % with 16 dimensions and 80 % with 48 of its largest step" in walks
     assert "is 60 % with 16 dimensions and 60 % with 48 of that of the real pictures" in walks
     assert "half-and-half fade is 90 %" in walks
@@ -393,10 +552,18 @@ def test_compression_by_hand():
     results["models"][0]["test_explained_variance"] = 0.801
     results["models"][1]["test_explained_variance"] = 0.902
     words = said(results)["What it means for compression"]
-    assert "16 float32 numbers are 64 bytes for an image of 784 bytes (one a pixel), a ratio of 12.2" in words
-    assert "48 float32 numbers are 192 bytes for an image of 784 bytes (one a pixel), a ratio of 4.1" in words
-    assert "keep 80.1 % of the test images' variance" in words
+    code = "A code of {} dimensions is {} bytes of float32 for an image of 784 bytes (one a number), a ratio of {};"
+    assert code.format(16, 64, 12.2) + " variance of the test images kept: 80.1 %." in words
+    assert code.format(48, 192, 4.1) + " variance of the test images kept: 90.2 %." in words
+    assert "Against 16 dimensions, 48 take 3 times the bytes" in words
     assert "48 take 3 times the bytes and keep 10.1 points of variance more" in words
+
+
+def test_bytes_of_a_colour_image_count_its_channels():
+    words = said(STUDIES["colour"])["What it means for compression"]
+    assert "64 bytes of float32 for an image of 2,352 bytes (one a number), a ratio of 36.8;" in words
+    assert "192 bytes of float32 for an image of 2,352 bytes (one a number), a ratio of 12.2;" in words
+    assert "pixel" not in words
 
 
 def test_variance_that_is_lost_is_said_to_be_less():
@@ -433,6 +600,9 @@ def test_words_beside_the_errors_are_about_the_first_seed():
     for m in other["models"]:
         if m["seed"] == 1:
             m |= {"test_mse": 9.0, "train_mse": 9.0, "test_sharpness": 9.0, "last_tenth_fall": 0.9}
+    for test in other["against_pca"]:
+        if test["seed"] == 1:
+            test["test_mse"] |= {"means": [9.0, 9.0], "p": None}
     for m in other["interpolation"]["models"]:
         if m["seed"] == 1:
             m["evenness"] = 9.0
@@ -491,3 +661,22 @@ def test_images_that_tie_are_not_counted_as_better():
     (comparison,) = measure.comparisons(values)
     results = {"dataset": {"test_images": 100}}
     assert "lower on 50 % of the images" in verdict._compared(results, comparison)
+
+
+def test_p_of_several_comparisons_is_told_as_holms():
+    results = study({4: 0.04, 16: 0.02, 48: 0.01})
+    for comparison in results["comparisons"]:
+        assert comparison["test_mse"]["family"] == comparison["sharpness"]["family"] == 3
+        comparison["test_mse"] |= {"p": 0.1}
+        comparison["sharpness"] |= {"p": 0.03}
+        comparison["evenness"] |= {"p": None}
+    words = said(results)
+    assert words["Error and latent dimension"].count(", p = 0.100 by Holm over 3 comparisons).") == 3
+    assert "(paired p = 0.030 by Holm over 3 comparisons)" in words["Sharpness"]
+    assert "(paired p unknown)" in words["What the interpolations show"]
+    assert "Holm" not in words["Against PCA"]
+
+
+@pytest.mark.parametrize("name", ["better", "equal", "worse", "seeds", "single"])
+def test_a_single_comparison_needs_no_holm(name):
+    assert "Holm" not in " ".join(said(STUDIES[name]).values())

@@ -52,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at exit
         return 1
+    except OSError as error:
+        return _fail(f"{error.strerror or error}; what is finished is kept, the same command goes on", 1, options)
     except Exception as error:
         return _fail(f"{type(error).__name__}: {error}", 1, options)
 
@@ -129,6 +131,8 @@ def _study(options: argparse.Namespace) -> int:
     from .train import RECIPES
 
     sizes = [size for group in options.latent_dims for size in group]
+    if options.quiet:
+        os.environ["TQDM_DISABLE"] = "1"  # the bar of a download is not ours to pass a flag to
     known = RECIPES.get(options.recipe)
     with Lines(sys.stderr, options.epochs or (known.epochs if known else 0), options.quiet) as lines:
         lines.say(f"loading {options.data}; the first epoch may take a while")

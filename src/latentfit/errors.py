@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 
 class InputError(ValueError):
     """What the user asked for, or a file they named, cannot be used; nothing was started.
@@ -20,3 +22,14 @@ class InputError(ValueError):
 
 class StandInWarning(UserWarning):
     """The data set that was asked for could not be had, and another took its place."""
+
+
+def whole_number(what: str, value: object) -> int:
+    """A value as a plain int, NumPy's integers included.
+
+    Raises:
+        InputError: It is not a whole number of at least 1.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise InputError(f"{what} {value!r}; expected a whole number, 1 or more")
+    return int(value)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from .model import BATCH, Network, batches, to_tensor, to_unit
@@ -122,10 +123,14 @@ def variance(x: Array, mean: Tensor) -> float:
 
 @dataclass(frozen=True)
 class PCAErrors:
-    """Error of PCA with 0, 1, ..., K components: arrays of K + 1 numbers, `train[k]` with k components."""
+    """Error of PCA with 0, 1, ..., K components: arrays of K + 1 numbers, `train[k]` with k components.
+
+    `test_images` holds the same for each test image: (N, K + 1) float32.
+    """
 
     train: Array
     test: Array
+    test_images: Array
 
     def at(self, split: str, components: int) -> float:
         """Error with this many components, or with all there are where there are fewer."""
@@ -148,14 +153,21 @@ def pca(x_train: Array, x_test: Array) -> PCAErrors:
 
     x = to_tensor(x_train).numpy()  # (N, D)
     solver = "covariance_eigh" if len(x) >= x.shape[1] else "full"
-    with np.errstate(divide="ignore", invalid="ignore"):  # shares of a variance that is 0
-        fitted = PCA(svd_solver=solver).fit(x)
-    mean = torch.from_numpy(fitted.mean_).double()
-    return PCAErrors(*(_left_over(fitted, part, variance(part, mean)) for part in (x_train, x_test)))
+    with threadpool_limits(1):  # here, after the import: it limits the libraries that are loaded by now
+        with np.errstate(divide="ignore", invalid="ignore"):  # shares of a variance that is 0
+            fitted = PCA(svd_solver=solver).fit(x)
+        mean = torch.from_numpy(fitted.mean_).double()
+        train = np.zeros(1 + fitted.n_components_)  # (K + 1,)
+        for batch in batches(x_train):
+            train += _left_over(fitted, mean, batch).sum(axis=0)
+        each = np.concatenate([_left_over(fitted, mean, batch) for batch in batches(x_test)])  # (N, K + 1)
+    return PCAErrors(train / len(x_train), each.mean(axis=0), each.astype(np.float32))
 
 
-def _left_over(fitted: Any, x: Array, total: float) -> Array:
-    kept = np.zeros(1 + fitted.n_components_)  # (K + 1,)
-    for batch in batches(x):
-        kept[1:] += np.square(fitted.transform(batch.numpy()), dtype=np.float64).sum(axis=0)
-    return np.maximum(total - np.cumsum(kept) / x.size, 0)
+def _left_over(fitted: Any, mean: Tensor, x: Tensor) -> Array:
+    """Error of each image (B, D) with 0 to K components, (B, K + 1) float64."""
+    distance = (x.double() - mean).square().sum(dim=1, keepdim=True).numpy()  # (B, 1)
+    scores = np.square(fitted.transform(x.numpy()), dtype=np.float64)  # (B, K)
+    kept = np.concatenate([np.zeros_like(distance), np.cumsum(scores, axis=1)], axis=1)
+    left: Array = np.maximum(distance - kept, 0) / x.shape[1]
+    return left

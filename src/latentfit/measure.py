@@ -202,6 +202,21 @@ def interpolation(
     }
 
 
+def against_pca(values: Mapping[Job, PerImage], yard: Yardsticks) -> list[dict[str, Any]]:
+    """Each network against PCA with as many components, in pairs over the same test images (`a` is PCA).
+
+    The p-values are Holm's over the networks.
+    """
+    rows: list[dict[str, Any]] = []
+    for job, value in values.items():
+        k = min(job.latent_dim, yard.pca.test_images.shape[1] - 1)
+        test = paired(yard.pca.test_images[:, k].astype(np.float64), value.test_mse)
+        rows.append(job._asdict() | {"components": k, "test_mse": test})
+    for entry, p in zip(rows, holm([entry["test_mse"]["p"] for entry in rows]), strict=True):
+        entry["test_mse"] |= {"p": p, "family": len(rows)}
+    return rows
+
+
 def comparisons(values: Mapping[Job, PerImage]) -> list[dict[str, Any]]:
     """Each network of the first seed against the next larger one, and the smallest against the largest.
 
@@ -217,7 +232,7 @@ def comparisons(values: Mapping[Job, PerImage]) -> list[dict[str, Any]]:
     for name in ("test_mse", "sharpness", "evenness", "midpoint_sharpness"):
         tests = [paired(getattr(values[a], name), getattr(values[b], name)) for a, b in couples]
         for entry, test, p in zip(rows, tests, holm([test["p"] for test in tests]), strict=True):
-            entry[name] = test | {"p": p}
+            entry[name] = test | {"p": p, "family": len(couples)}
     return rows
 
 

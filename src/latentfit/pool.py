@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
 import loky
@@ -83,6 +83,7 @@ class _LocalPools:
     def __init__(self, jobs: Sequence[Job], images: ImageSet, recipe: Recipe, progress: Progress | None) -> None:
         self.missing = set(jobs)
         self.images, self.recipe, self.progress = images, recipe, progress
+        self.failure: Exception | None = None  # what a callback raised, for the caller's own thread
         self.start()
 
     def start(self) -> None:
@@ -107,6 +108,8 @@ class _LocalPools:
                     continue
                 self.missing.discard(trained.job)
                 yield trained
+                if self.failure is not None:
+                    raise self.failure
             if not self.missing:
                 return
         raise WorkersLost(
@@ -125,8 +128,11 @@ class _LocalPools:
                     job, epoch = reader.recv()
                 except (EOFError, OSError):
                     return
-                if self.progress:
-                    self.progress(job, epoch)
+                try:
+                    if self.progress and self.failure is None:
+                        self.progress(job, epoch)
+                except Exception as error:
+                    self.failure = error  # and go on reading: a full pipe would stop the workers
 
 
 _parent: Connection  # in a worker: where it tells of its epochs
@@ -145,6 +151,10 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
+# A message is far shorter than PIPE_BUF: workers share one pipe without a lock, which could die with one of them.
 def _train_and_tell(job: Job, images: ImageSet, recipe: Recipe) -> Trained:
-    # far shorter than PIPE_BUF: workers share one pipe without a lock, which could die with one of them
-    return train_group([job], images, recipe, lambda job, epoch: _parent.send((job, epoch)))[0]
+    def tell(job: Job, epoch: Epoch) -> None:
+        with suppress(OSError):  # a parent that does not listen is no reason to stop
+            _parent.send((job, epoch))
+
+    return train_group([job], images, recipe, tell)[0]

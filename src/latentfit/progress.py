@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TextIO
 
@@ -43,13 +45,14 @@ class Lines:
     def say(self, text: str) -> None:
         """A line of its own."""
         if not self.quiet:
-            print(f"latentfit: {text}", file=self.stream, flush=True)
+            with self._while_someone_reads():
+                print(f"latentfit: {text}", file=self.stream, flush=True)
 
     def __call__(self, job: Job, row: Epoch | None) -> None:
         """Take an epoch of a network, or its ending."""
         if self.quiet:
             return
-        with self.lock:
+        with self.lock, self._while_someone_reads():
             if row is None:
                 self.free_since = time.monotonic()
             elif self.live:
@@ -57,10 +60,19 @@ class Lines:
             elif row.epoch % max(1, self.epochs // PLAIN) == 0 or row.epoch in (1, self.epochs):
                 self.say(f"{name(job)}: {self._text(job, row)}")
 
+    @contextmanager
+    def _while_someone_reads(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:  # `2>&1 | head`: whoever read has gone, the study goes on
+            self.quiet = True
+
     def _draw(self, job: Job, row: Epoch) -> None:
         if job not in self.bars:
             form = "{desc} {bar}{postfix}"
-            self.bars[job] = tqdm(desc=name(job), total=self.epochs, file=self.stream, bar_format=form, ncols=100)
+            self.bars[job] = tqdm(
+                desc=name(job), total=self.epochs, file=self.stream, bar_format=form, ncols=100, disable=False
+            )
         bar = self.bars[job]
         bar.set_postfix_str(self._text(job, row), refresh=False)
         bar.update(row.epoch - bar.n)

@@ -39,6 +39,7 @@ from .model import ACTIVATIONS, OUTPUTS, Network
 from .train import Epoch, Job, Recipe
 
 SCHEMA = 1
+PART = ".part"  # how the names of files end that are not whole yet
 DERIVED = ("results.csv", "report.html", "report.md", "figures")
 OURS = ("study.json", "models", "shown.safetensors", "results.json", "timing.json", *DERIVED)
 
@@ -54,9 +55,19 @@ def write(path: Path, data: bytes) -> None:
     """Write a file so that at every instant it is the old one or the new one, whole.
 
     A temporary name in the same folder, fsync, rename, fsync of the folder. The folder is made if needed.
+
+    Raises:
+        OSError: It cannot be written; the message names the file.
     """
+    try:
+        _write(path, data)
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror} (writing {path})") from error
+
+
+def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -145,8 +156,8 @@ def load_network(folder: Path) -> Network:
     try:
         spec = read_json(folder / "model.json")
         data = path.read_bytes()
-    except FileNotFoundError:
-        raise ModelError(f"{path} is not there; run the study again to train this model") from None
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}; run the study again to train this model") from None
     except InputError as error:
         raise ModelError(str(error)) from None
     sizes = _checked_sizes(folder / "model.json", spec)
@@ -166,7 +177,7 @@ def _checked_sizes(path: Path, spec: Any) -> list[int]:
         raise ModelError(f"{path}: layer sizes {sizes}; expected whole numbers from 1 to {MAX_WIDTH}")
     if sum(a * b for a, b in pairwise(sizes)) > MAX_WEIGHTS:
         raise ModelError(f"{path}: layer sizes {sizes} ask for more than {MAX_WEIGHTS} weights")
-    if spec.get("activation") not in ACTIVATIONS or spec.get("output") not in OUTPUTS:
+    if str(spec.get("activation")) not in ACTIVATIONS or str(spec.get("output")) not in OUTPUTS:
         found = f"{spec.get('activation')!r} and {spec.get('output')!r}"
         raise ModelError(f"{path}: activation and output are {found}; expected {[*ACTIVATIONS]} and {[*OUTPUTS]}")
     return sizes
@@ -260,11 +271,13 @@ class Study:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        if not (self.folder / "study.json").exists():
+        if read_request(self.folder) is None:
             raise InputError(f"{self.folder} has no study.json; expected a folder that `latentfit study` wrote")
         if not (self.folder / "results.json").exists():
             raise InputError(f"{self.folder} has no results.json yet; run the same `latentfit study` again to finish")
         self.results: dict[str, Any] = read_json(self.folder / "results.json")
+        if not isinstance(self.results, dict) or self.results.get("schema") != SCHEMA:
+            raise InputError(f"{self.folder / 'results.json'} is not of schema {SCHEMA}; run the study again")
 
     @property
     def jobs(self) -> list[Job]:
@@ -309,7 +322,13 @@ def load(folder: str | Path) -> Study:
 
 def is_free(folder: Path) -> bool:
     """Whether a folder is missing, or empty but for what a write that was killed left behind."""
-    return not folder.exists() or all(path.suffix == ".part" for path in folder.iterdir())
+    return not folder.exists() or all(path.suffix == PART for path in folder.iterdir())
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what writes that were killed left behind."""
+    for path in list(folder.rglob(f".*{PART}")):
+        path.unlink(missing_ok=True)
 
 
 def read_request(folder: Path) -> dict[str, Any] | None:
@@ -319,8 +338,11 @@ def read_request(folder: Path) -> dict[str, Any] | None:
         InputError: It is there and not a study's.
     """
     path = folder / "study.json"
-    if not path.exists():
-        return None
+    try:
+        if not path.exists():
+            return None
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror}; expected a folder that can be read") from None
     asked = read_json(path)
     if not isinstance(asked, dict) or not {"schema", "source", "models"} <= asked.keys():
         raise InputError(f"{path} is not what `latentfit study` writes; give another --out, or remove it")
@@ -328,7 +350,7 @@ def read_request(folder: Path) -> dict[str, Any] | None:
 
 
 def clear(folder: Path) -> None:
-    """Remove what a study wrote, `metrics.json` of each model and `study.json` included; nothing else."""
+    """Remove the files and folders that a study writes, `study.json` last; others in the folder stay."""
     for name in reversed(OURS):
         path = folder / name
         if path.is_dir() and not path.is_symlink():

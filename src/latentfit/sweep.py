@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 
 from . import data, measure, pool, store, verdict
 from .data.images import ImageSet
-from .errors import InputError
+from .errors import InputError, whole_number
 from .measure import Yardsticks
 from .pool import Progress
 from .train import RECIPES, Job, Recipe, Trained, one_thread, peak_memory
 
 GROWING = ("latent_dims", "seeds", "models")  # what may be added to a study that is there
-NOT_COMPARED = (*GROWING, "source")  # the same images may come by another path
+NOT_COMPARED = (*GROWING, "source", "dataset.stand_in")  # the same images may come by another way
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,10 @@ class Request:
         Raises:
             InputError: A size, seed count, recipe or number of epochs that is not allowed.
         """
-        sizes = sorted({_positive("latent size", size) for size in latent_dims})
+        sizes = sorted({whole_number("latent size", size) for size in latent_dims})
         if not sizes:
             raise InputError("no latent size was given; expected at least one, for example 16 48")
-        seeds = _positive("number of seeds", seeds)
+        seeds = whole_number("number of seeds", seeds)
         chosen = recipe if isinstance(recipe, Recipe) else _named(recipe)
         if epochs is not None:
             chosen = replace(chosen, epochs=epochs)
@@ -75,12 +75,6 @@ class Request:
                 f"latent size {largest} is larger than an image of {images.name}; "
                 f"expected at most its {images.pixels} pixels"
             )
-
-
-def _positive(what: str, value: object) -> int:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-        raise InputError(f"{what} {value!r}; expected a whole number, 1 or more")
-    return int(value)
 
 
 def _named(recipe: str) -> Recipe:
@@ -129,21 +123,26 @@ def study(
     clock = _Clock()
     request = Request.of(latent_dims, seeds, recipe, epochs)
     images = source if isinstance(source, ImageSet) else data.load(source, data_dir)
-    if not isinstance(source, ImageSet) and source not in data.NAMES:
-        request = replace(request, source=str(source))
+    if not isinstance(source, ImageSet):
+        request = replace(request, source=images.name if _is_found_name(source, images) else str(source))
     request.check_fits(images)
     folder = Path(out) if out is not None else default_folder(images)
     asked = _open(folder, request, images, fresh)
     clock.lap("load")
     missing = [job for job in asked.jobs if store.finished_row(folder, job) is None]
-    if missing or not _is_summed_up(folder, asked, images):
+    if missing or not _is_summed_up(folder, asked, images) or not (folder / "timing.json").exists():
         with one_thread():  # sums depend on how many threads there are, and bytes must not
             yard = _train_missing(folder, missing, asked, images, executor, progress, clock)
             clock.lap("train")
             _sum_up(folder, asked, images, yard)
             clock.lap("sum up")
-        store.write_json(folder / "timing.json", clock.report())
+            clock.write(folder)
     return store.load(folder)
+
+
+def _is_found_name(source: str | Path, images: ImageSet) -> bool:
+    """Whether the source is a name, and the images are those of that name and not a stand-in."""
+    return source in data.NAMES and not images.stand_in
 
 
 def default_folder(images: ImageSet) -> Path:
@@ -154,20 +153,21 @@ def default_folder(images: ImageSet) -> Path:
 
 def _open(folder: Path, request: Request, images: ImageSet, fresh: bool) -> Request:
     """Settle what the folder is for, and write it down: the request with all that was asked before."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; expected a folder, or a name that is free; give another --out")
-    before = store.read_request(folder)
-    if before is None and not store.is_free(folder):
-        raise InputError(f"{folder} holds other files and no study; give an empty or new folder with --out")
     try:
-        if before is not None and fresh:
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder} is a file; expected a folder, or a name that is free; give another --out")
+        if not (folder / "study.json").exists() and not store.is_free(folder):
+            raise InputError(f"{folder} holds other files and no study; give an empty or new folder with --out")
+        if fresh:
             store.clear(folder)
-        elif before is not None:
+        store.remove_leftovers(folder)
+        before = store.read_request(folder)
+        if before is not None:
             request = _joined(folder, before, request, images)
-        if (wanted := describe(request, images)) != before or fresh:
+        if (wanted := describe(request, images)) != before:
             store.write_json(folder / "study.json", wanted)
     except OSError as error:
-        raise InputError(f"{folder} cannot be written: {error.strerror}; give another --out") from None
+        raise InputError(f"{folder} cannot be used: {error.strerror}; give another --out") from None
     return request
 
 
@@ -178,7 +178,8 @@ def _joined(folder: Path, before: dict[str, Any], request: Request, images: Imag
             f"{folder} holds another study; give another --out, or start over with --fresh", tuple(differences)
         )
     jobs = {Job(m["latent_dim"], m["seed"]) for m in before["models"]}
-    return replace(request, jobs=tuple(sorted(jobs.union(request.jobs))), source=before["source"])
+    source = request.source if images.stand_in else before["source"]
+    return replace(request, jobs=tuple(sorted(jobs.union(request.jobs))), source=source)
 
 
 def describe(request: Request, images: ImageSet) -> dict[str, Any]:
@@ -216,8 +217,8 @@ def recipe_dict(recipe: Recipe) -> dict[str, Any]:
 
 def _differences(before: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     """What two studies differ in beside their networks, a line each."""
-    old, new = (_flat({k: v for k, v in s.items() if k not in NOT_COMPARED}) for s in (before, wanted))
-    keys = [*old, *(key for key in new if key not in old)]
+    old, new = _flat(before), _flat(wanted)
+    keys = [key for key in {**old, **new} if key not in NOT_COMPARED]
     return [f"{k}: there {old.get(k)!r}, asked {new.get(k)!r}" for k in keys if old.get(k) != new.get(k)]
 
 
@@ -265,6 +266,7 @@ def _train_missing(
         for trained in results:
             _keep(folder, trained, request, images, yard)
             clock.trained.append(trained)
+            clock.write(folder)
             if progress:
                 progress(trained.job, None)
     return yard
@@ -304,6 +306,7 @@ def _sum_up(folder: Path, request: Request, images: ImageSet, yard: Yardsticks) 
         "variance": yard.variance,
         "pca_curve": measure.pca_rows(yard, [k for k in measure.CURVE if k <= images.pixels]),
         "comparisons": measure.comparisons(values),
+        "against_pca": measure.against_pca(values, yard),
         "shown": {split: shown[f"{split}_indices"].tolist() for split in ("train", "test")},
     }
     store.write_json(folder / "results.json", results)
@@ -323,10 +326,9 @@ def _labels(y: NDArray[Any] | None, chosen: NDArray[np.int64]) -> NDArray[np.int
 
 
 def _is_summed_up(folder: Path, request: Request, images: ImageSet) -> bool:
-    if not (folder / "results.json").exists() or not (folder / "shown.safetensors").exists():
-        return False
     with suppress(InputError, KeyError, TypeError):
-        found = store.read_json(folder / "results.json")
+        done = store.load(folder)
+        found, _ = done.results, done.shown  # both can be read
         jobs = tuple(Job(m["latent_dim"], m["seed"]) for m in found["models"])
         same = found["dataset"] == describe_images(images) and found["environment"] == environment(request)
         return same and jobs == request.jobs
@@ -346,12 +348,20 @@ class _Clock:
         now = time.perf_counter()
         self.seconds[what], self.last = now - self.last, now
 
-    def report(self) -> dict[str, Any]:
+    def write(self, folder: Path) -> None:
+        """Write `timing.json`; what it says of networks that were trained before stays."""
+        before: list[dict[str, Any]] = []
+        with suppress(InputError, KeyError, TypeError):
+            before = store.read_json(folder / "timing.json")["models"]
+        mine = [t.job._asdict() | {"seconds": t.seconds} for t in self.trained]
+        models = {Job(m["latent_dim"], m["seed"]): m for m in (*before, *mine)}
+        store.write_json(folder / "timing.json", self._report() | {"models": [models[job] for job in sorted(models)]})
+
+    def _report(self) -> dict[str, Any]:
         return {
             "started": self.started.isoformat(timespec="seconds"),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": self.seconds,
-            "models": [t.job._asdict() | {"seconds": t.seconds} for t in self.trained],
             "peak_memory_bytes": {
                 "parent": peak_memory(),
                 "worker": max((t.peak_memory or 0 for t in self.trained), default=None),

@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 from torch.nn.functional import mse_loss
 
 from . import evaluate
 from .data.images import ImageSet
-from .errors import InputError
+from .errors import InputError, whole_number
 from .model import ACTIVATIONS, OUTPUTS, Network, to_tensor
 
 
@@ -67,23 +68,9 @@ class Recipe:
         if not isinstance(rate, int | float) or isinstance(rate, bool) or not 0 < rate < float("inf"):
             raise InputError(f"recipe: learning rate {rate!r}; expected a number above 0")
         # plain numbers, whatever NumPy's they came as: a recipe is written down as JSON
-        object.__setattr__(self, "hidden", tuple(_count("hidden width", width) for width in self.hidden))
-        object.__setattr__(self, "batch_size", _count("batch size", self.batch_size))
-        object.__setattr__(self, "epochs", _count("epochs", self.epochs))
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
-        """The recipe that `dataclasses.asdict` gave; an unknown key is an InputError."""
-        known = {field.name for field in fields(cls)}
-        if unknown := sorted(set(values) - known):
-            raise InputError(f"recipe: unknown key {unknown[0]!r}; expected {', '.join(sorted(known))}")
-        return cls(**values)
-
-
-def _count(name: str, value: object) -> int:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-        raise InputError(f"recipe: {name} {value!r}; expected a whole number, 1 or more")
-    return int(value)
+        object.__setattr__(self, "hidden", tuple(whole_number("recipe: hidden width", width) for width in self.hidden))
+        object.__setattr__(self, "batch_size", whole_number("recipe: batch size", self.batch_size))
+        object.__setattr__(self, "epochs", whole_number("recipe: epochs", self.epochs))
 
 
 RECIPES = {"reference": Recipe()}
@@ -230,11 +217,12 @@ def _train(job: Job, images: ImageSet, recipe: Recipe, progress: Callable[[Job, 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """One thread for torch's products while this lasts: their sums depend on how many there are."""
+    """One thread for torch's and NumPy's products while this lasts: sums depend on how many there are."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with threadpool_limits(1):
+            yield
     finally:
         torch.set_num_threads(before)
 

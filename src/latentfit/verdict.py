@@ -119,14 +119,46 @@ def _trained(results: Results) -> list[Row]:
     return [m for m in ok if m["seed"] == first]
 
 
+def dims(k: int) -> str:
+    """`1 dimension`, `16 dimensions`."""
+    return f"{k} dimension{'s' if k != 1 else ''}"
+
+
+def latent(k: int) -> str:
+    """`1 latent dimension`, `16 latent dimensions`."""
+    return dims(k).replace(" ", " latent ")
+
+
 def _each(rows: Sequence[Row], key: str, digits: int = 0) -> str:
     """A share of every network, as `66 % with 16 dimensions and 73 % with 48`."""
     said = [f"{percent(m[key], digits)} with {m['latent_dim']}" for m in rows]
-    return listed([f"{said[0]} dimensions", *said[1:]])
+    return listed([f"{percent(rows[0][key], digits)} with {dims(rows[0]['latent_dim'])}", *said[1:]])
 
 
 def _change(share: float) -> str:
     return f"falls by {percent(share)}" if share >= 0 else f"rises by {percent(-share)}"
+
+
+def _apart(a: float, b: float) -> tuple[str, str]:
+    """Two errors with as many digits as it takes to tell them apart, from three to six."""
+    said = [(f"{a:#.{digits}g}", f"{b:#.{digits}g}") for digits in (3, 4, 5, 6)]
+    return next((pair for pair in said if pair[0] != pair[1]), said[0])
+
+
+def _less(low: float, high: float) -> str:
+    """By how much the lower of two errors is lower, as a share that does not round to none or all."""
+    share = 1 - low / high
+    if share < 0.01:
+        return "less than 1 %"
+    return "more than 99 %" if 0.99 < share < 1 else percent(share)
+
+
+def _signed(share: float, digits: int = 0) -> str:
+    return f"{round(100 * share, digits) + 0.0:+.{digits}f} %"  # + 0.0: no minus before a zero
+
+
+def _plural(n: int, thing: str) -> str:
+    return f"{n:,} {thing}{'s' if n != 1 else ''}"
 
 
 def _widest_first(results: Results) -> list[Row]:
@@ -147,43 +179,44 @@ def _error(results: Results) -> list[str]:
         sentences += _over_seeds(results)
     failed = [m for m in results["models"] if m["status"] != "ok"]
     for m in failed:
-        who = f"The network with {m['latent_dim']} dimensions and seed {m['seed']}"
+        who = f"The network with {dims(m['latent_dim'])} and seed {m['seed']}"
         sentences.append(f"{who} failed: {m['reason']}.")
     return sentences
 
 
 def _alone(m: Row) -> str:
-    share = m["test_explained_variance"]
-    kept = "" if share is None else f", which keeps {percent(share, 1)} of their variance"
-    return (
-        f"The network with {m['latent_dim']} latent dimensions reconstructs the test images with an error of "
-        f"{mse(m['test_mse'])}{kept}."
-    )
+    kept = m["test_explained_variance"]
+    share = "" if kept is None else f"; variance kept: {percent(kept, 1)}"
+    who = f"The network with {latent(m['latent_dim'])}"
+    return f"{who} reconstructs the test images with an error of {mse(m['test_mse'])}{share}."
 
 
 def _compared(results: Results, comparison: Row) -> str:
     small, large = comparison["latent_dims"]
     test = comparison["test_mse"]
     of_small, of_large = test["means"]
-    images = f"{results['dataset']['test_images']:,} test images"
+    images = _plural(results["dataset"]["test_images"], "test image")
     if not carried(test):
+        said = listed(_apart(of_small, of_large))
         return (
             f"Between the networks with {small} and {large} latent dimensions the {images} show no difference "
-            f"that the paired test carries: error {mse(of_small)} and {mse(of_large)}{_interval(test)}."
+            f"that the paired test carries: error {said}{_interval(test)}."
         )
     better, worse = (large, small) if of_large < of_small else (small, large)
     low, high = sorted(test["means"])
     share = test["share_lower"] if better == large else test["share_higher"]
     surprise = "" if better == large else f" More dimensions did not help: {large} came out worse than {small}."
+    said = " against ".join(_apart(low, high))
     return (
-        f"The network with {better} latent dimensions reconstructs the {images} better than the one with "
-        f"{worse}: error {mse(low)} against {mse(high)}, {percent(1 - low / high)} less{_decibels(low, high)}, and "
+        f"The network with {latent(better)} reconstructs the {images} better than the one with "
+        f"{worse}: error {said}, {_less(low, high)} less{_decibels(low, high)}, and "
         f"lower on {percent(share)} of the images{_interval(test)}.{surprise}"
     )
 
 
 def _decibels(low: float, high: float) -> str:
-    return f" or {10 * math.log10(high / low):.2f} dB" if low > 0 else ""
+    ratio = 10 * math.log10(high / low) if low > 0 else 0
+    return f" or {ratio:.2f} dB" if ratio >= 0.01 else ""
 
 
 def _interval(test: Row) -> str:
@@ -192,19 +225,25 @@ def _interval(test: Row) -> str:
     sign = -1 if test["interval"][1] < 0 else 1  # a difference that has a side is told without its sign
     low, high = sorted(sign * end for end in test["interval"])
     difference = mse(sign * test["difference"])
-    return f" (paired difference {difference}, 95 % interval {mse(low)} to {mse(high)}, p {_p(test)})"
+    return f" (paired difference {difference}, 95 % interval {mse(low)} to {mse(high)}, {_p(test)})"
 
 
 def _p(test: Row) -> str:
     if test["p"] is None:
-        return "unknown"
-    return "< 0.001" if test["p"] < 0.001 else f"= {test['p']:.3f}"
+        return "p unknown"
+    digits = 4 if abs(test["p"] - LEVEL) < 0.001 else 3  # near the level the third digit hides the side
+    value = "< 0.001" if test["p"] < 0.001 else f"= {test['p']:.{digits}f}"
+    family = test.get("family", 1)
+    return f"p {value}" if family == 1 else f"p {value} by Holm over {family} comparisons"
 
 
 def _over_seeds(results: Results) -> list[str]:
     ok = [m for m in results["models"] if m["status"] == "ok"]
     by_size = {k: [m["test_mse"] for m in ok if m["latent_dim"] == k] for k in {m["latent_dim"] for m in ok}}
-    means = [f"{mse(sum(e) / len(e))} at {k} ({len(e)} trained)" for k, e in sorted(by_size.items())]
+    means = [
+        f"{mse(sum(e) / len(e))} at {k} ({f'{mse(min(e))} to {mse(max(e))}, ' if len(e) > 1 else ''}{len(e)} trained)"
+        for k, e in sorted(by_size.items())
+    ]
     compared = [f"The networks compared are those of seed {c['seed']}." for c in results["comparisons"][:1]]
     return [*compared, f"Over all seeds the mean test error is {listed(means)}."] if means else []
 
@@ -216,30 +255,33 @@ def _differ(results: Results) -> bool:
 
 def _pca(results: Results) -> list[str]:
     pca = {entry["latent_dim"]: entry["test_mse"] for entry in results["pca"]}
-    rows = [m for m in _trained(results) if pca[m["latent_dim"]] > 0]
-    sentences = [_beside_pca(m, pca[m["latent_dim"]]) for m in rows]
-    if len(rows) < 2 or rows[0]["test_mse"] <= 0:
+    tests = {(t["latent_dim"], t["seed"]): t for t in results["against_pca"]}
+    rows = _trained(results)
+    sentences = [_beside_pca(m, tests[m["latent_dim"], m["seed"]]) for m in rows]
+    if len(rows) < 2 or min(rows[0]["test_mse"], pca[rows[0]["latent_dim"]]) <= 0:
         return sentences
     small, large = rows[0]["latent_dim"], rows[-1]["latent_dim"]
     net, linear = 1 - rows[-1]["test_mse"] / rows[0]["test_mse"], 1 - pca[large] / pca[small]
-    ending = (
-        f"and the networks' {_change(net)}: these networks make {'less' if net < linear else 'no less'} of the added "
-        "dimensions than a linear map does."
-        if _differ(results)
-        else "while no difference between the networks' is carried."
-    )
-    return [*sentences, f"From {small} to {large}, PCA's error {_change(linear)}, {ending}"]
+    networks = f"the networks' {_change(net)}" if _differ(results) else "no difference between the networks' is carried"
+    return [*sentences, f"From {small} to {large}, PCA's error {_change(linear)}; {networks}."]
 
 
-def _beside_pca(m: Row, linear: float) -> str:
-    k, own = m["latent_dim"], m["test_mse"]
-    if own >= linear:
-        return f"With {k} dimensions the network ({mse(own)}) is no better than {k} PCA components ({mse(linear)})."
+def _beside_pca(m: Row, comparison: Row) -> str:
+    k, test = m["latent_dim"], comparison["test_mse"]
+    components = _plural(comparison["components"], "PCA component")
+    said = " against ".join(_apart(test["means"][1], test["means"][0]))
+    if not carried(test):
+        return (
+            f"With {dims(k)} the network's test error and that of {components} are not told apart ({said}, {_p(test)})."
+        )
+    if test["difference"] > 0:
+        return f"With {dims(k)} the network's test error is above that of {components} ({said}, paired {_p(test)})."
     worth = m["pca_components_for_test_mse"]
     need = f"PCA needs {worth} components for the same" if worth else "no number of PCA components reaches it"
+    less = _less(test["means"][1], test["means"][0])
     return (
-        f"With {k} dimensions the network's test error is {percent(1 - own / linear)} below that of {k} PCA "
-        f"components ({mse(own)} against {mse(linear)}); {need}."
+        f"With {dims(k)} the network's test error is {less} below that of {components} ({said}, paired {_p(test)}); "
+        f"{need}."
     )
 
 
@@ -250,19 +292,17 @@ def _training(results: Results) -> list[str]:
     epochs = results["recipe"]["epochs"]
     last = max(1, round(epochs / 10))
     span = "epoch" if last == 1 else f"{last} epochs"
-    falls = _each(rows, "last_tenth_fall", 1)
-    sentences = [f"In the last {span} of {epochs} the training error fell by {falls}."]
+    changes = [f"{_signed(-m['last_tenth_fall'], 1)} with {m['latent_dim']}" for m in rows]
+    sentences = [f"In the last {span} of {epochs} the training error changed by {listed(changes)}."]
     falling = [str(m["latent_dim"]) for m in rows if m["last_tenth_fall"] > STILL_FALLING]
     if falling:
         sentences.append(
-            f"More than {percent(STILL_FALLING)} means that training was not finished, here with "
-            f"{listed(falling)} dimensions: longer or better training would lower these errors, and part of any "
+            f"A fall of more than {percent(STILL_FALLING)} means that training was not finished, here at "
+            f"{listed(falling)}: longer or better training may lower these errors, and part of any "
             "difference between the networks may be how far each of them got."
         )
     gaps = [
-        f"{100 * (m['test_mse'] / m['train_mse'] - 1):+.1f} % with {m['latent_dim']}"
-        for m in rows
-        if m["train_mse"] > 0
+        f"{_signed(m['test_mse'] / m['train_mse'] - 1, 1)} with {m['latent_dim']}" for m in rows if m["train_mse"] > 0
     ]
     return [*sentences, f"Test error against training error: {listed(gaps)}."] if gaps else sentences
 
@@ -282,9 +322,9 @@ def _which(comparison: Row, quantity: str, did: str) -> str:
     small, large = comparison["latent_dims"]
     test = comparison[quantity]
     if not carried(test):
-        return f"Whether the network with {small} or {large} dimensions {did} is not settled (paired p {_p(test)})."
+        return f"Whether the network with {small} or {large} dimensions {did} is not settled (paired {_p(test)})."
     winner, other = (large, small) if test["difference"] > 0 else (small, large)
-    return f"The network with {winner} dimensions {did} than the one with {other} (paired p {_p(test)})."
+    return f"The network with {dims(winner)} {did} than the one with {other} (paired {_p(test)})."
 
 
 def _classes(results: Results) -> list[str]:
@@ -296,11 +336,15 @@ def _classes(results: Results) -> list[str]:
     known.sort(reverse=True)
     if len(known) < 2:
         return []
-    worst = listed([f"{name} ({mse(e)})" for e, name in known[: min(3, len(known) - 1)]])
+    worst = [f"{name} ({mse(e)})" for e, name in known[: min(3, len(known) - 1)]]
+    largest = (
+        f"the largest errors are those of {listed(worst)}"
+        if len(worst) > 1
+        else f"the largest error is that of {worst[0]}"
+    )
     least, least_name = known[-1]
     return [
-        f"With {best['latent_dim']} dimensions the largest errors are those of {worst}; the smallest is that of "
-        f"{least_name} ({mse(least)}).",
+        f"With {dims(best['latent_dim'])} {largest}; the smallest is that of {least_name} ({mse(least)}).",
         *(_class_gains(rows[0], rows[-1], names) if _differ(results) else []),
     ]
 
@@ -308,12 +352,12 @@ def _classes(results: Results) -> list[str]:
 def _class_gains(a: Row, b: Row, names: Sequence[str]) -> list[str]:
     triples = zip(a["test_mse_by_class"], b["test_mse_by_class"], names, strict=True)
     gains = sorted((1 - eb / ea, name) for ea, eb, name in triples if ea and eb is not None)
-    if not gains:
+    if len(gains) < 2:
         return []
     (least, least_name), (most, most_name) = gains[0], gains[-1]
     return [
-        f"From {a['latent_dim']} to {b['latent_dim']} dimensions the error changes by {-100 * most:+.0f} % for "
-        f"{most_name}, the best of the classes, and by {-100 * least:+.0f} % for {least_name}, the last."
+        f"From {a['latent_dim']} to {b['latent_dim']} dimensions the error changes by {_signed(-most)} for "
+        f"{most_name}, the best of the classes, and by {_signed(-least)} for {least_name}, the last."
     ]
 
 
@@ -325,7 +369,8 @@ def _interpolation(results: Results) -> list[str]:
         return []
     widest = _widest_first(results)[:1]
     sentences = [
-        f"Over {walks['measured_pairs']} pairs of training images, the mean step of a walk is "
+        f"Over {_plural(walks['measured_pairs'], 'random pair')} of training images, "
+        f"the mean step of a walk is "
         f"{_each(rows, 'evenness')} of its largest step; fading one picture into the other has equal steps by "
         "construction, 100 %.",
         *(_which(c, "evenness", "changed the picture more evenly") for c in widest),
@@ -344,11 +389,11 @@ def _interpolation(results: Results) -> list[str]:
 
 def _compression(results: Results) -> list[str]:
     rows = [m for m in _trained(results) if m["test_explained_variance"] is not None]
-    pixels = math.prod(results["dataset"]["image_shape"])
+    numbers = math.prod(results["dataset"]["image_shape"])
     sentences = [
-        f"{m['latent_dim']} float32 numbers are {4 * m['latent_dim']} bytes for an image of {pixels:,} bytes (one a "
-        f"pixel), a ratio of {pixels / (4 * m['latent_dim']):.1f}; they keep "
-        f"{percent(m['test_explained_variance'], 1)} of the test images' variance."
+        f"A code of {dims(m['latent_dim'])} is {4 * m['latent_dim']:,} bytes of float32 for an image of "
+        f"{_plural(numbers, 'byte')} (one a number), a ratio of {numbers / (4 * m['latent_dim']):.1f}; variance of "
+        f"the test images kept: {percent(m['test_explained_variance'], 1)}."
         for m in rows
     ]
     if len(rows) > 1:
@@ -356,7 +401,7 @@ def _compression(results: Results) -> list[str]:
         points = 100 * (b["test_explained_variance"] - a["test_explained_variance"])
         keep = f"keep {abs(points):.1f} points of variance {'more' if points >= 0 else 'less'}"
         sentences.append(
-            f"Against {a['latent_dim']} dimensions, {b['latent_dim']} take {b['latent_dim'] / a['latent_dim']:.3g} "
+            f"Against {dims(a['latent_dim'])}, {b['latent_dim']} take {b['latent_dim'] / a['latent_dim']:.4g} "
             f"times the bytes and {keep if _differ(results) else 'keep no more, as far as the test can tell'}. "
             "The size of the decoder itself is not counted in these ratios."
         )

@@ -90,10 +90,15 @@ def load(data_dir: str | Path | None = None) -> ImageSet:
 
 
 def _folders(data_dir: str | Path | None) -> list[Path]:
-    if data_dir is not None and not Path(data_dir).expanduser().is_dir():
-        raise InputError(f"{data_dir}: no such folder; expected one with Fashion-MNIST's four files")
-    named = (data_dir, os.environ.get("FASHION_MNIST_DIR"))
-    return [Path(folder).expanduser() for folder in named if folder]
+    named = [os.environ["FASHION_MNIST_DIR"]] if os.environ.get("FASHION_MNIST_DIR") else []
+    if data_dir is None:
+        return [Path(folder).expanduser() for folder in named]
+    try:
+        if Path(data_dir).expanduser().is_dir():
+            return [Path(folder).expanduser() for folder in (data_dir, *named)]
+    except (OSError, RuntimeError):  # a name longer than any folder's; the home of nobody
+        pass
+    raise InputError(f"{data_dir}: no such folder; expected one with Fashion-MNIST's four files")
 
 
 def _cache() -> Path:

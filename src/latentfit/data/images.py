@@ -86,7 +86,7 @@ class ImageSet:
     def fingerprint(self) -> str:
         """`sha256:` and the hash over shapes, types and bytes of images and labels.
 
-        The same images have the same fingerprint whatever file they came from.
+        The same arrays have the same fingerprint whatever file they came from.
         """
         digest = hashlib.sha256()
         for array in (self.x_train, self.y_train, self.x_test, self.y_test):

@@ -11,7 +11,7 @@ import re
 import shlex
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from .. import evaluate, figures, latent, store, verdict
-from ..data import NAMES
+from .. import evaluate, figures, latent, store, sweep, verdict
 from ..figures import Curve
 from ..model import Network, to_unit
 from ..store import Study
-from ..train import Job
+from ..train import RECIPES, Job, one_thread
 
 Array = NDArray[Any]
 
@@ -50,7 +49,8 @@ def write(study: str | Path | Study) -> Path:
     """
     study = study if isinstance(study, Study) else store.load(study)
     content = Content.of(study)
-    pictures = content.pictures()
+    with one_thread():  # as in the study itself
+        pictures = content.pictures()
     for name, picture in pictures.items():
         store.write(study.folder / "figures" / f"{name}.png", png(picture.figure))
     header, rows = csv_table(study.results)
@@ -127,7 +127,7 @@ class Content:
             pictures=pictures,
             picture_sizes=max(1, len(self.networks)),
             findings=verdict.analysis(self.study.results),
-            command=command(store.read_json(self.study.folder / "study.json")),
+            command=command(self.study.results, store.read_json(self.study.folder / "study.json")["source"]),
         )
 
     def pictures(self) -> dict[str, Picture]:
@@ -221,26 +221,42 @@ def table(study: Study) -> str:
 
 def analysis(study: Study) -> str:
     """A study's analysis in words as Markdown; names of classes are escaped, so they stay text."""
-    findings = verdict.analysis(study.results)
-    return "\n\n".join(f"### {f.title}\n\n{escape(' '.join(f.sentences), quote=False)}" for f in findings)
+    dataset = study.results["dataset"]
+    classes = dataset["classes"] and [markdown(name) for name in dataset["classes"]]
+    findings = verdict.analysis(study.results | {"dataset": dataset | {"classes": classes}})
+    words = {f.title: " ".join(f.sentences).replace(" < ", " &lt; ") for f in findings}
+    return "\n\n".join(f"### {title}\n\n{text}" for title, text in words.items())
+
+
+def markdown(name: str) -> Markup:
+    """A name as text in Markdown: no markup of either kind, on one line."""
+    return Markup(re.sub(r"([\\`*_\[\]!#|$~])", r"\\\1", escape(" ".join(name.split()), quote=False)))
 
 
 def title(results: Mapping[str, Any]) -> str:
     """What a study is called: its data set and its sizes."""
     sizes = sorted({m["latent_dim"] for m in results["models"]})
-    return f"{results['dataset']['name']} at {verdict.listed([str(k) for k in sizes])} latent dimensions"
+    last = verdict.latent(sizes[-1])
+    return f"{results['dataset']['name']} at {verdict.listed([*map(str, sizes[:-1]), last])}"
 
 
-def command(asked: Mapping[str, Any]) -> str:
-    """The command that makes a study again, without `--out`, on one line whatever its path is called."""
-    data = asked["source"] or asked["dataset"]["name"]
-    if not data.isprintable() or (asked["source"] is None and data not in NAMES):  # it was made by hand
-        data = "DATA"
-    recipe = asked["recipe"]
-    sizes = " ".join(str(k) for k in asked["latent_dims"])
+def command(results: Mapping[str, Any], source: str | None) -> str | None:
+    """The command that makes a study again, without `--out`; None where no single command does.
+
+    Args:
+        results: The study's.
+        source: The name or path its images came from, None where they were made by hand.
+    """
+    recipe = results["recipe"]
+    jobs = sorted((m["latent_dim"], m["seed"]) for m in results["models"])
+    sizes, seeds = sorted({k for k, _ in jobs}), sorted({seed for _, seed in jobs})
+    known = RECIPES.get(recipe["name"])
+    same = known is not None and sweep.recipe_dict(replace(known, epochs=recipe["epochs"])) == recipe
+    if source is None or not source.isprintable() or not same or jobs != [(k, seed) for k in sizes for seed in seeds]:
+        return None
     return (
-        f"latentfit study {shlex.quote(data)} --latent-dims {sizes} --seeds {len(asked['seeds'])} "
-        f"--recipe {shlex.quote(recipe['name'])} --epochs {recipe['epochs']}"
+        f"latentfit study {shlex.quote(source)} --latent-dims {' '.join(map(str, sizes))} --seeds {len(seeds)} "
+        f"--recipe {recipe['name']} --epochs {recipe['epochs']}"
     )
 
 
@@ -270,9 +286,10 @@ def svg(figure: Figure) -> Markup:
     text = buffer.getvalue()
     text = re.sub(r' id="[a-z0-9]+(\.[a-z0-9]+)*_\d+"', "", text[text.index("<svg") :])  # would repeat in the page
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    for i, colour in enumerate(figures.COLOURS[:-1]):
-        text = text.replace(colour, f"var(--c{i}, {colour})")  # the page has lighter ones for the dark
-    return Markup(text.replace(figures.INK, "currentColor"))  # matplotlib escaped every text in it
+    for i, colour in enumerate(figures.COLOURS[:-1]):  # the page has lighter ones for the dark
+        text = re.sub(rf"((?:fill|stroke): ){colour}", rf"\1var(--c{i}, {colour})", text)
+    text = re.sub(rf"((?:fill|stroke): ){figures.INK}", r"\1currentColor", text)
+    return Markup(text)  # matplotlib escaped every name in it
 
 
 def strip(images: Array) -> str:
@@ -295,3 +312,4 @@ ENVIRONMENT = Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
+ENVIRONMENT.filters["markdown"] = markdown
