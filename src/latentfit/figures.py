@@ -44,6 +44,7 @@ STYLE: Any = {
     "xtick.color": INK,
     "ytick.color": INK,
 }
+DPI = 200
 WIDTH = 5.0  # inches: text keeps its size on a telephone's screen
 
 
@@ -61,16 +62,16 @@ def image_rows(rows: Sequence[tuple[str, Array]], breaks: Sequence[int] = (), sc
     Args:
         rows: Caption and images (N, H, W) or (N, H, W, 3), floats in [0, 1]; every row the same N.
         breaks: Numbers of the rows that are set off from the row above.
-        scale: Inches an image is wide.
+        scale: Inches an image is wide, about: a pixel of it takes a whole number of the picture's.
     """
     tiles = [tile(images) for _, images in rows]
     height, width = tiles[0].shape[:2]
-    across = scale * len(rows[0][1])
-    down = across * height / width
+    zoom = max(1, round(scale * DPI / rows[0][1].shape[2])) / DPI  # each pixel as large as the next
+    across, down = width * zoom, height * zoom
     top, left = 0.05, 1.0
     gaps = [0.16 * sum(b <= i for b in breaks) for i in range(len(rows))]
     total = len(rows) * (down + 0.04) + gaps[-1] + 2 * top
-    figure = Figure(figsize=(left + across + top, total), dpi=200, facecolor="white")
+    figure = Figure(figsize=(left + across + top, total), dpi=DPI, facecolor="white")
     for i, ((caption, _), tiled) in enumerate(zip(rows, tiles, strict=True)):
         y = total - top - (i + 1) * (down + 0.04) - gaps[i]
         extent = (left / figure.get_figwidth(), y / total, across / figure.get_figwidth(), down / total)
@@ -213,7 +214,7 @@ def plain(name: str) -> str:
 
 
 def _axes(height: float) -> Axes:
-    figure = Figure(figsize=(WIDTH, height), dpi=200, facecolor="white", layout="constrained")
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white", layout="constrained")
     return figure.subplots()
 
 
@@ -226,7 +227,9 @@ def _figure(ax: Axes) -> Figure:
 def _log_errors(ax: Axes) -> None:
     ax.set_yscale("log")
     ax.set_ylabel("mean squared error")
-    steps = [m * 10.0**e for e in range(-9, 2) for m in (1, 2, 5)]
+    low, high = ax.get_ylim()
+    fine = (1, 2, 5) if high > 10 * low else (1, 1.5, 2, 3, 5, 7)
+    steps = [m * 10.0**e for e in range(-9, 2) for m in fine]
     ax.yaxis.set_major_locator(FixedLocator(steps))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:.3g}"))
     ax.yaxis.set_minor_locator(NullLocator())
