@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_it_is_short_and_defines_nothing():
 
 
 def test_it_is_stored_with_the_outputs_of_the_reference_study():
-    from latentfit import verdict
+    from latentfit import report
 
     outputs = [output for cell in CODE for output in cell["outputs"]]
     assert all(cell["execution_count"] for cell in CODE)
@@ -44,9 +45,10 @@ def test_it_is_stored_with_the_outputs_of_the_reference_study():
     text = "".join("".join(o.get("text", o.get("data", {}).get("text/markdown", ""))) for o in outputs)
     results = json.loads((ROOT / "results/reference/results.json").read_bytes())
     assert "fashion-mnist: training (60000, 28, 28)" in text
-    assert verdict.headline(results).replace("<", "&lt;") in text
-    for row in verdict.table(results)[1]:
-        assert f"| {' | '.join(row)} |" in text
+    reference = SimpleNamespace(results=results)
+    for told in (text, (ROOT / "results/reference/report.md").read_text()):
+        assert report.table(reference) in told
+        assert report.analysis(reference) in told
 
 
 @pytest.mark.filterwarnings("default")  # Jupyter's own
