@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import functools
 import html
 import itertools
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import loky
@@ -212,38 +214,47 @@ def test_the_light_things_import_nothing_heavy(what):
     assert told.splitlines()[-1] == "[]"
 
 
-def start_long_study(images: Path, out: Path) -> tuple[subprocess.Popen[str], list[int]]:
-    """A study that would take for ever, and its workers, once they are at work."""
+@contextlib.contextmanager
+def long_study(images: Path, out: Path) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
+    """A study that would take for ever, and its workers, once they are at work; gone when the test ends."""
     command = [sys.executable, "-c", "import sys; from latentfit.cli import main; sys.exit(main())", "study", images]
     flags = ["--latent-dims", "2", "3", "--epochs", "9999999", "--out", out]
     process = subprocess.Popen([*command, *flags], stderr=subprocess.PIPE, text=True)
-    at_work = min(2, loky.cpu_count())
-    begun = list(itertools.islice(filter(lambda line: "epoch 1/" in line, process.stderr), at_work))
-    assert len(begun) == at_work
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return process, [int(pid) for pid in children]
+    workers: list[int] = []
+    try:
+        at_work = min(2, loky.cpu_count())
+        begun = list(itertools.islice(filter(lambda line: "epoch 1/" in line, process.stderr), at_work))
+        assert len(begun) == at_work
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        workers += [int(pid) for pid in children]
+        yield process, workers
+    finally:
+        process.stderr.close()
+        for pid in (process.pid, *workers):
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_stops_everything_at_once(images, tmp_path, sent, status):
-    process, workers = start_long_study(images, tmp_path / "out")
-    process.send_signal(sent)
-    told = process.communicate(timeout=30)[1]
-    assert process.returncode == status
+    with long_study(images, tmp_path / "out") as (process, workers):
+        process.send_signal(sent)
+        assert process.wait(timeout=60) == status
+        wait_until_gone(workers)
+        told = process.stderr.read()
     assert "the same command goes on" in told
     assert "Traceback" not in told
-    wait_until_gone(workers)
     assert not list(tmp_path.rglob("*.part"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
 def test_workers_end_with_a_parent_that_is_killed(images, tmp_path):
-    process, workers = start_long_study(images, tmp_path / "out")
-    process.kill()
-    process.wait()
-    process.stderr.close()
-    wait_until_gone(workers)
+    with long_study(images, tmp_path / "out") as (process, workers):
+        process.kill()
+        process.wait()
+        wait_until_gone(workers)
 
 
 def wait_until_gone(workers: list[int], seconds: float = 10) -> None:
