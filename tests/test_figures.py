@@ -230,3 +230,16 @@ def test_spread_leaves_what_is_apart():
 
 def test_spread_of_equal_places_is_around_them():
     assert figures.spread([0.5, 0.5, 0.5], 0.1) == pytest.approx([0.4, 0.5, 0.6])
+
+
+def test_errors_that_lie_close_together_still_have_numbers_beside_them():
+    figure = figures.error_by_size([2, 4, 8], [0.0841, 0.0842, 0.0843], [0.0844, 0.0845, 0.0846], {2: 0.084, 8: 0.0839})
+    axes = figure.axes[0]
+    low, high = axes.get_ylim()
+    assert len([tick for tick in axes.get_yticks() if low <= tick <= high]) >= 2
+
+
+def test_no_mark_of_a_class_is_cut_off():
+    axes = figures.error_by_class(["a", "b"], {2: [0.0843, 0.0842], 8: [0.0841, 0.0843]}).axes[0]
+    assert axes.get_xlim()[1] > 1.03 * 0.0843
+    assert len(axes.get_xticks()) <= 7

@@ -270,16 +270,16 @@ def test_errors_are_told_with_the_digits_that_tell_them_apart(a, b, told):
 def test_errors_that_agree_in_three_digits_are_told_with_more():
     words = errors_said(study({16: 0.020001, 48: 0.02}, values=constant))
     assert "with 48 latent dimensions reconstructs the 10,000 test images better" in words
-    assert "error 0.020000 against 0.020001, less than 1 % less" in words
+    assert "error 0.020000 against 0.020001, under 1 % less" in words
     assert " 0 % less" not in words
     pca = said(study({16: 0.029999, 48: 0.020001}, values=constant))["Against PCA"]
-    assert "is less than 1 % below that of 16 PCA components (0.029999 against 0.030000, paired p < 0.001)" in pca
+    assert "is under 1 % below that of 16 PCA components (0.029999 against 0.030000, paired p < 0.001)" in pca
     assert "is above that of 48 PCA components (0.020001 against 0.020000, paired p < 0.001)" in pca
 
 
 @pytest.mark.parametrize(
     ("low", "words"),
-    [(0.5, "50 %"), (0.988, "1 %"), (0.994, "less than 1 %"), (0.001, "more than 99 %"), (0.0, "100 %")],
+    [(0.5, "50 %"), (0.988, "1 %"), (0.994, "under 1 %"), (0.001, "over 99 %"), (0.0, "100 %")],
 )
 def test_a_difference_is_never_told_as_none(low, words):
     assert verdict._less(low, 1.0) == words

@@ -135,6 +135,8 @@ def error_curves(curves: Mapping[int, Curve], pca: Mapping[int, float], ax: Axes
                 ax.axhline(pca[k], color=colour, linestyle=":", linewidth=1.2)
                 labels.append((pca[k], f"PCA, {k} components", colour))
         _log_errors(ax)
+        if all(len(curve.epochs) == 1 for curve in curves.values()):
+            ax.set_xlim(0, 2)
         ax.set_xlabel("epoch (test error solid, training error dashed)")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         _label_right(ax, labels)
@@ -177,7 +179,9 @@ def error_by_size(
 def error_by_class(
     classes: Sequence[str], errors: Mapping[int, Sequence[float | None]], ax: Axes | None = None
 ) -> Figure:
-    """Test error of each class, largest first, a mark a latent size; at most 30 classes.
+    """Test error of each class, a mark a latent size; at most 30 classes.
+
+    The class with the largest error comes first, as the latent size with the lowest mean error has it.
 
     Args:
         classes: Their names.
@@ -185,7 +189,8 @@ def error_by_class(
         ax: Where to draw; a new Figure if it is not given.
     """
     table = np.array([[np.nan if e is None else e for e in row] for row in errors.values()])  # (sizes, classes)
-    order = np.argsort(-np.nan_to_num(table.mean(axis=0), nan=-1))[:30]
+    best = table[np.argmin(np.nan_to_num(table, nan=0).sum(axis=1))]
+    order = np.argsort(-np.nan_to_num(best, nan=-1), kind="stable")[:30]
     with rc_context(STYLE):
         ax = ax or _axes(0.9 + 0.23 * len(order))
         places = np.arange(len(order))[::-1]
@@ -201,7 +206,8 @@ def error_by_class(
             colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
             ax.plot(row[order], places, linestyle="", label=f"{k} dimensions", color=colour, marker=marker)
         ax.set_yticks(places, [plain(classes[c]) for c in order])
-        ax.set_xlim(left=0)
+        ax.set_xlim(0, 1.04 * max(np.nanmax(table, initial=0), 1e-9))
+        ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.set_xlabel("test MSE")
         ax.grid(visible=False, axis="y")
         ax.legend(frameon=False, labelcolor=INK)
@@ -230,7 +236,10 @@ def _log_errors(ax: Axes) -> None:
     low, high = ax.get_ylim()
     fine = (1, 2, 5) if high > 10 * low else (1, 1.5, 2, 3, 5, 7)
     steps = [m * 10.0**e for e in range(-9, 2) for m in fine]
-    ax.yaxis.set_major_locator(FixedLocator(steps))
+    inside = [step for step in steps if low <= step <= high]
+    if len(inside) < 2:  # errors so close that no round number of a log scale lies between them
+        inside = [tick for tick in MaxNLocator(4).tick_values(low, high) if tick > 0]
+    ax.yaxis.set_major_locator(FixedLocator(inside))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:.3g}"))
     ax.yaxis.set_minor_locator(NullLocator())
 

@@ -149,8 +149,8 @@ def _less(low: float, high: float) -> str:
     """By how much the lower of two errors is lower, as a share that does not round to none or all."""
     share = 1 - low / high
     if share < 0.01:
-        return "less than 1 %"
-    return "more than 99 %" if 0.99 < share < 1 else percent(share)
+        return "under 1 %"
+    return "over 99 %" if 0.99 < share < 1 else percent(share)
 
 
 def _signed(share: float, digits: int = 0) -> str:

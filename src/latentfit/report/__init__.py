@@ -205,7 +205,9 @@ class Content:
     def _by_class(self) -> Picture:
         classes = self.study.results["dataset"]["classes"]
         rows = {k: self._row(k)["test_mse_by_class"] for k in self.networks}
-        return Picture(figures.error_by_class(classes, rows), "Test error of each class, the largest first.")
+        return Picture(
+            figures.error_by_class(classes, rows), "Test error of each class, the largest of the best network first."
+        )
 
     def _row(self, latent_dim: int) -> dict[str, Any]:
         models: list[dict[str, Any]] = self.study.results["models"]
