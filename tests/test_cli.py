@@ -38,6 +38,16 @@ def no_fashion_mnist(monkeypatch, tmp_path):
 
 
 @pytest.fixture
+def plain_machine(monkeypatch):
+    """A machine without CUDA and without bf16, but with MPS."""
+    from latentfit import machine
+
+    monkeypatch.setitem(machine.DEVICES, "cuda", lambda: False)
+    monkeypatch.setitem(machine.DEVICES, "mps", lambda: True)
+    monkeypatch.setattr(machine, "has_bf16", lambda: False)
+
+
+@pytest.fixture
 def images(tmp_path):
     rng = np.random.default_rng(0)
     path = tmp_path / "my images.npz"
@@ -88,6 +98,17 @@ def test_plain_lines_tell_epoch_error_and_time_left(small_garments, tmp_path, ca
     run("study", "garments", *QUICK, "--out", tmp_path)
     lines = re.findall(r"(\d) dimensions, seed 0: epoch (\d)/2, test MSE 0\.\d+, \d+ s left", capsys.readouterr().err)
     assert sorted(lines) == [("2", "1"), ("2", "2"), ("3", "1"), ("3", "2")]
+
+
+def test_precision_and_device_reach_the_study(images, tmp_path, monkeypatch):
+    from latentfit import sweep
+
+    monkeypatch.setattr(sweep, "best_precision", lambda _: "bf16")
+    monkeypatch.setattr(sweep, "best_device", lambda: "cuda")
+    flags = ("--precision", "fp32", "--device", "cpu", "--quiet")
+    assert run("study", images, *QUICK, *flags, "--out", tmp_path / "out") == 0
+    told = json.loads((tmp_path / "out" / "results.json").read_bytes())["environment"]
+    assert (told["precision"], told["device"]) == ("fp32", "cpu")
 
 
 def test_report_is_redrawn_without_the_data(images, tmp_path, capsys):
@@ -149,7 +170,12 @@ def test_data_describes(no_fashion_mnist, images, capsys):
         (["study", "garments", "--latent-dims", "785"], "785 is larger than an image"),
         (["study", "garments", "--epochs", "0"], "'0'; expected a whole number, 1 or more"),
         (["study", "garments", "--seeds", "1.5"], "'1.5'; expected"),
-        (["study", "garments", "--precision", "bf16"], "unrecognized arguments"),
+        (["study", "garments", "--workers", "2"], "unrecognized arguments"),
+        (["study", "garments", "--precision", "half"], "precision 'half' is not known; expected fp32, bf16"),
+        (["study", "garments", "--device", "tpu"], "device 'tpu' is not known; expected cpu, cuda, mps"),
+        (["study", "garments", "--precision", "bf16", "--device", "cpu"], "no instructions for it"),
+        (["study", "garments", "--device", "cuda"], "device cuda: PyTorch finds none on this machine"),
+        (["study", "garments", "--precision", "bf16", "--device", "mps"], "precision bf16 is for the CPU"),
         (["study", "fashion-mnist", "--data-dir", "nowhere"], "no such folder"),
         (["study", "fashion-mnist", "--data-dir", "~nobody-of-this-name"], "no such folder"),
         (["study", "fashion-mnist", "--data-dir", "x" * 300], "no such folder"),
@@ -160,7 +186,7 @@ def test_data_describes(no_fashion_mnist, images, capsys):
     ],
 )
 def test_bad_input_is_one_line_exit_2_and_nothing_written(
-    small_garments, no_fashion_mnist, tmp_path, monkeypatch, capsys, arguments, told
+    small_garments, no_fashion_mnist, plain_machine, tmp_path, monkeypatch, capsys, arguments, told
 ):
     monkeypatch.chdir(tmp_path)
     out = ["--out", "made/out"] if arguments[0] == "study" else []
@@ -197,7 +223,7 @@ def test_help_names_what_works_and_nothing_else(capsys):
     flags = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
     assert flags == {
         *("--help", "--latent-dims", "--seeds", "--recipe", "--epochs", "--out", "--data-dir", "--fresh", "--quiet"),
-        "--debug",
+        *("--precision", "--device", "--debug"),
     }
     run("--help")
     verbs = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.M)

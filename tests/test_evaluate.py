@@ -38,6 +38,13 @@ def test_image_errors():
     np.testing.assert_allclose(errors, squares().mean(axis=(1, 2)), rtol=1e-5)
 
 
+@pytest.mark.parametrize("x", [X, UNIT.astype(np.float32)], ids=["uint8", "float32"])
+def test_errors_of_a_tensor_are_those_of_its_array(x):
+    for held in (torch.from_numpy(x), torch.from_numpy(x).flatten(1)):
+        np.testing.assert_array_equal(evaluate.image_errors(NETWORK, held), evaluate.image_errors(NETWORK, x))
+        assert evaluate.mse(NETWORK, held) == evaluate.mse(NETWORK, x)
+
+
 @pytest.mark.parametrize("shape", [(6, 5), (2, 5, 3)], ids=["grey", "colour"])
 def test_reconstructions_have_the_shape_and_order_of_the_images(shape):
     x = X.reshape(N, *shape)
@@ -166,6 +173,19 @@ def test_pca_curve_is_the_mean_over_the_test_images(x):
     assert errors.test_images.dtype == np.float32
     assert (errors.test_images >= 0).all()
     np.testing.assert_allclose(errors.test_images.mean(axis=0, dtype=float), errors.test, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("x", [TALL, WIDE], ids=["more images than pixels", "fewer"])
+def test_pca_is_as_exact_as_double_precision(x):
+    flat, test = (part.reshape(len(part), -1).astype(float) for part in (x, TALL[-40:]))
+    errors = evaluate.pca(x, TALL[-40:])
+    axes = np.linalg.svd(flat - flat.mean(axis=0), full_matrices=False)[2]
+    rank = min(len(x) - 1, 20)  # an axis behind it could be any
+    for k in range(rank + 1):
+        for split, part in (("train", flat), ("test", test)):
+            rest = part - flat.mean(axis=0)
+            rest = rest - rest @ axes[:k].T @ axes[:k]
+            assert errors.at(split, k) == pytest.approx(np.square(rest).mean(), rel=1e-9, abs=1e-14)
 
 
 @pytest.mark.parametrize("x", [TALL, WIDE], ids=["more images than pixels", "fewer"])

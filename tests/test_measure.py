@@ -12,7 +12,7 @@ from scipy import stats
 from latentfit import evaluate, latent, measure, train
 from latentfit.data.images import ImageSet
 from latentfit.measure import PerImage, Yardsticks, choose, holm, paired
-from latentfit.train import Epoch, Job, build
+from latentfit.train import Epoch, Job, Measured, build
 
 RNG = np.random.default_rng(0)
 
@@ -167,7 +167,7 @@ def test_last_tenth_fall_by_hand(errors, fall):
 
 
 def test_a_row_holds_what_evaluate_and_latent_say(network, images, trained, yard):
-    row = measure.row(network, Job(5, 0), images, trained[1].history, yard)
+    row = measure.row(trained[1], images, yard)
     x_hat = evaluate.reconstruct(network, images.x_test)
     train, test = evaluate.mse(network, images.x_train), evaluate.mse(network, images.x_test)
     mean = images.x_train.mean(axis=0)
@@ -192,12 +192,14 @@ def test_a_row_holds_what_evaluate_and_latent_say(network, images, trained, yard
     }
 
 
-def test_a_failed_row_has_the_same_keys_and_no_number(network, images, trained, yard):
-    row = measure.row(network, Job(5, 0), images, trained[1].history, yard)
+def test_a_failed_row_has_the_same_keys_and_no_number(images, trained, yard):
+    row = measure.row(trained[1], images, yard)
     failed = measure.failed_row(Job(5, 0), "it broke")
     assert list(failed) == list(row)
     assert (failed["latent_dim"], failed["seed"], failed["status"], failed["reason"]) == (5, 0, "failed", "it broke")
     assert all(failed[name] is None for name in measure.NUMBERS)
+    diverged = replace(trained[1], weights={}, measured=None, reason="it broke")
+    assert measure.row(diverged, images, yard) == failed
 
 
 def test_without_labels_there_are_no_classes(images):
@@ -208,7 +210,7 @@ def test_without_labels_there_are_no_classes(images):
 def test_images_without_variance_explain_nothing(network, images, trained, yard):
     grey = ImageSet("grey", np.full_like(images.x_train, 90), np.full_like(images.x_test, 90))
     flat = replace(yard, variance={"train": 0.0, "test": 0.0}, test_sharpness=evaluate.sharpness(grey.x_test))
-    row = measure.row(network, Job(5, 0), grey, trained[1].history, flat)
+    row = measure.row(replace(trained[1], measured=Measured.of(network, grey)), grey, flat)
     assert row["train_explained_variance"] is row["test_explained_variance"] is row["test_sharpness"] is None
 
 
@@ -317,9 +319,7 @@ def test_against_pca_takes_all_components_where_there_are_fewer_than_dimensions(
 def test_a_network_worse_than_any_picture_is_failed_and_holds_no_nan(images, yard):
     wild = train.Recipe(output="linear", learning_rate=1e3, batch_size=1000, epochs=1)
     (trained,) = train.train_group([(3, 0)], images, wild)
-    network = train.build(images, wild, 3, 0)
-    network.load_state_dict({name: torch.from_numpy(array) for name, array in trained.weights.items()})
-    row = measure.row(network, trained.job, images, trained.history, yard)
+    row = measure.row(trained, images, yard)
     assert row["status"] == "failed"
     assert "larger than that of any picture" in row["reason"]
     json.dumps(row, allow_nan=False)

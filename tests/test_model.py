@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from latentfit.model import BATCH, Network, batches, to_tensor, to_unit
+from latentfit.model import BATCH, INITIALIZATIONS, Network, batches, to_tensor, to_unit
 
 SHAPES = [{}, {"hidden": ()}, {"hidden": (30,), "activation": "silu"}, {"output": "linear"}]
 ACTIVATIONS = {"relu": lambda h: np.maximum(h, 0), "silu": lambda h: h / (1 + np.exp(-h))}
@@ -78,22 +78,48 @@ def test_first_weights_are_uniform_within_one_over_root_fan_in(part):
         assert layer.weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.03)
 
 
-def test_first_weights_are_a_function_of_seed_and_latent_size():
-    first = bits(Network(20, 4, seed=5))
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_glorot_weights_are_uniform_within_root_six_over_the_sum_of_the_fans_and_biases_nothing(part):
+    network = Network(784, 16, seed=1, initialization="glorot")
+    sizes = network.sizes if part == "encoder" else network.sizes[::-1]
+    for layer, (fan_in, fan_out) in zip(getattr(network, part), pairwise(sizes), strict=True):
+        bound = (6 / (fan_in + fan_out)) ** 0.5
+        values = layer.weight.detach().double().numpy().ravel() / bound
+        assert 0.995 < np.abs(values).max() <= 1 + 1e-6
+        assert stats.kstest(values, stats.uniform(-1, 2).cdf).pvalue > 1e-3
+        assert layer.weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.03)
+        assert (layer.bias == 0).all()
+
+
+@pytest.mark.parametrize("initialization", INITIALIZATIONS)
+def test_first_weights_are_a_function_of_seed_and_latent_size(initialization):
+    def network(latent_dim, seed):
+        return Network(20, latent_dim, seed=seed, initialization=initialization)
+
+    first = bits(network(4, 5))
     torch.manual_seed(99)
     np.random.seed(99)  # noqa: NPY002
-    assert bits(Network(20, 4, seed=5)) == first
-    again = Network(20, 4, seed=6)
-    assert all(value != first[name] for name, value in bits(again).items())
-    again.reset_parameters(5)
+    assert bits(network(4, 5)) == first
+    again = network(4, 6)
+    drawn = [name for name in first if initialization == "uniform" or name.endswith("weight")]
+    assert all(bits(again)[name] != first[name] for name in drawn)
+    again.reset_parameters(5, initialization)
     assert bits(again) == first
-    assert bits(Network(20, 5, seed=5))["encoder.0.weight"] != first["encoder.0.weight"]
-    assert bits(Network(20, 5, seed=4))["encoder.0.weight"] != first["encoder.0.weight"]
+    assert bits(network(5, 5))["encoder.0.weight"] != first["encoder.0.weight"]
+    assert bits(network(5, 4))["encoder.0.weight"] != first["encoder.0.weight"]
+
+
+def test_the_initialization_is_uniform_unless_another_is_asked_for():
+    network = Network(20, 4, seed=5, initialization="glorot")
+    assert bits(network) != bits(Network(20, 4, seed=5))
+    network.reset_parameters(5)
+    assert bits(network) == bits(Network(20, 4, seed=5)) == bits(Network(20, 4, seed=5, initialization="uniform"))
 
 
 def test_global_random_states_stay():
     before = torch.get_rng_state(), np.random.get_state()[1]  # noqa: NPY002
     Network(20, 4).reset_parameters(1)
+    Network(20, 4, initialization="glorot")
     after = torch.get_rng_state(), np.random.get_state()[1]  # noqa: NPY002
     assert torch.equal(before[0], after[0])
     np.testing.assert_array_equal(before[1], after[1])
@@ -134,6 +160,20 @@ def test_images_are_not_changed_and_not_shared(kind):
     to_unit(x).zero_()
     to_tensor(x).zero_()
     assert (x == 1).all()
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(6, 5, 4), (6, 5, 4, 3), (6, 20)], ids=["grey", "colour", "rows"])
+def test_a_tensor_is_the_array_that_it_holds(kind, shape):
+    x = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    x = x if kind == np.uint8 else (x / 255).astype(kind)
+    held = torch.from_numpy(x.copy())
+    for function in (to_unit, to_tensor, lambda x: next(batches(x))):
+        ours, right = function(held), function(x)
+        assert ours.dtype == right.dtype == torch.float32
+        assert torch.equal(ours, right)
+        ours.zero_()
+        assert torch.equal(held, torch.from_numpy(x))
 
 
 def test_doubles_become_single_precision():

@@ -180,10 +180,14 @@ def test_colour_images_without_labels_are_drawn(tmp_path):
 def test_the_command_is_quoted_only_where_it_makes_the_same_study():
     def results(jobs, **recipe):
         named = sweep.recipe_dict(replace(train.RECIPES["reference"], **recipe))
-        return {"recipe": named, "models": [{"latent_dim": k, "seed": s} for k, s in jobs]}
+        models = [{"latent_dim": k, "seed": s} for k, s in jobs]
+        return {"recipe": named, "models": models, "environment": {"precision": "bf16", "device": "cpu"}}
 
     grid = [(2, 0), (2, 1), (16, 0), (16, 1)]
-    told = "latentfit study 'my images.npz' --latent-dims 2 16 --seeds 2 --recipe reference --epochs 7"
+    told = (
+        "latentfit study 'my images.npz' --latent-dims 2 16 --seeds 2 --recipe reference --epochs 7 "
+        "--precision bf16 --device cpu"
+    )
     assert report.command(results(grid, epochs=7), "my images.npz") == told
     assert report.command(results(grid), None) is None
     assert report.command(results(grid), "a\nb.npz") is None
@@ -205,3 +209,13 @@ def test_a_class_named_like_a_colour_keeps_its_name(study):
     assert ">#1a1a1a<" in drawn
     assert "stroke: currentColor" in drawn
     assert "var(--c0, #0072b2)" in drawn
+
+
+def test_a_recipe_of_an_older_study_is_told_with_what_it_meant():
+    now = sweep.recipe_dict(train.RECIPES["reference"])
+    older = {
+        key: value for key, value in now.items() if key not in ("schedule", "initialization", "beta2", "weight_decay")
+    }
+    assert report.recipe_words(older) == report.recipe_words(now)
+    assert "512-256" in report.recipe_words(now)
+    assert "weight decay 0.1" in report.recipe_words(sweep.recipe_dict(train.RECIPES["thorough"]))

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import latentfit
+from latentfit.model import Network
+from latentfit.train import RECIPES
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -126,3 +130,20 @@ def test_no_file_names_a_place_of_one_machine():
             rb"[\s\"'(=](/(home|root|Users|work|tmp)/\w+)|/site-" + rb"packages", (ROOT / name).read_bytes()
         )
         assert found is None, (name, found[0])
+
+
+def test_the_page_on_performance_is_made_from_the_committed_figures():
+    made = subprocess.run(
+        [sys.executable, str(ROOT / "docs/fill_performance.py"), "--print"], capture_output=True, text=True, check=True
+    ).stdout
+    assert made == (ROOT / "docs/performance.md").read_text()
+
+
+def test_the_benchmarks_time_the_reference_recipe(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    clock, run, quality = (import_module(name) for name in ("clock", "run", "quality"))
+    recipe = RECIPES["reference"]
+    network = Network(784, 16, recipe.hidden)
+    assert clock.sizes(16) == [*network.sizes, *network.sizes[-2::-1]]
+    assert (recipe.batch_size, math.ceil(60_000 / 128), recipe.epochs) == (clock.BATCH, clock.STEPS, run.EPOCHS)
+    assert {name for name, _ in quality.STUDIES.values()} == set(RECIPES)

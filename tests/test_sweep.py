@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
+import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +19,15 @@ import pytest
 import torch
 from helpers import RECIPE, Inline, contents, small_clothes
 
-from latentfit import measure, report, store, sweep
+from latentfit import evaluate, machine, measure, report, store, sweep
 from latentfit.data.images import ImageSet
 from latentfit.errors import InputError
-from latentfit.train import Job, Recipe
+from latentfit.train import Job, Recipe, train_group
 
 IMAGES = small_clothes()
+
+needs_bf16 = pytest.mark.skipif(not machine.has_bf16(), reason="this processor has no instructions for bf16")
+each_precision = pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=needs_bf16)])
 
 
 def study(out: Path, sizes: tuple[int, ...] = (2, 4), images: ImageSet = IMAGES, draw: bool = False, **options):
@@ -30,9 +38,10 @@ def study(out: Path, sizes: tuple[int, ...] = (2, 4), images: ImageSet = IMAGES,
     return done
 
 
-def test_same_request_gives_same_bytes_whatever_runs_the_jobs(tmp_path):
-    study(tmp_path / "inline", draw=True)
-    study(tmp_path / "processes", draw=True, executor=None)
+@each_precision
+def test_same_request_gives_same_bytes_whatever_runs_the_jobs(tmp_path, precision):
+    study(tmp_path / "inline", draw=True, precision=precision)
+    study(tmp_path / "processes", draw=True, precision=precision, executor=None)
     here, there = contents(tmp_path / "inline"), contents(tmp_path / "processes")
     assert {"study.json", "results.json", "results.csv", "report.html", "report.md"} <= set(here)
     assert {f"models/k002-s0/{n}" for n in ("model.safetensors", "model.json", "history.csv", "metrics.json")} <= set(
@@ -79,15 +88,12 @@ def test_a_kill_between_two_models_loses_one_and_the_rerun_trains_only_that(tmp_
         import os, signal, sys
         sys.path.insert(0, {str(Path(__file__).parent)!r})
         from helpers import RECIPE, Inline, small_clothes
-        from latentfit import pool, sweep
-        class Killed(pool._Elsewhere):
-            def results(self):
-                for number, trained in enumerate(super().results()):
-                    if number == 1:
-                        os.kill(os.getpid(), signal.SIGKILL)
-                    yield trained
-        pool._Elsewhere = Killed
-        sweep.study(small_clothes(), (2, 4), recipe=RECIPE, out={str(tmp_path / "killed")!r}, executor=Inline())
+        from latentfit import sweep
+        def kill(job, row):
+            assert row is None
+            os.kill(os.getpid(), signal.SIGKILL)
+        out = {str(tmp_path / "killed")!r}
+        sweep.study(small_clothes(), (2, 4), recipe=RECIPE, out=out, executor=Inline(), progress=kill)
     """
     ended = subprocess.run([sys.executable, "-c", textwrap.dedent(script)])
     assert ended.returncode == -signal.SIGKILL
@@ -384,13 +390,277 @@ def test_a_folder_that_cannot_be_is_told_before_anything_is_done(tmp_path, out):
 
 
 def test_measuring_uses_one_thread_like_training_and_gives_them_back(tmp_path, monkeypatch):
-    seen, row = [], measure.row
+    seen, row, reconstruct = [], measure.row, evaluate.reconstruct
     monkeypatch.setattr(measure, "row", lambda *a: (seen.append(torch.get_num_threads()), row(*a))[1])
+    monkeypatch.setattr(evaluate, "reconstruct", lambda *a: (seen.append(torch.get_num_threads()), reconstruct(*a))[1])
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
         study(tmp_path, sizes=(2,))
-        assert seen == [1]
+        assert len(seen) >= 3
+        assert set(seen) == {1}
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+class Noting(Inline):
+    """Notes the precision and the device of each job, and trains on the CPU in fp32 whatever was asked."""
+
+    def submit(self, fn, jobs, images, recipe, *how):
+        self.how = [*getattr(self, "how", []), how]
+        return super().submit(fn, jobs, images, recipe)
+
+
+@pytest.fixture
+def able(monkeypatch):
+    """A machine that says it has everything, and that bf16 on the CPU is best."""
+    for name in ("cuda", "mps"):
+        monkeypatch.setitem(machine.DEVICES, name, lambda: True)
+    monkeypatch.setattr(machine, "has_bf16", lambda: True)
+    monkeypatch.setattr(sweep, "best_device", lambda: "cpu")
+    monkeypatch.setattr(sweep, "best_precision", lambda device: {"cpu": "bf16"}.get(device, "fp32"))
+
+
+def recorded(folder: Path) -> list[tuple[str, str]]:
+    asked, found = (json.loads((folder / name).read_bytes()) for name in ("study.json", "results.json"))
+    return [(told["precision"], told["device"]) for told in (asked, found["environment"])]
+
+
+@pytest.mark.parametrize(
+    ("asked", "decided"),
+    [
+        ({}, ("bf16", "cpu")),
+        ({"precision": "fp32"}, ("fp32", "cpu")),
+        ({"precision": "bf16"}, ("bf16", "cpu")),
+        ({"precision": "bf16", "device": "cpu"}, ("bf16", "cpu")),
+        ({"device": "cuda"}, ("fp32", "cuda")),
+        ({"device": "mps", "precision": "fp32"}, ("fp32", "mps")),
+    ],
+)
+def test_precision_and_device_are_decided_once_and_recorded(tmp_path, able, asked, decided):
+    noting = Noting()
+    study(tmp_path, executor=noting, **asked)
+    assert noting.how == [decided, decided]
+    assert recorded(tmp_path) == [decided, decided]
+
+
+def test_auto_takes_what_the_machine_does_best(tmp_path, able, monkeypatch):
+    monkeypatch.setattr(sweep, "best_device", lambda: "cuda")
+    study(tmp_path / "cuda", sizes=(2,), executor=Noting())
+    assert recorded(tmp_path / "cuda") == [("fp32", "cuda")] * 2
+    monkeypatch.undo()
+    study(tmp_path / "here", sizes=(2,))
+    device = machine.best_device()
+    assert recorded(tmp_path / "here") == [(machine.best_precision(device), device)] * 2
+
+
+@pytest.mark.parametrize("begun", [("fp32", "cpu"), ("bf16", "cpu"), ("fp32", "cuda")])
+def test_auto_keeps_what_a_study_was_begun_with(tmp_path, able, begun, monkeypatch):
+    study(tmp_path, sizes=(2,), executor=Noting(), precision=begun[0], device=begun[1])
+    best = {"fp32": "bf16", "bf16": "fp32"}[begun[0]]
+    monkeypatch.setattr(sweep, "best_precision", lambda _: best)
+    monkeypatch.setattr(sweep, "best_device", lambda: "mps")
+    again = Noting()
+    study(tmp_path, sizes=(2, 4), executor=again)
+    assert again.jobs == [(4, 0)]
+    assert again.how == [begun]
+    assert recorded(tmp_path) == [begun, begun]
+    finished = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    study(tmp_path, sizes=(4,))
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == finished
+
+
+def test_fresh_decides_anew(tmp_path, able):
+    study(tmp_path, sizes=(2,), executor=Noting(), precision="fp32", device="cuda")
+    study(tmp_path, sizes=(2,), executor=Noting(), fresh=True)
+    assert recorded(tmp_path) == [("bf16", "cpu")] * 2
+
+
+@pytest.mark.parametrize(
+    ("begun", "asked", "told"),
+    [
+        ({"precision": "fp32"}, {"precision": "bf16"}, ["precision: there 'fp32', asked 'bf16'"]),
+        ({"precision": "bf16"}, {"precision": "fp32"}, ["precision: there 'bf16', asked 'fp32'"]),
+        ({"precision": "fp32"}, {"device": "cuda"}, ["device: there 'cpu', asked 'cuda'"]),
+        (
+            {"precision": "bf16"},
+            {"precision": "fp32", "device": "mps"},
+            ["precision: there 'bf16', asked 'fp32'", "device: there 'cpu', asked 'mps'"],
+        ),
+    ],
+    ids=str,
+)
+def test_another_precision_or_device_is_another_study(tmp_path, able, begun, asked, told):
+    study(tmp_path, sizes=(2,), executor=Noting(), **begun)
+    before = contents(tmp_path, leave_out=())
+    with pytest.raises(InputError, match="another study") as error:
+        study(tmp_path, sizes=(2,), **asked)
+    assert all(line in str(error.value) for line in told)
+    assert contents(tmp_path, leave_out=()) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"precision": "half"}, "precision 'half' is not known"),
+        ({"device": "tpu"}, "device 'tpu' is not known"),
+        ({"device": "cuda"}, "device cuda: PyTorch finds none on this machine"),
+        ({"precision": "bf16"}, "precision bf16: this processor has no instructions"),
+    ],
+)
+def test_what_this_machine_cannot_do_is_told_and_nothing_is_written(tmp_path, monkeypatch, options, told):
+    monkeypatch.setitem(machine.DEVICES, "cuda", lambda: False)
+    monkeypatch.setattr(machine, "has_bf16", lambda: False)
+    with pytest.raises(InputError, match=told):
+        study(tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+    study(tmp_path / "there", sizes=(2,), precision="fp32", device="cpu")
+    before = contents(tmp_path / "there", leave_out=())
+    with pytest.raises(InputError, match=told):
+        study(tmp_path / "there", sizes=(2,), fresh=True, **options)
+    assert contents(tmp_path / "there", leave_out=()) == before
+
+
+def test_a_study_begun_in_bf16_cannot_go_on_without_but_what_is_finished_can_be_had(tmp_path, able, monkeypatch):
+    study(tmp_path, sizes=(2,), executor=Noting(), precision="bf16")
+    before = contents(tmp_path, leave_out=())
+    monkeypatch.setattr(machine, "has_bf16", lambda: False)
+    with pytest.raises(InputError, match="no instructions for it"):
+        study(tmp_path, sizes=(2, 4))
+    study(tmp_path, sizes=(2,))
+    assert contents(tmp_path, leave_out=()) == before
+
+
+@each_precision
+def test_a_study_holds_the_weights_that_a_group_gives(tmp_path, precision):
+    done = study(tmp_path, precision=precision)
+    for trained in train_group(done.jobs, IMAGES, RECIPE, precision):
+        state = store.load_network(store.model_folder(tmp_path, trained.job)).state_dict()
+        assert {name: value.numpy().tobytes() for name, value in state.items()} == {
+            name: value.tobytes() for name, value in trained.weights.items()
+        }
+
+
+@pytest.mark.parametrize("kind", ["bytes", "float", "colour", "unlabelled", "reversed", "mapped"])
+def test_images_put_down_are_the_same_images(tmp_path, kind):
+    x_train, x_test, labelled = IMAGES.x_train, IMAGES.x_test, kind != "unlabelled"
+    if kind == "float":
+        x_train, x_test = ((x / 255).astype(np.float32) for x in (x_train, x_test))
+    if kind == "colour":
+        x_train, x_test = (np.stack([x, x // 2, 255 - x], axis=-1) for x in (x_train, x_test))
+    if kind == "reversed":
+        x_train, x_test = x_train[::-1], np.asfortranarray(x_test)
+    if kind == "mapped":
+        np.save(tmp_path / "mine.npy", x_train)
+        x_train = np.load(tmp_path / "mine.npy", mmap_mode="r")
+    y = (IMAGES.y_train, IMAGES.y_test, IMAGES.classes) if labelled else (None, None, None)
+    images = ImageSet("clothes", x_train, x_test, *y, stand_in=True, true_factors=7)
+    (tmp_path / "folder").mkdir()
+    there = images.put_down(tmp_path / "folder")
+    carried = pickle.dumps(there)
+    assert len(carried) < 10_000 < images.x_test.nbytes
+    for same in (there, pickle.loads(carried), pickle.loads(pickle.dumps(pickle.loads(carried)))):
+        for name in ("x_train", "x_test", "y_train", "y_test"):
+            expected, found = getattr(images, name), getattr(same, name)
+            assert (expected is None) == (found is None)
+            if expected is not None:
+                assert found.dtype == expected.dtype
+                np.testing.assert_array_equal(found, expected)
+        for name in ("name", "classes", "stand_in", "true_factors", "fingerprint", "image_shape", "pixels"):
+            assert getattr(same, name) == getattr(images, name), name
+        assert isinstance(same.x_train, np.memmap)
+        assert not same.x_train.flags.writeable
+
+
+@pytest.mark.parametrize("how", ["finished", "a callback raises"])
+def test_no_temporary_folder_outlives_a_study(tmp_path, monkeypatch, how):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    during: list[list[str]] = []
+
+    def look(_: Job, row: object) -> None:
+        during.append([path.name for path in sorted((tmp_path / "temporary").glob("latentfit-*/*"))])
+        if how != "finished":
+            raise RuntimeError("mine")
+
+    try:
+        study(tmp_path / "out", executor=None, progress=look)
+    except RuntimeError:
+        assert how != "finished"
+    assert during[0] == ["x_test.npy", "x_train.npy"]
+    assert list((tmp_path / "temporary").glob("latentfit-*")) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a signal and a group of processes")
+def test_workers_remove_the_temporary_folder_of_a_parent_that_was_killed(tmp_path):
+    (tmp_path / "temporary").mkdir()
+    script = f"""
+        import sys
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from helpers import RECIPE, small_clothes
+        from latentfit import sweep
+        sweep.study(small_clothes(), (2, 4), recipe=RECIPE, epochs=9999999, out={str(tmp_path / "out")!r},
+                    progress=lambda *_: print("epoch", flush=True))
+    """
+    parent = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        env=os.environ | {"TMPDIR": str(tmp_path / "temporary")},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert parent.stdout.readline() == "epoch\n"
+        (folder,) = (tmp_path / "temporary").glob("latentfit-*")
+        assert {path.name for path in folder.iterdir()} == {"x_train.npy", "x_test.npy"}
+        parent.kill()
+        parent.wait()
+        until = time.monotonic() + 10
+        while folder.exists():
+            assert time.monotonic() < until, "the temporary folder outlived its study"
+            time.sleep(0.05)
+    finally:
+        parent.stdout.close()
+        with suppress(ProcessLookupError):
+            os.killpg(parent.pid, signal.SIGKILL)
+        parent.wait()
+
+
+def test_bf16_asked_for_by_name_stays_on_the_cpu_where_there_is_a_gpu(tmp_path, able, monkeypatch):
+    monkeypatch.setattr(sweep, "best_device", lambda: "cuda")
+    study(tmp_path, sizes=(2,), executor=Noting(), precision="bf16")
+    assert recorded(tmp_path) == [("bf16", "cpu")] * 2
+
+
+def test_a_study_whose_request_says_neither_precision_nor_device_is_another_study(tmp_path):
+    study(tmp_path, sizes=(2,))
+    request = json.loads((tmp_path / "study.json").read_bytes())
+    (tmp_path / "study.json").write_text(
+        json.dumps({k: v for k, v in request.items() if k not in ("precision", "device")})
+    )
+    with pytest.raises(InputError, match="holds another study") as caught:
+        study(tmp_path, sizes=(2,))
+    assert any("there None" in line for line in caught.value.details)
+
+
+def test_a_temporary_folder_without_room_is_told_with_the_way_out(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OSError, match="No space left on device; make room there, or set TMPDIR") as caught:
+        study(tmp_path)
+    assert tempfile.gettempdir() in str(caught.value)
+    assert not list((tmp_path).rglob("metrics.json"))
+
+
+def test_what_is_told_is_measured_in_fp32_whatever_the_caller_has_set(tmp_path):
+    before = torch.backends.mkldnn.matmul.fp32_precision
+    study(tmp_path / "plain", precision="fp32", executor=Inline())
+    torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+    try:
+        study(tmp_path / "rounded", precision="fp32", executor=Inline())
+    finally:
+        torch.backends.mkldnn.matmul.fp32_precision = before
+    assert contents(tmp_path / "plain") == contents(tmp_path / "rounded")

@@ -1,6 +1,8 @@
 """The loop: it minimises what it says, on the batches it says, and to the same bytes each time."""
 
+import math
 import re
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
 
@@ -10,18 +12,22 @@ import torch
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from latentfit import evaluate, train
+from latentfit import backward, evaluate, latent, machine, train
 from latentfit.data.images import ImageSet
 from latentfit.errors import InputError
 from latentfit.model import Network, to_tensor
-from latentfit.train import Diverged, Recipe, build, fit, train_group
+from latentfit.train import RECIPES, Diverged, Recipe, build, fit, train_group
 
 RNG = np.random.default_rng(0)
+NOISE = ImageSet("noise", RNG.integers(0, 256, (300, 28, 28), np.uint8), RNG.integers(0, 256, (10, 28, 28), np.uint8))
+
+needs_bf16 = pytest.mark.skipif(not machine.has_bf16(), reason="this processor has no instructions for bf16")
+each_precision = pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=needs_bf16)])
 
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    with train.one_thread():
+    with machine.reproducible():
         yield
 
 
@@ -35,25 +41,28 @@ def numbered(n):
     return ImageSet("numbered", x, x[:3])
 
 
-class Watched(Network):
-    """Notes which of the numbered images it is trained on, and answers NaN at one step."""
+@contextmanager
+def watched(broken_step=None):
+    """Note which of the numbered images each step is given, and answer NaN at one step."""
+    seen, by_hand = [], backward.by_hand
 
-    def __init__(self, latent_dim=2, broken_step=None):
-        super().__init__(4, latent_dim, hidden=())
-        self.broken_step = broken_step
-        self.seen = []
+    def watching(network, x):
+        seen.append((255 * x[:, 0]).round().int().tolist())
+        loss = by_hand(network, x)
+        if len(seen) == broken_step:
+            for value in (loss, *(parameter.grad for parameter in network.parameters())):
+                value.fill_(float("nan"))
+        return loss
 
-    def forward(self, x):
-        if not torch.is_grad_enabled():
-            return super().forward(x)
-        self.seen.append((255 * x[:, 0]).round().int().tolist())
-        return super().forward(x) * (float("nan") if len(self.seen) == self.broken_step else 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train.backward, "by_hand", watching)
+        yield seen
 
 
 def batches_seen(n, batch_size, seed=0, epochs=1, latent_dim=2):
-    network = Watched(latent_dim)
-    fit(network, numbered(n), Recipe(batch_size=batch_size, epochs=epochs), seed)
-    return network.seen
+    with watched() as seen:
+        fit(Network(4, latent_dim, hidden=()), numbered(n), Recipe(batch_size=batch_size, epochs=epochs), seed)
+    return seen
 
 
 @pytest.mark.parametrize("latent_dim", [3, 4])
@@ -72,19 +81,62 @@ def test_a_linear_autoencoder_reaches_pca(latent_dim):
     assert 1 - 1e-4 < evaluate.mse(network, images.x_train) / best < 1.02
 
 
-def test_training_is_adam_on_the_mean_squared_error(images, quick):
-    network, twin = (build(images, quick, 4, seed=2) for _ in range(2))
-    fit(network, images, quick, seed=7)
-    adam = torch.optim.Adam(twin.parameters(), lr=quick.learning_rate, foreach=False)
-    for epoch in range(1, quick.epochs + 1):
+def assert_is_adam(images, recipe):
+    network, twin = (build(images, recipe, 4, seed=2) for _ in range(2))
+    fit(network, images, recipe, seed=7)
+    adam = torch.optim.Adam(twin.parameters(), betas=(0.9, recipe.beta2), foreach=False)
+    done, steps = 0, recipe.epochs * math.ceil(len(images.x_train) / recipe.batch_size)
+    for epoch in range(1, recipe.epochs + 1):
         order = np.random.default_rng([7, epoch]).permutation(len(images.x_train))
-        for start in range(0, len(order), quick.batch_size):
-            x = to_tensor(images.x_train[order[start : start + quick.batch_size]])
+        for start in range(0, len(order), recipe.batch_size):
+            x = to_tensor(images.x_train[order[start : start + recipe.batch_size]])
+            adam.param_groups[0]["lr"] = recipe.rate(done / steps)
             adam.zero_grad()
             (twin(x) - x).square().mean().backward()
+            if recipe.optimizer == "adamw":
+                with torch.no_grad():
+                    for parameter in twin.parameters():
+                        parameter.mul_(1 - recipe.rate(done / steps) * recipe.weight_decay)
             adam.step()
+            done += 1
     for name, tensor in twin.state_dict().items():
         np.testing.assert_allclose(network.state_dict()[name], tensor, rtol=0, atol=2e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("beta2", [0.999, 0.9])
+@pytest.mark.parametrize("optimizer", [{"optimizer": "adam"}, {"optimizer": "adamw", "weight_decay": 0.5}], ids=str)
+@pytest.mark.parametrize("schedule", train.CHOICES["schedule"])
+def test_training_is_adam_on_the_mean_squared_error(images, quick, schedule, optimizer, beta2):
+    assert_is_adam(images, replace(quick, schedule=schedule, beta2=beta2, **optimizer))
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_training_is_adam_for_each_recipe(images, recipe):
+    assert_is_adam(images, replace(recipe, epochs=2, batch_size=32))
+
+
+@pytest.mark.parametrize("recipe", [*RECIPES.values(), Recipe("bent", schedule="cosine")], ids=lambda r: r.name)
+def test_the_largest_step_is_the_learning_rate(recipe):
+    rates = [recipe.rate(share) for share in np.linspace(0, 1, 2001)]
+    assert max(rates) == recipe.learning_rate
+    assert min(rates) >= 0
+
+
+def test_a_constant_rate_stays():
+    recipe = Recipe(learning_rate=0.003)
+    assert {recipe.rate(share) for share in np.linspace(0, 1, 101)} == {0.003}
+
+
+def test_a_cosine_rises_to_a_twentieth_of_the_way_and_falls_to_nothing():
+    rate = Recipe(schedule="cosine", learning_rate=0.003).rate
+    for share in np.linspace(0, 0.05, 21):
+        assert rate(share) == pytest.approx(0.003 * share / 0.05, rel=1e-12, abs=1e-18)
+    assert rate(0.05) == 0.003
+    assert rate(0.05 + 0.95 / 2) == pytest.approx(0.0015)
+    assert rate(0.05 + 0.95 / 3) == pytest.approx(0.003 * 3 / 4)  # (1 + cos 60°) / 2
+    assert rate(1) == pytest.approx(0, abs=1e-15)
+    falling = [rate(share) for share in np.linspace(0.05, 1, 400)]
+    assert (np.diff(falling) < 0).all()
 
 
 @pytest.mark.parametrize("batch_size", [4, 7, 10, 128])
@@ -148,14 +200,15 @@ def test_a_group_gives_the_weights_that_fit_leaves(images, quick):
     assert bits(network.state_dict()) != bits(build(images, quick, 5, seed=3).state_dict())
 
 
-def test_bytes_do_not_depend_on_the_number_of_threads():
-    x = RNG.integers(0, 256, (300, 28, 28), np.uint8)
-    images = ImageSet("noise", x, x[:10])
+@each_precision
+def test_bytes_do_not_depend_on_the_number_of_threads(precision):
     recipe = Recipe(epochs=1)
-    (alone,) = train_group([(16, 0)], images, recipe)
+    (alone,) = train_group([(16, 0)], NOISE, recipe, precision)
     torch.set_num_threads(2)
     threads = []
-    (beside,) = train_group([(16, 0)], images, recipe, lambda *_: threads.append(torch.get_num_threads()))
+    (beside,) = train_group(
+        [(16, 0)], NOISE, recipe, precision, progress=lambda *_: threads.append(torch.get_num_threads())
+    )
     assert bits(beside.weights) == bits(alone.weights)
     assert threads == [1]
     assert torch.get_num_threads() == 2
@@ -171,7 +224,7 @@ def test_one_thread_is_for_numpys_products_too_and_ends():
             pytest.skip("this NumPy's BLAS is not one that threadpoolctl knows")
         torch.set_num_threads(2)
         assert blas_threads() == {2}
-        with train.one_thread():
+        with machine.reproducible():
             assert blas_threads() == {1}
             assert torch.get_num_threads() == 1
         assert blas_threads() == {2}
@@ -182,7 +235,7 @@ def test_one_thread_ends_also_where_something_breaks():
     with threadpool_limits(2):
         torch.set_num_threads(2)
         before = blas_threads()
-        with pytest.raises(ZeroDivisionError), train.one_thread():
+        with pytest.raises(ZeroDivisionError), machine.reproducible():
             _ = 1 / 0
         assert blas_threads() == before
         assert torch.get_num_threads() == 2
@@ -190,7 +243,7 @@ def test_one_thread_ends_also_where_something_breaks():
 
 def test_progress_names_the_network(images, quick):
     told = []
-    group = train_group([(3, 1), (6, 0)], images, quick, lambda *news: told.append(news))
+    group = train_group([(3, 1), (6, 0)], images, quick, progress=lambda *news: told.append(news))
     assert told == [(t.job, row) for t in group for row in t.history]
 
 
@@ -207,13 +260,14 @@ def test_divergence_is_a_reason_that_names_epoch_and_batch(images):
     (failed,) = train_group([(3, 0)], images, wild)
     assert failed.reason == "the error was no longer a finite number in epoch 1, batch 2"
     assert failed.weights == {}
+    assert failed.measured is None
     assert failed.history == []
 
 
 @pytest.mark.parametrize(("step", "where"), [(1, "epoch 1, batch 1"), (4, "epoch 2, batch 1"), (6, "epoch 2, batch 3")])
 def test_divergence_is_told_where_it_happened(step, where):
-    with pytest.raises(Diverged, match=f"in {where}$"):
-        fit(Watched(broken_step=step), numbered(10), Recipe(batch_size=4, epochs=3))
+    with watched(broken_step=step), pytest.raises(Diverged, match=f"in {where}$"):
+        fit(Network(4, 2, hidden=()), numbered(10), Recipe(batch_size=4, epochs=3))
 
 
 def test_one_that_diverges_does_not_touch_the_others(images, quick, trained, monkeypatch):
@@ -236,6 +290,8 @@ def test_one_that_diverges_does_not_touch_the_others(images, quick, trained, mon
         ("activation", "tanh"),
         ("output", "softmax"),
         ("optimizer", "sgd"),
+        ("schedule", "linear"),
+        ("initialization", "orthogonal"),
         ("batch_size", 0),
         ("batch_size", 1.5),
         ("batch_size", np.float64(3)),
@@ -250,6 +306,13 @@ def test_one_that_diverges_does_not_touch_the_others(images, quick, trained, mon
         ("learning_rate", -0.001),
         ("learning_rate", float("nan")),
         ("learning_rate", float("inf")),
+        ("beta2", 1),
+        ("beta2", -0.1),
+        ("beta2", float("nan")),
+        ("beta2", True),
+        ("weight_decay", -0.01),
+        ("weight_decay", float("inf")),
+        ("weight_decay", float("nan")),
     ],
 )
 def test_a_bad_value_is_named(field, value):
@@ -267,6 +330,12 @@ def test_build_takes_everything_from_the_recipe(images):
     assert repr(network) == "Network(132-7-6-3-6-7-132, silu, linear)"
     twin = Network(132, 3, (7, 6), "silu", "linear", seed=4)
     assert bits(network.state_dict()) == bits(twin.state_dict())
+
+
+@pytest.mark.parametrize("recipe", [*RECIPES.values(), Recipe("even", initialization="glorot")], ids=lambda r: r.name)
+def test_build_starts_where_the_recipe_says(images, recipe):
+    twin = Network(132, 3, recipe.hidden, recipe.activation, recipe.output, 4, recipe.initialization)
+    assert bits(build(images, recipe, 3, seed=4).state_dict()) == bits(twin.state_dict())
 
 
 SMALL = RNG.integers(0, 256, (9, 4, 5), np.uint8)
@@ -307,6 +376,7 @@ def test_bytes_and_the_floats_they_stand_for_train_alike():
     [
         *({"learning_rate": "x"}, {"learning_rate": None}, {"learning_rate": float("inf")}, {"learning_rate": True}),
         *({"hidden": 5}, {"hidden": None}, {"hidden": "12"}, {"activation": []}, {"name": 3}),
+        *({"schedule": None}, {"initialization": ["glorot"]}, {"beta2": "0.9"}, {"weight_decay": None}),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_an_input_error(bad):
@@ -319,3 +389,211 @@ def test_numpy_numbers_become_plain_ones():
     recipe = Recipe(hidden=tuple(np.array([8, 4])), batch_size=np.uint8(16), epochs=np.int64(3))
     assert (recipe.hidden, recipe.batch_size, recipe.epochs) == ((8, 4), 16, 3)
     assert {type(n) for n in (*recipe.hidden, recipe.batch_size, recipe.epochs)} == {int}
+
+
+@each_precision
+def test_what_is_measured_is_what_evaluate_and_latent_say_of_the_weights(images, quick, precision):
+    (trained,) = train_group([(5, 0)], images, quick, precision)
+    network = build(images, quick, 5, seed=9)
+    network.load_state_dict({name: torch.from_numpy(value) for name, value in trained.weights.items()})
+    x_hat, measured = evaluate.reconstruct(network, images.x_test), trained.measured
+    assert measured.train_mse == evaluate.mse(network, images.x_train)
+    np.testing.assert_array_equal(measured.test_errors, evaluate.image_errors(network, images.x_test))
+    assert measured.test_ssim == evaluate.ssim(images.x_test, x_hat)
+    np.testing.assert_array_equal(measured.test_sharpness, evaluate.sharpness(x_hat))
+    assert measured.effective_dim == latent.effective_dim(latent.encode(network, images.x_test))
+    assert measured.test_errors.mean() == trained.history[-1].test_mse
+
+
+def setting():
+    return torch.backends.mkldnn.matmul.fp32_precision
+
+
+@contextmanager
+def set_to(precision):
+    before = setting()
+    torch.backends.mkldnn.matmul.fp32_precision = precision
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.matmul.fp32_precision = before
+
+
+@pytest.mark.parametrize("before", ["none", "ieee", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_precision_of_products_ends_also_where_something_breaks(before, precision):
+    with set_to(before):
+        with machine.products(precision):
+            assert setting() == {"fp32": "ieee", "bf16": "bf16"}[precision]
+        assert setting() == before
+        with pytest.raises(ZeroDivisionError), machine.products(precision):
+            _ = 1 / 0
+        assert setting() == before
+
+
+@needs_bf16
+def test_products_in_bf16_round_the_factors_and_nothing_else():
+    a, b = (torch.from_numpy(RNG.normal(size=shape)).float() for shape in ((64, 300), (300, 80)))
+    rounded = a.bfloat16().double() @ b.bfloat16().double()
+    with machine.products("bf16"):
+        coarse = a @ b
+    with machine.products("fp32"):
+        fine = a @ b
+    np.testing.assert_allclose(coarse, rounded, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(fine, a.double() @ b.double(), rtol=0, atol=1e-4)
+    assert (rounded - a.double() @ b.double()).abs().max() > 0.05  # otherwise nothing would tell the two apart
+
+
+@needs_bf16
+def test_bf16_trains_to_nearly_the_same_error():
+    rng = np.random.default_rng(0)
+    x = (rng.uniform(0, 1, (1000, 5)) ** 2 @ rng.uniform(0, 0.2, (5, 784))).astype(np.float32).reshape(-1, 28, 28)
+    images, recipe = ImageSet("rank 5", x[:900], x[900:]), Recipe(hidden=(64,), epochs=10, batch_size=50)
+    fine, coarse = (train_group([(8, 0)], images, recipe, precision)[0] for precision in ("fp32", "bf16"))
+    assert fine.history[-1].test_mse < 0.3 * fine.history[0].test_mse
+    for a, b in zip(fine.history, coarse.history, strict=True):
+        assert a.train_mse != b.train_mse
+        assert b.test_mse == pytest.approx(a.test_mse, rel=0.05)
+    for name, weight in fine.weights.items():
+        assert 0 < np.abs(coarse.weights[name] - weight).mean() < 0.01, name
+
+
+@needs_bf16
+def test_bf16_ends_where_evaluation_begins():
+    recipe, during = Recipe(epochs=2), []
+    network = build(NOISE, recipe, 16, seed=0)
+    before = setting()
+    history = fit(network, NOISE, recipe, progress=lambda _: during.append(setting()), precision="bf16")
+    assert during == [before, before]
+    assert setting() == before
+    assert history[-1].test_mse == evaluate.mse(network, NOISE.x_test)
+    with machine.products("bf16"):
+        assert history[-1].test_mse != evaluate.mse(network, NOISE.x_test)
+
+
+@needs_bf16
+def test_fp32_is_fp32_whatever_was_set_before():
+    (plain,) = train_group([(16, 0)], NOISE, Recipe(epochs=1))
+    network = build(NOISE, Recipe(epochs=1), 16, seed=0)
+    with set_to("bf16"):
+        fit(network, NOISE, Recipe(epochs=1))
+    assert bits(network.state_dict()) == bits(plain.weights)
+
+
+@each_precision
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_the_same_bytes_twice(recipe, precision):
+    first, second = (train_group([(16, 0)], NOISE, replace(recipe, epochs=1), precision)[0] for _ in range(2))
+    assert bits(first.weights) == bits(second.weights)
+    assert first.history == second.history
+
+
+def test_bf16_is_refused_where_the_processor_has_none(images, quick, monkeypatch):
+    monkeypatch.setattr(machine, "has_bf16", lambda: False)
+    with pytest.raises(InputError, match=r"precision bf16: this processor .*; take --precision fp32"):
+        train_group([(2, 0)], images, quick, "bf16")
+
+
+@pytest.mark.parametrize(
+    ("told", "has"),
+    [
+        ({"avx512_bf16": True}, True),
+        ({"amx_bf16": True, "avx512_bf16": False}, True),
+        ({"avx512_bf16": False, "amx_bf16": False, "avx512_f": True}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_bf16_is_the_best_where_the_processor_says_it_has_it(monkeypatch, told, has):
+    if told is None:  # as older releases of PyTorch
+        monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    else:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: told, raising=False)
+    assert machine.has_bf16() is has
+    assert machine.best_precision("cpu") == ("bf16" if has else "fp32")
+    assert machine.best_precision("cuda") == machine.best_precision("mps") == "fp32"
+
+
+@pytest.mark.parametrize(("there", "best"), [(True, "cuda"), (False, "cpu")])
+def test_the_best_device_is_cuda_where_there_is_one(monkeypatch, there, best):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    assert machine.best_device() == best
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "told"),
+    [
+        ("fp32", "cpu", None),
+        ("bf16", "cpu", None),
+        ("fp32", "cuda", None),
+        ("auto", "cpu", "precision 'auto' is not known"),  # it is decided before, once for a study
+        ("fp32", "auto", "device 'auto' is not known"),
+        ("half", "cpu", "precision 'half' is not known; expected fp32, bf16"),
+        ("FP32", "cpu", "precision 'FP32' is not known"),
+        (None, "cpu", "precision None is not known"),
+        ("fp32", "tpu", "device 'tpu' is not known; expected cpu, cuda, mps"),
+        ("fp32", None, "device None is not known"),
+        ("fp32", "mps", "device mps: PyTorch finds none on this machine; take --device cpu"),
+        ("bf16", "cuda", "precision bf16 is for the CPU; with device cuda take --precision fp32"),
+    ],
+)
+def test_what_a_machine_can_do(monkeypatch, precision, device, told):
+    """Of one with CUDA and bf16, and without MPS."""
+    monkeypatch.setitem(machine.DEVICES, "cuda", lambda: True)
+    monkeypatch.setitem(machine.DEVICES, "mps", lambda: False)
+    monkeypatch.setattr(machine, "has_bf16", lambda: True)
+    if told is None:
+        machine.check(precision, device)
+        return
+    with pytest.raises(InputError, match=re.escape(told)):
+        machine.check(precision, device)
+
+
+def test_a_group_needs_its_device(images, quick, monkeypatch):
+    monkeypatch.setitem(machine.DEVICES, "cuda", lambda: False)
+    with pytest.raises(InputError, match="device cuda: PyTorch finds none"):
+        train_group([(2, 0)], images, quick, device="cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_cuda_trains_to_nearly_the_same_error(images, quick):
+    recipe = replace(quick, epochs=10)
+    here, there = (train_group([(5, 0)], images, recipe, device=device)[0] for device in ("cpu", "cuda"))
+    assert there.reason is None
+    assert there.history[-1].test_mse == pytest.approx(here.history[-1].test_mse, rel=0.03)
+    assert there.measured.test_errors.mean() == pytest.approx(there.history[-1].test_mse, rel=1e-4)
+    assert there.measured.train_mse == pytest.approx(here.measured.train_mse, rel=0.03)
+
+
+@pytest.fixture
+def denormals():
+    """As PyTorch begins; `one_thread` has them off, and puts back what was there."""
+    torch.set_flush_denormal(False)
+
+
+def denormals_are_zero():
+    return bool(torch.full((), 1e-40).mul(1) == 0)
+
+
+def test_no_denormals_ends_as_it_began_also_where_something_breaks(denormals):
+    with machine.no_denormals():
+        assert denormals_are_zero()
+        with machine.no_denormals():
+            pass
+        assert denormals_are_zero()
+    assert not denormals_are_zero()
+    with pytest.raises(ZeroDivisionError), machine.no_denormals():
+        _ = 1 / 0
+    assert not denormals_are_zero()
+
+
+def test_networks_are_trained_and_measured_without_denormals(images, quick, monkeypatch, denormals):
+    seen = []
+    for module, name in ((train.backward, "by_hand"), (evaluate, "ssim")):
+        real = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *a, real=real: (seen.append(denormals_are_zero()), real(*a))[1])
+    train_group([(2, 0)], images, quick)
+    assert len(seen) > 2
+    assert all(seen)
+    fit(build(images, quick, 2, 0), images, quick)
+    assert all(seen)

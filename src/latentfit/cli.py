@@ -9,9 +9,11 @@ import argparse
 import os
 import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -80,10 +82,19 @@ def _add_study(verbs: Any) -> None:
         "--latent-dims", nargs="+", type=_sizes, default=[[16, 48]], metavar="K", help="latent sizes (16 48)"
     )
     verb.add_argument("--seeds", type=_count, default=1, metavar="N", help="trainings a size; 5 is seeds 0 to 4 (1)")
-    verb.add_argument("--recipe", default="reference", metavar="NAME", help="how to train (reference)")
+    verb.add_argument("--recipe", default="reference", metavar="NAME", help="reference, swift or thorough (reference)")
     verb.add_argument("--epochs", type=_count, metavar="N", help="in place of the recipe's own number")
     verb.add_argument("--out", type=Path, metavar="DIR", help="the study's folder (runs/<name of the data set>)")
     _add_data_dir(verb)
+    verb.add_argument(
+        "--precision",
+        default="auto",
+        metavar="P",
+        help="of the training's products: auto, fp32, bf16 (auto: bf16 where the processor has it)",
+    )
+    verb.add_argument(
+        "--device", default="auto", metavar="D", help="auto, cpu, cuda, mps (auto: CUDA where there is one)"
+    )
     verb.add_argument("--fresh", action="store_true", help="start over in a folder that holds another study")
     verb.add_argument("--quiet", action="store_true", help="only errors, and the warning of a stand-in")
 
@@ -125,11 +136,12 @@ def _count(text: str) -> int:
 
 
 def _study(options: argparse.Namespace) -> int:
-    from . import report
     from .progress import Lines
     from .sweep import study
     from .train import RECIPES
 
+    # the report's libraries are read while the images are
+    threading.Thread(target=import_module, args=("latentfit.report",)).start()
     sizes = [size for group in options.latent_dims for size in group]
     if options.quiet:
         os.environ["TQDM_DISABLE"] = "1"  # the bar of a download is not ours to pass a flag to
@@ -144,9 +156,13 @@ def _study(options: argparse.Namespace) -> int:
             epochs=options.epochs,
             out=options.out,
             data_dir=options.data_dir,
+            precision=options.precision,
+            device=options.device,
             fresh=options.fresh,
             progress=lines,
         )
+    from . import report
+
     if not report.is_current(done):
         lines.say("drawing the report")
         report.write(done)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from .model import BATCH, Network, batches, to_tensor, to_unit
+from .model import BATCH, Network, batches, to_unit
 
 Array = NDArray[Any]
 
@@ -31,13 +31,13 @@ def reconstruct(network: Network, x: Array) -> Array:
 
 
 @torch.no_grad()
-def image_errors(network: Network, x: Array) -> Array:
-    """Mean squared error of each image, (N,) float64."""
-    errors = [(network(batch) - batch).double().square().mean(dim=1) for batch in batches(x)]
+def image_errors(network: Network, x: Array | Tensor) -> Array:
+    """Mean squared error of each image, (N,) float64; network and images may be on any one device."""
+    errors = [(network(batch) - batch).cpu().double().square().mean(dim=1) for batch in batches(x)]
     return torch.cat(errors).numpy()
 
 
-def mse(network: Network, x: Array) -> float:
+def mse(network: Network, x: Array | Tensor) -> float:
     """Mean squared error over all pixels of all images (N, H, W[, 3])."""
     return float(image_errors(network, x).mean())
 
@@ -57,13 +57,13 @@ def ssim(x: Array, x_hat: Array) -> float | None:
         return None
     from torchmetrics.functional.image import structural_similarity_index_measure  # 1 s: it takes pyplot
 
-    total = 0.0
-    for start in range(0, len(x), BATCH):
-        part = slice(start, start + BATCH)
+    total, few = 0.0, 100  # images at a time: 1,000 take 500 MB, and twice as long
+    for start in range(0, len(x), few):
+        part = slice(start, start + few)
         each = structural_similarity_index_measure(
             _channels_first(x_hat[part]), _channels_first(x[part]), data_range=1.0, reduction="none"
         )
-        assert isinstance(each, Tensor)  # (BATCH,): it is a pair only where the contrast is asked for too
+        assert isinstance(each, Tensor)  # (B,): it is a pair only where the contrast is asked for too
         total += float(each.double().sum())
     return total / len(x)
 
@@ -146,28 +146,29 @@ class PCAErrors:
 def pca(x_train: Array, x_test: Array) -> PCAErrors:
     """Reconstruction errors of PCA at every number of components, fitted on the training pixels.
 
-    Exact solver, reconstructions not clipped. The error with k components is the variance around the mean
-    training image less that of the first k scores, so one projection gives the whole curve.
+    Exact, from the eigenvectors of the covariance in float64; reconstructions are not clipped. The error with
+    k components is what the eigenvalues after the first k hold of the training images, and for a test image
+    its distance from the mean less its first k scores. Images are looked at a batch at a time.
     """
-    from sklearn.decomposition import PCA
+    from scipy.linalg import eigh
 
-    x = to_tensor(x_train).numpy()  # (N, D)
-    solver = "covariance_eigh" if len(x) >= x.shape[1] else "full"
+    mean = mean_image(x_train)  # (D,)
+    components = min(len(mean), len(x_train) - 1)  # K: N images lie in a space of N - 1 dimensions around their mean
     with threadpool_limits(1):  # here, after the import: it limits the libraries that are loaded by now
-        with np.errstate(divide="ignore", invalid="ignore"):  # shares of a variance that is 0
-            fitted = PCA(svd_solver=solver).fit(x)
-        mean = torch.from_numpy(fitted.mean_).double()
-        train = np.zeros(1 + fitted.n_components_)  # (K + 1,)
-        for batch in batches(x_train):
-            train += _left_over(fitted, mean, batch).sum(axis=0)
-        each = np.concatenate([_left_over(fitted, mean, batch) for batch in batches(x_test)])  # (N, K + 1)
-    return PCAErrors(train / len(x_train), each.mean(axis=0), each.astype(np.float32))
+        scatter = torch.zeros(len(mean), len(mean), dtype=torch.float64)  # (D, D)
+        for x in batches(x_train):
+            centred = x.double() - mean  # (B, D)
+            scatter.addmm_(centred.t(), centred)
+        values, vectors = eigh(scatter.numpy() / x_train.size)  # ascending, (D,) and (D, D)
+    left = np.concatenate([np.cumsum(values.clip(0))[::-1], [0.0]])  # (D + 1,)
+    axes = torch.from_numpy(vectors[:, ::-1].copy())  # (D, D)
+    test = np.concatenate([_left_over(x.double() - mean, axes[:, :components]) for x in batches(x_test)])
+    return PCAErrors(left[: components + 1], test.mean(axis=0), test.astype(np.float32))
 
 
-def _left_over(fitted: Any, mean: Tensor, x: Tensor) -> Array:
-    """Error of each image (B, D) with 0 to K components, (B, K + 1) float64."""
-    distance = (x.double() - mean).square().sum(dim=1, keepdim=True).numpy()  # (B, 1)
-    scores = np.square(fitted.transform(x.numpy()), dtype=np.float64)  # (B, K)
-    kept = np.concatenate([np.zeros_like(distance), np.cumsum(scores, axis=1)], axis=1)
-    left: Array = np.maximum(distance - kept, 0) / x.shape[1]
-    return left
+def _left_over(centred: Tensor, axes: Tensor) -> Array:
+    """Error of each image (B, D) with the first 0 to K of the axes (D, K), (B, K + 1) float64."""
+    distance = centred.square().sum(dim=1, keepdim=True)  # (B, 1)
+    kept = (centred @ axes).square().cumsum(dim=1)  # (B, K)
+    left = torch.cat([distance, distance - kept], dim=1).clamp(min=0) / centred.shape[1]
+    return left.numpy()

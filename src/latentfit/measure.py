@@ -20,7 +20,7 @@ from . import evaluate, latent
 from .data.images import ImageSet
 from .evaluate import PCAErrors
 from .model import Network, to_unit
-from .train import Epoch, Job
+from .train import Epoch, Job, Trained
 
 Array = NDArray[Any]
 
@@ -63,31 +63,31 @@ class PerImage:
     midpoint_sharpness: Array  # (P,)
 
 
-def row(network: Network, job: Job, images: ImageSet, history: Sequence[Epoch], yard: Yardsticks) -> dict[str, Any]:
-    """The numbers of one trained network, as a study's `models` lists them; failed where they are not finite."""
-    train_mse = evaluate.mse(network, images.x_train)
-    errors = evaluate.image_errors(network, images.x_test)
-    test_mse = float(errors.mean())
-    if not max(train_mse, test_mse) <= 1:  # NaN included
-        worst = f"{max(train_mse, test_mse):.3g}"
+def row(trained: Trained, images: ImageSet, yard: Yardsticks) -> dict[str, Any]:
+    """The numbers of one network, as a study's `models` lists them; failed where they are not finite."""
+    job, found = trained.job, trained.measured
+    if found is None:
+        return failed_row(job, trained.reason)
+    test_mse = float(found.test_errors.mean())
+    if not max(found.train_mse, test_mse) <= 1:  # NaN included
+        worst = f"{max(found.train_mse, test_mse):.3g}"
         return failed_row(job, f"its error of {worst} is larger than that of any picture with pixels in [0, 1]")
-    x_hat = evaluate.reconstruct(network, images.x_test)
     return _identity(job, "ok", None) | {
-        "train_mse": train_mse,
+        "train_mse": found.train_mse,
         "test_mse": test_mse,
         "test_psnr": _finite(evaluate.psnr(test_mse)),
-        "test_ssim": _finite(evaluate.ssim(images.x_test, x_hat)),
-        "test_mse_by_class": by_class(errors, images),
-        "effective_dim": latent.effective_dim(latent.encode(network, images.x_test)),
-        "train_explained_variance": _explained(train_mse, yard.variance["train"]),
+        "test_ssim": _finite(found.test_ssim),
+        "test_mse_by_class": by_class(found.test_errors, images),
+        "effective_dim": found.effective_dim,
+        "train_explained_variance": _explained(found.train_mse, yard.variance["train"]),
         "test_explained_variance": _explained(test_mse, yard.variance["test"]),
-        "test_sharpness": _ratio(evaluate.sharpness(x_hat), yard.test_sharpness),
+        "test_sharpness": _ratio(found.test_sharpness, yard.test_sharpness),
         "pca_components_for_test_mse": yard.pca.components_for(test_mse),
-        "last_tenth_fall": last_tenth_fall(history),
+        "last_tenth_fall": last_tenth_fall(trained.history),
     }
 
 
-def failed_row(job: Job, reason: str) -> dict[str, Any]:
+def failed_row(job: Job, reason: str | None) -> dict[str, Any]:
     """The row of a network that could not be trained: the same keys, every number null."""
     return _identity(job, "failed", reason) | dict.fromkeys(NUMBERS)
 

@@ -8,7 +8,7 @@ N images, D numbers an image, K latent dimensions.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -23,6 +23,11 @@ BATCH = 1000  # fixed: how rows are batched moves the last bits of a product
 
 ACTIVATIONS = {"relu": torch.relu, "silu": nn.functional.silu}
 OUTPUTS = {"sigmoid": torch.sigmoid, "linear": lambda x: x}
+# bounds of weights and of biases, from fan_in and fan_out
+INITIALIZATIONS: dict[str, Callable[[int, int], tuple[float, float]]] = {
+    "uniform": lambda a, _: (1 / math.sqrt(a), 1 / math.sqrt(a)),
+    "glorot": lambda a, b: (math.sqrt(6 / (a + b)), 0.0),
+}
 
 
 class Network(nn.Module):
@@ -32,8 +37,9 @@ class Network(nn.Module):
     Parameters are named `encoder.<i>.weight` (out, in), `encoder.<i>.bias`, and likewise `decoder`, with
     i counted from 0 over the linear layers.
 
-    Initial weights and biases are uniform in ±1/√fan_in, which is what `torch.nn.Linear` does by
-    itself, but drawn as a function of (seed, latent_dim) alone; no global random state is read or moved.
+    Initial values are a function of (seed, latent_dim) alone; no global random state is read or moved.
+    `uniform` draws weights and biases from ±1/√fan_in, which is what `torch.nn.Linear` does by itself;
+    `glorot` draws weights from ±√(6 / (fan_in + fan_out)) and sets biases to 0 (Glorot & Bengio, 2010).
 
     Args:
         pixels: D, numbers an image.
@@ -42,6 +48,7 @@ class Network(nn.Module):
         activation: `relu` or `silu`.
         output: `sigmoid`, for pixels in [0, 1], or `linear`.
         seed: 0 or more.
+        initialization: `uniform` or `glorot`.
 
     Example:
         >>> Network(pixels=784, latent_dim=16)
@@ -56,6 +63,7 @@ class Network(nn.Module):
         activation: str = "relu",
         output: str = "sigmoid",
         seed: int = 0,
+        initialization: str = "uniform",
     ) -> None:
         super().__init__()
         self.sizes = (pixels, *hidden, latent_dim)
@@ -63,7 +71,7 @@ class Network(nn.Module):
         self.output = output
         self.encoder = _linears(self.sizes)
         self.decoder = _linears(self.sizes[::-1])
-        self.reset_parameters(seed)
+        self.reset_parameters(seed, initialization)
 
     @property
     def pixels(self) -> int:
@@ -95,14 +103,14 @@ class Network(nn.Module):
         return last
 
     @torch.no_grad()
-    def reset_parameters(self, seed: int) -> None:
+    def reset_parameters(self, seed: int, initialization: str = "uniform") -> None:
         """Draw all weights and biases anew from (seed, latent_dim)."""
         state = np.random.SeedSequence([seed, self.latent_dim]).generate_state(1, np.uint64)
         generator = torch.Generator().manual_seed(int(state[0]))
         for layer in (*self.encoder, *self.decoder):
-            bound = 1 / math.sqrt(layer.in_features)
-            layer.weight.uniform_(-bound, bound, generator=generator)
-            layer.bias.uniform_(-bound, bound, generator=generator)
+            weight, bias = INITIALIZATIONS[initialization](layer.in_features, layer.out_features)
+            layer.weight.uniform_(-weight, weight, generator=generator)
+            layer.bias.uniform_(-bias, bias, generator=generator)
 
     def __repr__(self) -> str:
         sizes = "-".join(str(size) for size in (*self.sizes, *self.sizes[-2::-1]))
@@ -114,23 +122,26 @@ def _linears(sizes: Sequence[int]) -> nn.ModuleList:
     return nn.ModuleList(nn.utils.skip_init(nn.Linear, a, b) for a, b in pairwise(sizes))  # type: ignore[no-untyped-call]
 
 
-def to_unit(x: Array) -> Tensor:
-    """Images in [0, 1] as float32, in the shape they have.
+def to_unit(x: Array | Tensor) -> Tensor:
+    """Images in [0, 1] as float32, in the shape they have and on the device where they are.
 
     Args:
         x: uint8, or floats in [0, 1]; read-only and memory-mapped arrays are fine.
     """
+    if isinstance(x, Tensor):
+        unit = x.to(torch.float32, copy=True)
+        return unit.div_(255) if x.dtype == torch.uint8 else unit
     unit = torch.empty(x.shape)
     unit.numpy()[...] = x  # into torch's own memory, whose alignment does not vary from run to run
     return unit.div_(255) if x.dtype == np.uint8 else unit
 
 
-def to_tensor(x: Array) -> Tensor:
+def to_tensor(x: Array | Tensor) -> Tensor:
     """Images (N, H, W[, 3]) as the network takes them: (N, D) float32 in [0, 1]."""
     return to_unit(x.reshape(len(x), -1))
 
 
-def batches(x: Array) -> Iterator[Tensor]:
+def batches(x: Array | Tensor) -> Iterator[Tensor]:
     """Images (N, H, W[, 3]) as the network takes them, (BATCH, D) at a time."""
     for start in range(0, max(1, len(x)), BATCH):  # no image at all is one empty batch
         yield to_tensor(x[start : start + BATCH])

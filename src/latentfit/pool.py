@@ -1,20 +1,25 @@
 """Local workers: a pool of processes, one thread each, that trains networks side by side.
 
 Workers only compute. They tell of each epoch through a pipe, ignore Ctrl-C (the parent decides) and end
-within a second of their parent. A pool that loses a worker is made anew and given what is missing.
+within a second of their parent. They share one copy of the images, mapped from a temporary file of the run.
+A pool that loses a worker is made anew and given what is missing.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import loky
 from loky.backend import get_context
@@ -31,13 +36,26 @@ class WorkersLost(RuntimeError):
     """Worker processes ended again and again, which is nearly always a lack of memory."""
 
 
+@dataclass(frozen=True)
+class Work:
+    """What is the same for all networks of a study.
+
+    Attributes:
+        images: What to train on.
+        recipe: How.
+        precision: Of the training's products: `fp32` or `bf16`.
+        device: `cpu`, `cuda` or `mps`.
+    """
+
+    images: ImageSet
+    recipe: Recipe
+    precision: str = "fp32"
+    device: str = "cpu"
+
+
 @contextmanager
 def training(
-    jobs: Sequence[Job],
-    images: ImageSet,
-    recipe: Recipe,
-    executor: Executor | None = None,
-    progress: Progress | None = None,
+    jobs: Sequence[Job], work: Work, executor: Executor | None = None, progress: Progress | None = None
 ) -> Iterator[Iterator[Trained]]:
     """Begin to train networks, and give an iterator over them in the order in which they are finished.
 
@@ -45,54 +63,60 @@ def training(
 
     Args:
         jobs: Which networks.
-        images: What to train on.
-        recipe: How.
-        executor: Where; it is not shut down. Local processes if it is not given.
+        work: What is the same for all of them.
+        executor: Where they are trained; it is not shut down. Local processes if it is not given.
         progress: Called from another thread after each epoch; only local processes tell of epochs.
 
     Raises:
         WorkersLost: Local workers died, and again in each pool that was made anew.
     """
-    runner = (
-        _LocalPools(jobs, images, recipe, progress) if executor is None else _Elsewhere(executor, jobs, images, recipe)
-    )
-    try:
-        yield runner.results()
-    finally:
-        runner.stop()
+    if executor is not None:
+        futures = [
+            executor.submit(train_group, [job], work.images, work.recipe, work.precision, work.device) for job in jobs
+        ]
+        try:
+            yield (trained for future in as_completed(futures) for trained in future.result())
+        finally:
+            for future in futures:
+                future.cancel()
+        return
+    with _shared(work) as (shared, folder):
+        pools = _LocalPools(jobs, shared, folder, progress)
+        try:
+            yield pools.results()
+        finally:
+            pools.stop()
 
 
-class _Elsewhere:
-    """Jobs on an executor of somebody else's."""
-
-    def __init__(self, executor: Executor, jobs: Sequence[Job], images: ImageSet, recipe: Recipe) -> None:
-        self.futures = [executor.submit(train_group, [job], images, recipe) for job in jobs]
-
-    def results(self) -> Iterator[Trained]:
-        for future in as_completed(self.futures):
-            yield from future.result()
-
-    def stop(self) -> None:
-        for future in self.futures:
-            future.cancel()
+@contextmanager
+def _shared(work: Work) -> Iterator[tuple[Work, str]]:
+    """The same work with its images in a temporary folder, and that folder."""
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="latentfit-", ignore_cleanup_errors=True))
+            images = work.images.put_down(Path(folder))
+        except OSError as error:
+            what = f"the images for the workers do not go into the temporary folder {tempfile.gettempdir()}"
+            raise OSError(error.errno, f"{what}: {error.strerror}; make room there, or set TMPDIR") from None
+        yield replace(work, images=images), folder
 
 
 class _LocalPools:
     """One pool at a time, begun at once; `results` makes the next one where it breaks."""
 
-    def __init__(self, jobs: Sequence[Job], images: ImageSet, recipe: Recipe, progress: Progress | None) -> None:
+    def __init__(self, jobs: Sequence[Job], work: Work, folder: str, progress: Progress | None) -> None:
         self.missing = set(jobs)
-        self.images, self.recipe, self.progress = images, recipe, progress
+        self.work, self.folder, self.progress = work, folder, progress
         self.failure: Exception | None = None  # what a callback raised, for the caller's own thread
         self.start()
 
     def start(self) -> None:
         context = get_context()
         reader, writer = context.Pipe(duplex=False)
-        workers = min(len(self.missing), loky.cpu_count())
-        self.executor = loky.ProcessPoolExecutor(workers, initializer=_start_worker, initargs=(writer, os.getpid()))
-        submit = self.executor.submit
-        self.futures = [submit(_train_and_tell, j, self.images, self.recipe) for j in sorted(self.missing)]
+        workers = min(len(self.missing), loky.cpu_count()) if self.work.device == "cpu" else 1
+        started = (writer, os.getpid(), self.folder)
+        self.executor = loky.ProcessPoolExecutor(workers, initializer=_start_worker, initargs=started)
+        self.futures = [self.executor.submit(_train_and_tell, job, self.work) for job in sorted(self.missing)]
         threading.Thread(target=self._listen, args=(reader,), daemon=True).start()
         self.writer = writer
 
@@ -138,23 +162,24 @@ class _LocalPools:
 _parent: Connection  # in a worker: where it tells of its epochs
 
 
-def _start_worker(writer: Connection, parent: int) -> None:
+def _start_worker(writer: Connection, parent: int, folder: str) -> None:
     global _parent
     _parent = writer
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent, folder), daemon=True).start()
 
 
-def _end_with(parent: int) -> None:
+def _end_with(parent: int, folder: str) -> None:
     while os.getppid() == parent:
         time.sleep(0.2)
+    shutil.rmtree(folder, ignore_errors=True)  # a parent that was killed could not
     os._exit(1)
 
 
 # A message is far shorter than PIPE_BUF: workers share one pipe without a lock, which could die with one of them.
-def _train_and_tell(job: Job, images: ImageSet, recipe: Recipe) -> Trained:
+def _train_and_tell(job: Job, work: Work) -> Trained:
     def tell(job: Job, epoch: Epoch) -> None:
         with suppress(OSError):  # a parent that does not listen is no reason to stop
             _parent.send((job, epoch))
 
-    return train_group([job], images, recipe, tell)[0]
+    return train_group([job], work.images, work.recipe, work.precision, work.device, tell)[0]

@@ -7,13 +7,10 @@ files are there and whole is not run again.
 
 from __future__ import annotations
 
-import platform
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,12 +19,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from . import data, measure, pool, store, verdict
+from . import data, machine, measure, pool, store, verdict
 from .data.images import ImageSet
 from .errors import InputError, whole_number
+from .machine import best_device, best_precision, processor, reproducible
 from .measure import Yardsticks
-from .pool import Progress
-from .train import RECIPES, Job, Recipe, Trained, one_thread, peak_memory
+from .pool import Progress, Work
+from .timing import Clock
+from .train import RECIPES, Job, Recipe, Trained
 
 GROWING = ("latent_dims", "seeds", "models")  # what may be added to a study that is there
 NOT_COMPARED = (*GROWING, "source", "dataset.stand_in")  # the same images may come by another way
@@ -41,19 +40,27 @@ class Request:
         jobs: (latent_dim, seed) of every network, sorted.
         recipe: How they are trained, epochs included.
         source: The path of the images as it was given; None for a set with a name.
-        precision: Of the training's products: `fp32`.
-        device: Where training runs: `cpu`.
+        precision: Of the training's products: `fp32`, `bf16`, or `auto` while that is open.
+        device: Where training runs: `cpu`, `cuda`, `mps`, or `auto` while that is open.
     """
 
     jobs: tuple[Job, ...]
     recipe: Recipe
     source: str | None = None
-    precision: str = "fp32"
-    device: str = "cpu"
+    precision: str = "auto"
+    device: str = "auto"
 
     @classmethod
-    def of(cls, latent_dims: Iterable[int], seeds: int, recipe: str | Recipe, epochs: int | None) -> Request:
-        """Resolve what a user said.
+    def of(
+        cls,
+        latent_dims: Iterable[int],
+        seeds: int,
+        recipe: str | Recipe,
+        epochs: int | None,
+        precision: str = "auto",
+        device: str = "auto",
+    ) -> Request:
+        """Resolve what a user said; `auto` stays open until the study's folder was looked into.
 
         Raises:
             InputError: A size, seed count, recipe or number of epochs that is not allowed.
@@ -65,7 +72,19 @@ class Request:
         chosen = recipe if isinstance(recipe, Recipe) else _named(recipe)
         if epochs is not None:
             chosen = replace(chosen, epochs=epochs)
-        return cls(tuple(Job(size, seed) for size in sizes for seed in range(seeds)), chosen)
+        machine.check(*(best if asked == "auto" else asked for asked, best in ((precision, "fp32"), (device, "cpu"))))
+        jobs = tuple(Job(size, seed) for size in sizes for seed in range(seeds))
+        return cls(jobs, chosen, precision=precision, device=device)
+
+    def on_this_machine(self, before: Mapping[str, Any]) -> Request:
+        """The request with `auto` decided: as the study was begun (its `study.json`), or as this machine does best."""
+        device, precision = (
+            before.get(name, asked) if asked == "auto" else asked
+            for name, asked in (("device", self.device), ("precision", self.precision))
+        )
+        if device == "auto":
+            device = "cpu" if precision == "bf16" else best_device()
+        return replace(self, device=device, precision=best_precision(device) if precision == "auto" else precision)
 
     def check_fits(self, images: ImageSet) -> None:
         """Raise an InputError where a latent size is larger than the images."""
@@ -92,6 +111,8 @@ def study(
     epochs: int | None = None,
     out: str | Path | None = None,
     data_dir: str | Path | None = None,
+    precision: str = "auto",
+    device: str = "auto",
     fresh: bool = False,
     executor: Executor | None = None,
     progress: Progress | None = None,
@@ -109,6 +130,9 @@ def study(
         epochs: In place of the recipe's own number.
         out: The study's folder, `runs/<name of the data set>` if it is not given.
         data_dir: Where Fashion-MNIST's files are looked for first.
+        precision: Of the training's products: `fp32`, `bf16` (factors rounded to bfloat16, sums in fp32), or
+            `auto`: bf16 where the processor has instructions for it. Decided once for a study and recorded.
+        device: `cpu`, `cuda`, `mps`, or `auto`: CUDA where there is one, otherwise the CPU.
         fresh: Start over in a folder that holds another study.
         executor: Runs the jobs; local processes if it is not given. Not shut down.
         progress: Called with (job, row) after each epoch, and with (job, None) when a network is finished;
@@ -120,8 +144,8 @@ def study(
     Raises:
         InputError: Something asked for cannot be used; nothing was started or written.
     """
-    clock = _Clock()
-    request = Request.of(latent_dims, seeds, recipe, epochs)
+    clock = Clock()
+    request = Request.of(latent_dims, seeds, recipe, epochs, precision, device)
     images = source if isinstance(source, ImageSet) else data.load(source, data_dir)
     if not isinstance(source, ImageSet):
         request = replace(request, source=images.name if _is_found_name(source, images) else str(source))
@@ -131,7 +155,7 @@ def study(
     clock.lap("load")
     missing = [job for job in asked.jobs if store.finished_row(folder, job) is None]
     if missing or not _is_summed_up(folder, asked, images) or not (folder / "timing.json").exists():
-        with one_thread():  # sums depend on how many threads there are, and bytes must not
+        with reproducible():
             yard = _train_missing(folder, missing, asked, images, executor, progress, clock)
             clock.lap("train")
             _sum_up(folder, asked, images, yard)
@@ -158,12 +182,15 @@ def _open(folder: Path, request: Request, images: ImageSet, fresh: bool) -> Requ
             raise InputError(f"{folder} is a file; expected a folder, or a name that is free; give another --out")
         if not (folder / "study.json").exists() and not store.is_free(folder):
             raise InputError(f"{folder} holds other files and no study; give an empty or new folder with --out")
+        before = None if fresh else store.read_request(folder)
+        request = request.on_this_machine(before or {})
+        if before is not None:
+            request = _joined(folder, before, request, images)
+        if fresh or any(store.finished_row(folder, job) is None for job in request.jobs):
+            machine.check(request.precision, request.device)
         if fresh:
             store.clear(folder)
         store.remove_leftovers(folder)
-        before = store.read_request(folder)
-        if before is not None:
-            request = _joined(folder, before, request, images)
         if (wanted := describe(request, images)) != before:
             store.write_json(folder / "study.json", wanted)
     except OSError as error:
@@ -240,15 +267,6 @@ def environment(request: Request) -> dict[str, str]:
     }
 
 
-def processor() -> str:
-    """The processor's own name for itself."""
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
 def _train_missing(
     folder: Path,
     jobs: Sequence[Job],
@@ -256,12 +274,13 @@ def _train_missing(
     images: ImageSet,
     executor: Executor | None,
     progress: Progress | None,
-    clock: _Clock,
+    clock: Clock,
 ) -> Yardsticks:
     """Train the jobs and keep each as it comes; the yardsticks are measured in the meantime."""
     if not jobs:
         return Yardsticks.of(images)
-    with pool.training(jobs, images, request.recipe, executor, progress) as results:
+    work = Work(images, request.recipe, request.precision, request.device)
+    with pool.training(jobs, work, executor, progress) as results:
         yard = Yardsticks.of(images)
         for trained in results:
             _keep(folder, trained, request, images, yard)
@@ -278,10 +297,7 @@ def _keep(folder: Path, trained: Trained, request: Request, images: ImageSet, ya
     store.write_history(at, trained.history)
     if trained.reason is None:
         store.save_network(at, trained.weights, images, request.recipe, trained.job)
-        row = measure.row(store.load_network(at), trained.job, images, trained.history, yard)
-    else:
-        row = measure.failed_row(trained.job, trained.reason)
-    store.write_json(at / "metrics.json", row)
+    store.write_json(at / "metrics.json", measure.row(trained, images, yard))
 
 
 def _sum_up(folder: Path, request: Request, images: ImageSet, yard: Yardsticks) -> None:
@@ -333,42 +349,3 @@ def _is_summed_up(folder: Path, request: Request, images: ImageSet) -> bool:
         same = found["dataset"] == describe_images(images) and found["environment"] == environment(request)
         return same and jobs == request.jobs
     return False
-
-
-class _Clock:
-    """Seconds, memory and dates of one run: what `timing.json` holds, and no other file."""
-
-    def __init__(self) -> None:
-        self.started = datetime.now(UTC)
-        self.last = time.perf_counter()
-        self.seconds: dict[str, float] = {}
-        self.trained: list[Trained] = []
-
-    def lap(self, what: str) -> None:
-        now = time.perf_counter()
-        self.seconds[what], self.last = now - self.last, now
-
-    def write(self, folder: Path) -> None:
-        """Write `timing.json`; what it says of networks that were trained before stays."""
-        before: list[dict[str, Any]] = []
-        with suppress(InputError, KeyError, TypeError):
-            before = store.read_json(folder / "timing.json")["models"]
-        mine = [t.job._asdict() | {"seconds": t.seconds} for t in self.trained]
-        models = {Job(m["latent_dim"], m["seed"]): m for m in (*before, *mine)}
-        store.write_json(folder / "timing.json", self._report() | {"models": [models[job] for job in sorted(models)]})
-
-    def _report(self) -> dict[str, Any]:
-        return {
-            "started": self.started.isoformat(timespec="seconds"),
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": self.seconds,
-            "peak_memory_bytes": {
-                "parent": peak_memory(),
-                "worker": max((t.peak_memory or 0 for t in self.trained), default=None),
-            },
-            "machine": {
-                "processor": processor(),
-                "system": platform.platform(),
-                "python": platform.python_version(),
-            },
-        }

@@ -11,21 +11,30 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import NamedTuple
+import warnings
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
-from torch.nn.functional import mse_loss
 
-from . import evaluate
+from . import backward, evaluate, latent, machine
 from .data.images import ImageSet
 from .errors import InputError, whole_number
-from .model import ACTIVATIONS, OUTPUTS, Network, to_tensor
+from .machine import no_denormals, peak_memory, products, reproducible
+from .model import ACTIVATIONS, INITIALIZATIONS, OUTPUTS, Network, to_tensor
+
+OPTIMIZERS: dict[str, type[torch.optim.Adam]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+CHOICES: dict[str, Collection[str]] = {
+    "activation": ACTIVATIONS,
+    "output": OUTPUTS,
+    "optimizer": OPTIMIZERS,
+    "schedule": ("constant", "cosine"),
+    "initialization": INITIALIZATIONS,
+}
+WARM_UP = 0.05
 
 
 @dataclass(frozen=True)
@@ -37,8 +46,13 @@ class Recipe:
         hidden: Widths of the encoder's hidden layers, outermost first; the decoder mirrors them.
         activation: `relu` or `silu`, between layers.
         output: `sigmoid` or `linear`, at the end.
-        optimizer: `adam`, with PyTorch's other defaults.
-        learning_rate: Step size, above 0.
+        optimizer: `adam`, or `adamw` whose weight decay stands beside the gradient (Loshchilov & Hutter, 2019).
+        learning_rate: Largest step size, above 0.
+        schedule: `constant`, or `cosine`: a linear rise over the first 5 % of the steps, then half a cosine to 0.
+        initialization: `uniform` or `glorot`, see `Network`.
+        beta2: Adam's memory for squared gradients, from 0 to below 1.
+        weight_decay: 0 or more. `adamw` takes this share, times the step size, from each parameter at a step;
+            `adam` adds it, times the parameter, to the gradient.
         batch_size: Images a step, 1 or more; the last, short batch of an epoch is used.
         epochs: Passes over the training images, 1 or more.
 
@@ -54,9 +68,13 @@ class Recipe:
     learning_rate: float = 0.001
     batch_size: int = 128
     epochs: int = 20
+    schedule: str = "constant"
+    initialization: str = "uniform"
+    beta2: float = 0.999
+    weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, allowed in (("activation", ACTIVATIONS), ("output", OUTPUTS), ("optimizer", ("adam",))):
+        for name, allowed in CHOICES.items():
             value = getattr(self, name)
             if not isinstance(value, str) or value not in allowed:
                 raise InputError(f"recipe: {name} {value!r} is not known; expected {', '.join(allowed)}")
@@ -64,16 +82,43 @@ class Recipe:
             raise InputError(f"recipe: name {self.name!r}; expected text")
         if not isinstance(self.hidden, list | tuple):
             raise InputError(f"recipe: hidden {self.hidden!r}; expected a list of widths, for example [512, 256]")
-        rate = self.learning_rate
-        if not isinstance(rate, int | float) or isinstance(rate, bool) or not 0 < rate < float("inf"):
-            raise InputError(f"recipe: learning rate {rate!r}; expected a number above 0")
+        for name, (least, below) in {
+            "learning_rate": (math.ulp(0.0), math.inf),
+            "beta2": (0, 1),
+            "weight_decay": (0, math.inf),
+        }.items():
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value < below:
+                wanted = "above 0" if least else "of 0 or more" if below > 1 else "from 0 to below 1"
+                raise InputError(f"recipe: {name.replace('_', ' ')} {value!r}; expected a number {wanted}")
         # plain numbers, whatever NumPy's they came as: a recipe is written down as JSON
         object.__setattr__(self, "hidden", tuple(whole_number("recipe: hidden width", width) for width in self.hidden))
         object.__setattr__(self, "batch_size", whole_number("recipe: batch size", self.batch_size))
         object.__setattr__(self, "epochs", whole_number("recipe: epochs", self.epochs))
 
+    def rate(self, share: float) -> float:
+        """The step size when this share of all steps, in [0, 1], is done."""
+        if self.schedule == "constant":
+            return self.learning_rate
+        if share < WARM_UP:
+            return self.learning_rate * share / WARM_UP
+        return self.learning_rate * (1 + math.cos(math.pi * (share - WARM_UP) / (1 - WARM_UP))) / 2
 
-RECIPES = {"reference": Recipe()}
+
+REFERENCE = Recipe()
+SWIFT = Recipe(
+    name="swift",
+    activation="silu",
+    initialization="glorot",
+    learning_rate=0.004,
+    schedule="cosine",
+    beta2=0.99,
+    epochs=5,
+)
+THOROUGH = replace(
+    SWIFT, name="thorough", hidden=(1280, 512), optimizer="adamw", learning_rate=0.003, weight_decay=0.1, epochs=20
+)
+RECIPES = {recipe.name: recipe for recipe in (REFERENCE, SWIFT, THOROUGH)}
 
 
 class Epoch(NamedTuple):
@@ -91,55 +136,73 @@ class Diverged(ArithmeticError):
 def fit(
     network: Network,
     images: ImageSet,
-    recipe: Recipe = RECIPES["reference"],
+    recipe: Recipe = REFERENCE,
     seed: int = 0,
     progress: Callable[[Epoch], None] | None = None,
+    precision: str = "fp32",
 ) -> list[Epoch]:
-    """Train a network in place.
+    """Train a network in place, on the device where it is.
 
     Args:
         network: Takes images of this set's size.
         images: Training images, and the test images that are measured after each epoch.
-        recipe: How to train. Its hidden widths, activation and output belong to `build`.
+        recipe: How to train. Its hidden widths, activation, output and initialization belong to `build`.
         seed: With the epoch's number it gives the order of the images.
         progress: Called after each epoch.
+        precision: Of the training's matrix products: `fp32`, or `bf16` for factors rounded to bfloat16 and
+            sums in fp32. Weights, everything else, and the test error are fp32.
 
     Returns:
         One row an epoch.
 
     Raises:
         Diverged: The error, or after the last epoch a weight, was no longer a finite number.
+        InputError: The precision is not known, or the machine lacks it.
     """
-    optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
+    flat = backward.flatten(network)
+    machine.check(precision, flat.device.type)
+    optimizer = OPTIMIZERS[recipe.optimizer](
+        [flat], recipe.learning_rate, (0.9, recipe.beta2), weight_decay=recipe.weight_decay, fused=True
+    )
+    x_train, x_test = (_pixels(x, flat.device) for x in (images.x_train, images.x_test))  # (N, D)
+    steps = math.ceil(len(x_train) / recipe.batch_size)
     history = []
     for epoch in range(1, recipe.epochs + 1):
         losses = []
-        for batch in _order(len(images.x_train), recipe.batch_size, seed, epoch):
-            x = to_tensor(images.x_train[batch])  # (B, D)
-            loss = mse_loss(network(x), x)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            losses.append(loss.detach() * len(batch))
-        train_mse = _finite_mean(losses, len(images.x_train), epoch)
-        test_mse = evaluate.mse(network, images.x_test)
+        with products(precision), no_denormals():
+            order = _order(len(x_train), seed, epoch, flat.device)
+            for step, batch in enumerate(torch.split(order, recipe.batch_size)):
+                optimizer.param_groups[0]["lr"] = recipe.rate((epoch - 1 + step / steps) / recipe.epochs)
+                x = to_tensor(x_train.index_select(0, batch))  # (B, D)
+                loss = backward.by_hand(network, x)
+                optimizer.step()
+                losses.append(loss * len(batch))
+        train_mse = _finite_mean(losses, len(x_train), epoch)
+        with products("fp32"):
+            test_mse = evaluate.mse(network, x_test)
         if not math.isfinite(test_mse):
             raise Diverged(f"the test error was no longer a finite number after epoch {epoch}")
         history.append(Epoch(epoch, train_mse, test_mse))
         if progress:
             progress(history[-1])
-    if not all(weights.isfinite().all() for weights in network.parameters()):
+    if not flat.isfinite().all():
         raise Diverged(f"a weight was no longer a finite number after epoch {recipe.epochs}")
     return history
 
 
-def _order(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[NDArray[np.int64]]:
-    order = np.random.default_rng([seed, epoch]).permutation(n)
-    return (order[start : start + batch_size] for start in range(0, n, batch_size))
+def _pixels(x: NDArray[Any], device: torch.device) -> torch.Tensor:
+    """Images as they are held, (N, D), on a device: one upload, or the same memory where it is this machine's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of memory that is read-only: nobody writes here
+        return torch.from_numpy(np.ascontiguousarray(x).reshape(len(x), -1)).to(device)
+
+
+def _order(n: int, seed: int, epoch: int, device: torch.device) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(n)).to(device)
 
 
 def _finite_mean(losses: list[torch.Tensor], n: int, epoch: int) -> float:
-    each = torch.stack(losses).double()  # read once an epoch: a device need not wait for every batch
+    each = torch.stack(losses).cpu().double()  # read once an epoch: a device need not wait for every batch
     if not (finite := each.isfinite()).all():
         batch = int((~finite).nonzero()[0]) + 1
         raise Diverged(f"the error was no longer a finite number in epoch {epoch}, batch {batch}")
@@ -154,14 +217,38 @@ class Job(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What is measured of a network where it was trained: all that needs it and the images alone."""
+
+    train_mse: float
+    test_errors: NDArray[np.float64]  # (N,), of each test image
+    test_ssim: float | None
+    test_sharpness: NDArray[np.float64]  # (N,), of each reconstruction of a test image
+    effective_dim: float
+
+    @classmethod
+    def of(cls, network: Network, images: ImageSet) -> Measured:
+        """Measure a network on the CPU."""
+        x_hat = evaluate.reconstruct(network, images.x_test)
+        return cls(
+            train_mse=evaluate.mse(network, images.x_train),
+            test_errors=evaluate.image_errors(network, images.x_test),
+            test_ssim=evaluate.ssim(images.x_test, x_hat),
+            test_sharpness=evaluate.sharpness(x_hat),
+            effective_dim=latent.effective_dim(latent.encode(network, images.x_test)),
+        )
+
+
+@dataclass(frozen=True)
 class Trained:
     """What a job gives back: arrays and numbers, so that any executor can carry it.
 
-    `weights` is empty and `reason` says why where the training failed.
+    Where the training failed `reason` says why, `weights` is empty and `measured` is None.
     """
 
     job: Job
     weights: dict[str, NDArray[np.float32]]
+    measured: Measured | None
     history: list[Epoch]
     seconds: float
     peak_memory: int | None
@@ -170,35 +257,52 @@ class Trained:
 
 def build(images: ImageSet, recipe: Recipe, latent_dim: int, seed: int) -> Network:
     """The untrained network of a recipe for these images."""
-    return Network(images.pixels, latent_dim, recipe.hidden, recipe.activation, recipe.output, seed)
+    return Network(
+        images.pixels, latent_dim, recipe.hidden, recipe.activation, recipe.output, seed, recipe.initialization
+    )
 
 
 def train_group(
     jobs: Sequence[tuple[int, int]],
     images: ImageSet,
     recipe: Recipe,
+    precision: str = "fp32",
+    device: str = "cpu",
     progress: Callable[[Job, Epoch], None] | None = None,
 ) -> list[Trained]:
-    """Train networks that differ in (latent_dim, seed) alone: the one unit of work of a study.
+    """Train networks that differ in (latent_dim, seed) alone, and measure them: the one unit of work of a study.
 
     It reads no file, writes none, and uses one thread, so that its bytes do not depend on what else runs.
 
     Args:
-        jobs: (latent_dim, seed) of each network; on the CPU a group is usually one.
+        jobs: (latent_dim, seed) of each network; a group is usually one.
         images: What to train and test on.
         recipe: How.
+        precision: Of the training's products, see `fit`; decided by who asks, never here.
+        device: `cpu`, `cuda` or `mps`. The networks are measured on the CPU wherever they were trained.
         progress: Called after each epoch of each network.
 
     Returns:
         One `Trained` a job, in order. A training that diverges is one with a reason.
+
+    Raises:
+        InputError: This machine lacks the device, or the instructions for the precision.
     """
-    with one_thread():
-        return [_train(Job(*job), images, recipe, progress) for job in jobs]
+    machine.check(precision, device)
+    with reproducible():
+        return [_train(Job(*job), images, recipe, precision, device, progress) for job in jobs]
 
 
-def _train(job: Job, images: ImageSet, recipe: Recipe, progress: Callable[[Job, Epoch], None] | None) -> Trained:
+def _train(
+    job: Job,
+    images: ImageSet,
+    recipe: Recipe,
+    precision: str,
+    device: str,
+    progress: Callable[[Job, Epoch], None] | None,
+) -> Trained:
     start = time.perf_counter()
-    network = build(images, recipe, *job)
+    network = build(images, recipe, *job).to(device)
     history: list[Epoch] = []
 
     def note(row: Epoch) -> None:
@@ -206,34 +310,11 @@ def _train(job: Job, images: ImageSet, recipe: Recipe, progress: Callable[[Job, 
         if progress:
             progress(job, row)
 
-    weights, reason = {}, None
     try:
-        fit(network, images, recipe, job.seed, note)
-        weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+        fit(network, images, recipe, job.seed, note, precision)
     except Diverged as error:
-        reason = str(error)
-    return Trained(job, weights, history, time.perf_counter() - start, peak_memory(), reason)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread for torch's and NumPy's products while this lasts: sums depend on how many there are."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def peak_memory() -> int | None:
-    """The most memory this process has held at once, in bytes, mapped files included; None on Windows."""
-    import sys
-
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+        return Trained(job, {}, None, history, time.perf_counter() - start, peak_memory(), str(error))
+    network.cpu()
+    weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    seconds = time.perf_counter() - start
+    return Trained(job, weights, Measured.of(network, images), history, seconds, peak_memory())

@@ -8,8 +8,9 @@ made by hand alike.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,32 @@ class ImageSet:
             for start in range(0, len(array), CHUNK):
                 digest.update(array[start : start + CHUNK].tobytes())
         return f"sha256:{digest.hexdigest()}"
+
+    def put_down(self, folder: Path) -> ImageSet:
+        """Copy the pixels into files of this folder, and give the same set mapped from there.
+
+        What `pickle` carries of the result is where the files are, so that processes share one copy.
+        """
+        for split in ("train", "test"):
+            np.save(folder / f"x_{split}.npy", getattr(self, f"x_{split}"), allow_pickle=False)
+        return _mapped(folder, {field.name: getattr(self, field.name) for field in fields(self)})
+
+
+class _Mapped(ImageSet):
+    """An `ImageSet` whose pixels lie in files: a pickle of it holds their folder."""
+
+    folder: Path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("x_train", "x_test")}
+        return _mapped, (self.folder, rest)
+
+
+def _mapped(folder: Path, values: dict[str, Any]) -> ImageSet:
+    pixels = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("x_train", "x_test")}
+    images = _Mapped(**values | pixels)
+    object.__setattr__(images, "folder", folder)
+    return images
 
 
 def _check_pixels(what: str, x: Array) -> None:

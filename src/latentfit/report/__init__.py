@@ -11,7 +11,7 @@ import re
 import shlex
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,10 @@ from PIL import Image
 
 from .. import evaluate, figures, latent, store, sweep, verdict
 from ..figures import Curve
+from ..machine import reproducible
 from ..model import Network, to_unit
 from ..store import Study
-from ..train import RECIPES, Job, one_thread
+from ..train import RECIPES, Job, Recipe
 
 Array = NDArray[Any]
 
@@ -49,7 +50,7 @@ def write(study: str | Path | Study) -> Path:
     """
     study = study if isinstance(study, Study) else store.load(study)
     content = Content.of(study)
-    with one_thread():  # as in the study itself
+    with reproducible():  # as in the study itself
         pictures = content.pictures()
     for name, picture in pictures.items():
         store.write(study.folder / "figures" / f"{name}.png", png(picture.figure))
@@ -127,6 +128,7 @@ class Content:
             pictures=pictures,
             picture_sizes=max(1, len(self.networks)),
             findings=verdict.analysis(self.study.results),
+            recipe=recipe_words(self.study.results["recipe"]),
             command=command(self.study.results, store.read_json(self.study.folder / "study.json")["source"]),
         )
 
@@ -258,7 +260,20 @@ def command(results: Mapping[str, Any], source: str | None) -> str | None:
         return None
     return (
         f"latentfit study {shlex.quote(source)} --latent-dims {' '.join(map(str, sizes))} --seeds {len(seeds)} "
-        f"--recipe {recipe['name']} --epochs {recipe['epochs']}"
+        f"--recipe {recipe['name']} --epochs {recipe['epochs']} --precision {results['environment']['precision']} "
+        f"--device {results['environment']['device']}"
+    )
+
+
+def recipe_words(recipe: Mapping[str, Any]) -> str:
+    """A recipe without its name, in a line."""
+    recipe = asdict(Recipe()) | dict(recipe)  # studies of older versions have fewer keys
+    hidden = "-".join(map(str, recipe["hidden"])) or "none"
+    return (
+        f"hidden layers {hidden}, {recipe['activation']} between layers, {recipe['output']} output, "
+        f"{recipe['initialization']} start, {recipe['optimizer']} at {recipe['learning_rate']} "
+        f"({recipe['schedule']}, beta2 {recipe['beta2']}, weight decay {recipe['weight_decay']}), "
+        f"batch {recipe['batch_size']}, {recipe['epochs']} epochs"
     )
 
 

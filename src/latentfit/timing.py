@@ -1,0 +1,55 @@
+"""Seconds, memory and dates: what `timing.json` holds, and no other file."""
+
+from __future__ import annotations
+
+import platform
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from . import store
+from .errors import InputError
+from .machine import peak_memory, processor
+from .train import Job, Trained
+
+
+class Clock:
+    """Seconds, memory and dates of one run: what `timing.json` holds, and no other file."""
+
+    def __init__(self) -> None:
+        self.started = datetime.now(UTC)
+        self.last = time.perf_counter()
+        self.seconds: dict[str, float] = {}
+        self.trained: list[Trained] = []
+
+    def lap(self, what: str) -> None:
+        """Note the seconds since the last lap."""
+        now = time.perf_counter()
+        self.seconds[what], self.last = now - self.last, now
+
+    def write(self, folder: Path) -> None:
+        """Write `timing.json`; what it says of networks that were trained before stays."""
+        before: list[dict[str, Any]] = []
+        with suppress(InputError, KeyError, TypeError):
+            before = store.read_json(folder / "timing.json")["models"]
+        mine = [t.job._asdict() | {"seconds": t.seconds} for t in self.trained]
+        models = {Job(m["latent_dim"], m["seed"]): m for m in (*before, *mine)}
+        store.write_json(folder / "timing.json", self._report() | {"models": [models[job] for job in sorted(models)]})
+
+    def _report(self) -> dict[str, Any]:
+        return {
+            "started": self.started.isoformat(timespec="seconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": self.seconds,
+            "peak_memory_bytes": {
+                "parent": peak_memory(),
+                "worker": max((t.peak_memory or 0 for t in self.trained), default=None),
+            },
+            "machine": {
+                "processor": processor(),
+                "system": platform.platform(),
+                "python": platform.python_version(),
+            },
+        }
