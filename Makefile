@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install study test check notebook bench results clean
+.PHONY: help install study test check notebook bench bench-quality results clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -12,14 +12,14 @@ endif
 endif
 
 help: ## list what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 install: .venv/installed ## set up .venv with everything that is needed
 
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "latentfit needs Python 3.11 or newer; try: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench,dev]'
 	@touch $@
 
 study: .venv/installed ## run the study of Fashion-MNIST (or, without it, of the stand-in) into runs/
@@ -37,12 +37,16 @@ check: .venv/installed ## ruff, ruff format, mypy, import layers
 notebook: .venv/installed ## execute Autoencoders.ipynb again, in place
 	$(BIN)/python docs/execute_notebook.py
 
-bench: .venv/installed ## time this package against the study written plainly, in turns
+bench: .venv/installed ## ratios of speed with their goals, in turns (15 minutes)
 	$(BIN)/python benchmarks/run.py
 
-results: .venv/installed ## make the reference study again and fill the README from it
+bench-quality: .venv/installed ## errors of every recipe over five seeds, and their time (hours)
+	$(BIN)/python benchmarks/quality.py
+
+results: .venv/installed ## make the reference study again; fill README and docs/performance.md
 	$(BIN)/latentfit study fashion-mnist --fresh --out runs/reference
 	$(BIN)/python docs/fill_readme.py runs/reference
+	$(BIN)/python docs/fill_performance.py
 
 clean: ## remove .venv and what the tools cache; runs/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,7 +1,11 @@
-"""Time latentfit against the plain notebook, in turns, and print ratios with their goals: `make bench`.
+"""Ratios of speed with their goals, measured in turns: `make bench`.
 
-A shared machine speeds up and slows down, so the two run one after the other again and again, and what
-counts is the ratio within a turn. Memory is the peak of anonymous pages of the largest process (Linux).
+A shared machine speeds up and slows down, so what is compared runs one after the other again and again, and
+what counts is the ratio within a turn. `ladder` is not part of the default: it takes the way from the notebook
+to here one change at a time.
+
+The notebook's 20 epochs are told from the four it is given: the other 16 are taken to be like the mean of the last
+two. Ours are run.
 """
 
 from __future__ import annotations
@@ -12,85 +16,149 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from latentfit.machine import best_precision, processor
+
 HERE = Path(__file__).parent
-GOAL = 0.6
-MEMORY_GOAL = 1e9
+RESULT = HERE / "results" / "speed.json"
+EPOCHS = 20
+SIZES = (16, 48)
+GOALS = {  # name: what it is, goal, whether more is better
+    "whole": ("whole command: notebook / ours", 5.0, True),
+    "floor": ("training: ours / product floor", 1.6, False),
+    "jax": ("training: JAX / ours", 1.5, True),
+    "models": ("8 networks / 4 × 2 networks", 1.05, False),
+    "images": ("epoch of 600,000 / 10 epochs of 60,000", 1.1, False),
+    "memory": ("anonymous MB a worker, 60,000 images", 600, False),
+    "memory, eight": ("anonymous MB a worker, 8 networks", 600, False),
+    "memory, ten times": ("anonymous MB a worker, 600,000 images", 600, False),
+}
 
 
 def main() -> None:
-    """Run the turns and print the table."""
+    """Run the turns, print the table, and keep the figures where asked."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=3, help="of each network in each turn; the first is not counted")
+    parser.add_argument("groups", nargs="*", default=["speed", "scale"], help="speed, scale, ladder")
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--keep", action="store_true", help="write benchmarks/results/speed.json")
     options = parser.parse_args()
-    rows: dict[str, list[dict[str, Any]]] = {"notebook": [], "ours": []}
-    for turn in range(options.turns):
-        for name, runs in rows.items():
-            runs.append(run(name, options.epochs))
-            print(
-                f"turn {turn + 1}: {name} {runs[-1]['seconds_per_epoch']:.2f} s an epoch", file=sys.stderr, flush=True
-            )
-    seconds = {name: [r["seconds_per_epoch"] for r in runs] for name, runs in rows.items()}
-    ratios = [a / b for a, b in zip(seconds["ours"], seconds["notebook"], strict=True)]
-    print(f"\n{platform.platform()}, Python {platform.python_version()}, {rows['ours'][0]['data']}")
-    print(f"{options.turns} turns of {options.epochs} epochs, networks of 16 and 48 dimensions together\n")
-    print(f"{'':34}{'median':>9}{'least':>9}{'most':>9}   goal")
-    for name, values in seconds.items():
-        print(line(f"seconds an epoch, {name}", values))
-    print(line("ratio ours / notebook", ratios), f"  at most {GOAL}")
-    memory = [r["anonymous_bytes"] / 1e6 for r in rows["ours"] if r["anonymous_bytes"]]
-    if memory:
-        print(line("peak anonymous MB a process, ours", memory), f"  under {MEMORY_GOAL / 1e6:.0f}")
+    kept: dict[str, Any] = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    kept["machine"] = {"processor": processor(), "system": platform.platform(), "python": platform.python_version()}
+    for group in options.groups:
+        turns = []
+        for number in range(options.turns):
+            turns.append(GROUPS[group]())
+            told = ", ".join(f"{name} {value:.3g}" for name, value in turns[-1].items())
+            print(f"{group}, turn {number + 1}: {told}", file=sys.stderr, flush=True)
+        kept[group] = {name: [turn[name] for turn in turns] for name in turns[0]}
+    print(f"{kept['machine']['processor']}, {kept['machine']['system']}; {options.turns} turns\n")
+    print(f"{'':46}{'median':>9}{'least':>9}{'most':>9}   goal")
+    for group in options.groups:
+        for name, values in kept[group].items():
+            print(line(name, values))
+    if options.keep:
+        RESULT.write_text(json.dumps(kept, indent=1) + "\n")
 
 
-def run(name: str, epochs: int) -> dict[str, Any]:
-    """One turn of one script in a process of its own."""
-    command = [sys.executable, str(HERE / f"{name}.py"), "--epochs", str(epochs)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    peak = 0
-    while process.poll() is None:
-        peak = max(peak, largest(process.pid))
-        time.sleep(0.05)
-    assert process.stdout is not None
-    if process.returncode:
-        sys.exit(f"{' '.join(command)} failed")
-    result: dict[str, Any] = json.loads(process.stdout.read())
-    return result | {"anonymous_bytes": peak}
-
-
-def largest(pid: int) -> int:
-    """Anonymous bytes of the largest process of a tree; 0 where /proc does not tell."""
-    return max((anonymous(each) for each in tree(pid)), default=0)
-
-
-def tree(pid: int) -> list[int]:
-    """A process and all below it."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return [pid]
-    return [pid, *(each for child in children for each in tree(int(child)))]
-
-
-def anonymous(pid: int) -> int:
-    """Anonymous bytes of one process now."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    found = [text.split()[1] for text in status.splitlines() if text.startswith("RssAnon:")]
-    return int(found[0]) * 1024 if found else 0
-
-
-def line(name: str, values: Sequence[float]) -> str:
+def line(name: str, values: list[float]) -> str:
     """A row of the table."""
-    return f"{name:34}{statistics.median(values):9.3g}{min(values):9.3g}{max(values):9.3g}"
+    text, goal, more = GOALS.get(name, (f"seconds, {name}", None, False))
+    row = f"{text:46}{statistics.median(values):9.3g}{min(values):9.3g}{max(values):9.3g}"
+    return row if goal is None else f"{row}   {'at least' if more else 'at most'} {goal:g}"
 
+
+def speed() -> dict[str, float]:
+    """The whole command against the notebook; the training against the floor and JAX."""
+    seconds, plain = timed("notebook.py", "--epochs", "4")
+    notebook = seconds + (EPOCHS - 4) * plain["seconds_per_epoch"]
+    whole, training = ours()
+    floor = side_by_side("floor.py", best_precision("cpu"))
+    jax = min(side_by_side("jax_epoch.py", precision) for precision in ("fp32", "bf16"))
+    return {
+        "whole": notebook / whole,
+        "floor": training / floor,
+        "jax": jax / training,
+        "the notebook's whole study": notebook,
+        "latentfit study, whole": whole,
+        "ours outside the training": whole - EPOCHS * training,
+        "an epoch of ours, both networks": training,
+        "an epoch of products": floor,
+        "an epoch of JAX, both networks": jax,
+    }
+
+
+def ours() -> tuple[float, float]:
+    """Seconds of `latentfit study`, and of an epoch of its training, both networks side by side."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [str(Path(sys.executable).with_name("latentfit")), "study", "auto", "--quiet", "--out", folder]
+        start = time.perf_counter()
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+        seconds = time.perf_counter() - start
+        timing = json.loads((Path(folder) / "timing.json").read_text())
+    return seconds, max(m["seconds"] for m in timing["models"]) / EPOCHS
+
+
+def scale() -> dict[str, float]:
+    """More networks, more images."""
+    two, eight, once, ten = (timed("scale.py", what)[1] for what in ("two", "eight", "once", "ten-times"))
+    return {
+        "models": eight["seconds"] / (4 * two["seconds"]),
+        "images": ten["seconds_per_epoch"] / (10 * once["seconds_per_epoch"]),
+        "memory": once["worker_bytes"] / 1e6,
+        "memory, eight": eight["worker_bytes"] / 1e6,
+        "memory, ten times": ten["worker_bytes"] / 1e6,
+    }
+
+
+def ladder() -> dict[str, float]:
+    """Seconds of an epoch of both networks, a change at a time."""
+    together = {name: one_after_the_other("ladder.py", name) for name in ("notebook", "tensor", "fused", "bf16")}
+    return together | {
+        "processes": side_by_side("ladder.py", "bf16"),
+        "by-hand": side_by_side("ladder.py", "by-hand"),
+        "no-denormals": side_by_side("ladder.py", "no-denormals"),
+    }
+
+
+def one_after_the_other(script: str, variant: str) -> float:
+    """Seconds of an epoch of both networks where each has both threads for itself."""
+    return sum(timed(script, variant, "--latent-dim", str(k), "--threads", "2")[1]["seconds"] for k in SIZES)
+
+
+def side_by_side(script: str, variant: str) -> float:
+    """Seconds of an epoch of both networks at once, a process and a thread each."""
+    running = [start(script, variant, "--latent-dim", str(k)) for k in SIZES]
+    return max(result(process)["seconds"] for process in running)
+
+
+def timed(script: str, *arguments: str) -> tuple[float, dict[str, float]]:
+    """Seconds of a script as a process of its own, and what it printed."""
+    begin = time.perf_counter()
+    found = result(start(script, *arguments))
+    return time.perf_counter() - begin, found
+
+
+def start(script: str, *arguments: str) -> subprocess.Popen[str]:
+    """Begin a script of this folder."""
+    command = [sys.executable, str(HERE / script), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def result(process: subprocess.Popen[str]) -> dict[str, float]:
+    """What a script printed, once it has ended well."""
+    text, _ = process.communicate()
+    if process.returncode:
+        sys.exit(f"{process.args!r} failed")
+    found: dict[str, float] = json.loads(text)
+    return found
+
+
+GROUPS: dict[str, Callable[[], dict[str, float]]] = {"speed": speed, "scale": scale, "ladder": ladder}
 
 if __name__ == "__main__":
     main()

@@ -10,11 +10,12 @@ Only what stands between `<!-- name -->` and `<!-- /name -->` is touched.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
+
+import fill_performance
 
 from latentfit import figures, report, verdict
 from latentfit.data import garments
@@ -46,8 +47,12 @@ def draw_garments() -> None:
 def filled(readme: str) -> str:
     """The README with its generated parts made anew."""
     results = json.loads((REFERENCE / "results.json").read_bytes())
-    speed = (ROOT / "benchmarks" / "results" / "bench.txt").read_text()
-    parts = {"table": table(results), "answer": verdict.headline(results), "speed": speed_sentence(speed)}
+    parts = {
+        "table": table(results),
+        "answer": verdict.headline(results),
+        "recipes": fill_performance.recipes(),
+        "speed": fill_performance.in_short(),
+    }
     for name, text in parts.items():
         before, _, rest = readme.partition(f"<!-- {name} -->")
         after = rest.partition(f"<!-- /{name} -->")[2]
@@ -65,17 +70,6 @@ def table(results: dict[str, Any]) -> str:
         errors = [verdict.mse(entry[f"{split}_mse"]) for split in ("train", "test")]
         lines.append(f"| PCA | {' | '.join([str(entry['latent_dim']), *errors, '', '', kept])} |")
     return "\n".join(lines)
-
-
-def speed_sentence(bench: str) -> str:
-    """What `make bench` last found, as one sentence."""
-    match = re.search(r"^ratio ours / notebook +([\d.]+) +([\d.]+) +([\d.]+)", bench, re.MULTILINE)
-    assert match
-    median, least, most = match.groups()
-    return (
-        f"An epoch of the two networks takes {median} times what it takes in the study as notebooks commonly have it "
-        f"(median of the turns of `make bench`; {least} to {most})."
-    )
 
 
 if __name__ == "__main__":

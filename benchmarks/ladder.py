@@ -1,0 +1,99 @@
+"""From the notebook's epoch to ours, one change at a time: each variant is the one before it and one thing more.
+
+What is timed is the fourth epoch: units of a relu network die in the first ones, and their moments then fade into
+denormal numbers.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import clock
+import numpy as np
+import torch
+from notebook import Autoencoder, Images
+from torch.nn.functional import mse_loss
+from torch.utils.data import DataLoader
+
+from latentfit import backward
+from latentfit.data import load
+from latentfit.machine import no_denormals, products
+from latentfit.model import Network
+
+
+def from_notebook(latent_dim: int) -> float:
+    """A PIL image at a time through a DataLoader, Adam as it comes."""
+    torch.manual_seed(0)
+    network = Autoencoder(latent_dim)
+    optimizer = torch.optim.Adam(network.parameters())
+    batches = itertools.cycle(DataLoader(Images(load("auto").x_train), batch_size=clock.BATCH, shuffle=True))
+    return _timed(batches, partial(_plain, network, optimizer))
+
+
+def from_tensor(latent_dim: int, fused: bool | None = None) -> float:
+    """The data set as one tensor."""
+    network = Network(784, latent_dim)
+    optimizer = torch.optim.Adam(network.parameters(), fused=fused)
+    return _timed(_gathered(), partial(_plain, network, optimizer))
+
+
+def with_bf16(latent_dim: int) -> float:
+    """And the factors of each product rounded to bfloat16."""
+    with products("bf16"):
+        return from_tensor(latent_dim, fused=True)
+
+
+def by_hand(latent_dim: int) -> float:
+    """And the gradient written by hand, with all parameters in one tensor."""
+    network = Network(784, latent_dim)
+    optimizer = torch.optim.Adam([backward.flatten(network)], fused=True)
+
+    def step(x: torch.Tensor) -> None:
+        backward.by_hand(network, x)
+        optimizer.step()
+
+    with products("bf16"):
+        return _timed(_gathered(), step)
+
+
+def without_denormals(latent_dim: int) -> float:
+    """And numbers too small for full precision taken as 0."""
+    with no_denormals():
+        return by_hand(latent_dim)
+
+
+def _plain(network: torch.nn.Module, optimizer: torch.optim.Adam, x: torch.Tensor) -> None:
+    loss = mse_loss(network(x), x)
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+
+
+def _gathered() -> Iterator[torch.Tensor]:
+    pixels = torch.from_numpy(load("auto").x_train.reshape(-1, 784).copy())
+    order = torch.from_numpy(np.random.default_rng(0).permutation(len(pixels)))
+    for chosen in itertools.cycle(torch.split(order, clock.BATCH)):
+        yield pixels.index_select(0, chosen).float().div_(255)
+
+
+def _timed(batches: Iterator[torch.Tensor], step: Callable[[torch.Tensor], None]) -> float:
+    def part(_first: int) -> None:
+        for x in itertools.islice(batches, clock.PART):
+            step(x)
+
+    return clock.epoch(part, parts=28)
+
+
+VARIANTS: dict[str, Callable[[int], float]] = {
+    "notebook": from_notebook,
+    "tensor": from_tensor,
+    "fused": partial(from_tensor, fused=True),
+    "bf16": with_bf16,
+    "by-hand": by_hand,
+    "no-denormals": without_denormals,
+}
+
+if __name__ == "__main__":
+    clock.main(__doc__, VARIANTS)

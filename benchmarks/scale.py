@@ -1,0 +1,107 @@
+"""More networks and more images: time should follow, memory a worker should not.
+
+`models`: eight networks against two, on the same cores. `images`: an epoch of ten times the images against
+ten epochs of them once. Both print the peak of anonymous memory of the largest worker (Linux).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from latentfit.data import load
+from latentfit.data.images import ImageSet
+from latentfit.machine import best_precision
+from latentfit.pool import Work, training
+from latentfit.train import Epoch, Job, Recipe
+
+
+def times_ten(images: ImageSet) -> ImageSet:
+    """The training images ten times over."""
+    return ImageSet(f"{images.name} × 10", np.tile(images.x_train, (10, 1, 1)), images.x_test)
+
+
+def train(images: ImageSet, jobs: Sequence[Job], epochs: int) -> dict[str, float]:
+    """Train networks as a study does.
+
+    `seconds` is from the first job to the last result, `seconds_per_epoch` the mean of the networks' own
+    epochs after their first.
+    """
+    ends: dict[Job, list[float]] = {job: [] for job in jobs}
+
+    def note(job: Job, row: Epoch | None) -> None:
+        if row is not None:
+            ends[job].append(time.perf_counter())
+
+    work = Work(images, Recipe(epochs=epochs), best_precision("cpu"))
+    watch = Watch()
+    start = time.perf_counter()
+    with watch, training(jobs, work, progress=note) as results:
+        for _ in results:
+            pass
+        seconds = time.perf_counter() - start
+    each = [(times[-1] - times[0]) / (epochs - 1) for times in ends.values()] if epochs > 1 else [seconds]
+    return {"seconds": seconds, "seconds_per_epoch": sum(each) / len(each), "worker_bytes": watch.peak}
+
+
+class Watch(threading.Thread):
+    """Looks at the workers of this process twenty times a second."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peak = 0
+        self.over = threading.Event()
+
+    def __enter__(self) -> Watch:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.join()
+
+    def run(self) -> None:
+        """Keep the largest figure."""
+        while not self.over.wait(0.05):
+            self.peak = max([self.peak, *(anonymous(pid) for pid in children())])
+
+
+def children() -> list[int]:
+    """Processes below this one."""
+    found: list[int] = []
+    for task in Path("/proc/self/task").glob("*/children"):
+        found += [int(pid) for pid in task.read_text().split()]
+    return found
+
+
+def anonymous(pid: int) -> int:
+    """Anonymous bytes of a process now; 0 where /proc does not tell."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    lines = [line.split()[1] for line in status.splitlines() if line.startswith("RssAnon:")]
+    return int(lines[0]) * 1024 if lines else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["two", "eight", "once", "ten-times"])
+    what = parser.parse_args().what
+    images, sizes = load("auto"), (16, 48)
+    two = [Job(k, 0) for k in sizes]
+    if what == "two":
+        found = train(images, two, epochs=2)
+    elif what == "eight":
+        found = train(images, [Job(k, seed) for k in sizes for seed in range(4)], epochs=2)
+    elif what == "once":
+        found = train(images, two, epochs=5)
+    else:
+        found = train(times_ten(images), two, epochs=2)
+    print(json.dumps(found))

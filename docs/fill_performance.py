@@ -1,0 +1,246 @@
+"""Write docs/performance.md from what `make bench` and `make bench-quality` kept.
+
+fill_performance.py            write the page
+fill_performance.py --print    print what it would be
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from scipy.stats import t as student
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+from run import GOALS  # noqa: E402
+
+STEPS = {  # of the ladder: what changes, and why it helps
+    "notebook": (
+        "the notebook",
+        "One PIL image at a time through a `DataLoader`, `Adam` as it comes, one network after the other with all "
+        "threads.",
+    ),
+    "tensor": (
+        "the data set is one tensor",
+        "A batch is an index into 47 MB of bytes, turned to floats when it is used. No Python runs for each image.",
+    ),
+    "fused": (
+        "`Adam(fused=True)`",
+        "One pass over parameter, gradient and both moments instead of one for each arithmetic step.",
+    ),
+    "bf16": (
+        "products in bf16",
+        "The factors of each matrix product are rounded to bfloat16 and summed in fp32 by instructions that the "
+        "processor has for it; weights, activations and Adam stay fp32. One line: `train.products`.",
+    ),
+    "processes": (
+        "a process and a thread for each network",
+        "Matrices of 128 rows are too small to share between threads; two networks are not.",
+    ),
+    "by-hand": (
+        "the gradient by hand, the parameters in one tensor",
+        "`backward.by_hand` overwrites what nobody needs again and writes gradients into memory that stays; Adam "
+        "runs once over a single long tensor instead of over twelve.",
+    ),
+    "no-denormals": (
+        "no denormal numbers",
+        "Units of a relu network die; the moments that Adam keeps for their weights fade below the smallest normal "
+        "number, where every operation takes many times as long. `machine.no_denormals` makes them 0.",
+    ),
+}
+
+
+def page() -> str:
+    """The whole page."""
+    speed = json.loads((RESULTS / "speed.json").read_text())
+    quality = json.loads((RESULTS / "quality.json").read_text())
+    return "\n".join([*same_recipe(speed), *way(speed), *same_work(quality), *all_sizes(quality)]) + "\n"
+
+
+def in_short() -> str:
+    """The README's sentence on speed."""
+    speed = json.loads((RESULTS / "speed.json").read_text())["speed"]
+    whole, floor, jax = (statistics.median(speed[name]) for name in ("whole", "floor", "jax"))
+    return (
+        f"The whole command, from start-up to the report, takes {1 / whole:.2f} times what the training and the errors "
+        f"alone take in the study as notebooks commonly have it ({whole:.1f} times faster); the training takes "
+        f"{floor:.2f} times its matrix products alone, and JAX {jax:.2f} times as long (medians of `make bench` on two "
+        "cores)."
+    )
+
+
+def recipes() -> str:
+    """The README's table of recipes."""
+    studies = json.loads((RESULTS / "quality.json").read_text())["studies"]
+    reference = pair_seconds(studies["reference"])
+    lines = ["| recipe | test MSE at 16 | at 48 | time |", "|---|---:|---:|---:|"]
+    for name in ("reference", "swift", "thorough"):
+        ratio = statistics.median(a / b for a, b in zip(pair_seconds(studies[name]), reference, strict=True))
+        cells = [told(errors(studies[name], k, "test")) for k in (16, 48)]
+        lines.append(f"| `{name}` | {' | '.join(cells)} | {ratio:.2f} |")
+    lines += ["", f"{len(reference)} seeds, mean ± 95 % interval; time as a ratio to `reference`."]
+    return "\n".join(lines)
+
+
+def same_recipe(speed: dict[str, Any]) -> list[str]:
+    """The first ledger."""
+    machine = speed["machine"]
+    turns = len(speed["speed"]["whole"])
+    rows = [row(name, values) for group in ("speed", "scale") for name, values in speed[group].items()]
+    return [
+        "# How fast, how good, and why",
+        "",
+        "This page is made by `docs/fill_performance.py` from `benchmarks/results/`. Two ledgers, kept apart: the same",
+        "recipe in less time, and other recipes that make more of the same work.",
+        "",
+        "## Same recipe, faster",
+        "",
+        f"`make bench`, kept with `benchmarks/run.py --keep`: {machine['processor']}, 2 cores, {machine['system']};",
+        f"{turns} turns, each ratio within its turn. The machine is shared, so read ratios. `whole command` holds",
+        "start-up, loading, training, evaluation, PCA, pictures and report on our side, and loading, training and the",
+        "errors on the notebook's, whose 20 epochs are told from timed ones. `Training` holds the test error of each",
+        "epoch, in fp32; the floor holds nothing but the products of the training steps.",
+        "",
+        "| | median | least | most | goal | |",
+        "|---|---:|---:|---:|---|---|",
+        *rows,
+        "",
+    ]
+
+
+def row(name: str, values: Sequence[float]) -> str:
+    """A figure with its goal, and whether the median reaches it."""
+    text, goal, more = GOALS.get(name, (f"seconds, {name}", None, False))
+    middle = statistics.median(values)
+    cells = [text, *(f"{value:.3g}" for value in (middle, min(values), max(values)))]
+    if goal is None:
+        return f"| {' | '.join(cells)} | | |"
+    reached = middle >= goal if more else middle <= goal
+    return f"| {' | '.join(cells)} | {'at least' if more else 'at most'} {goal:g} | {'yes' if reached else '**no**'} |"
+
+
+def way(speed: dict[str, Any]) -> list[str]:
+    """From the notebook to here, step by step."""
+    ladder = {name: statistics.median(values) for name, values in speed["ladder"].items()}
+    names = list(ladder)
+    saved = ladder[names[0]] - ladder[names[-1]]
+    lines = [
+        "### The way from the notebook to here",
+        "",
+        "`benchmarks/run.py ladder --keep`: seconds of an epoch of both networks, without the test error. Each row is",
+        "the one above and one change more; its share is of all the seconds that were saved.",
+        "",
+        "| change | seconds | times faster | share |",
+        "|---|---:|---:|---:|",
+        f"| {STEPS[names[0]][0]} | {ladder[names[0]]:.3g} | | |",
+    ]
+    for before, name in pairwise(names):
+        gain = ladder[before] - ladder[name]
+        times = ladder[before] / ladder[name]
+        lines.append(f"| {STEPS[name][0]} | {ladder[name]:.3g} | {times:.2f} | {gain / saved:.0%} |")
+    lines += ["", *(f"- **{what}.** {why}" for what, why in STEPS.values()), ""]
+    return lines
+
+
+def same_work(quality: dict[str, Any]) -> list[str]:
+    """The second ledger: recipes over seeds."""
+    studies = quality["studies"]
+    reference = pair_seconds(studies["reference"])
+    lines = [
+        "## Same work, better result",
+        "",
+        f"`make bench-quality`: {quality['machine']['processor']}, torch {quality['machine']['torch']}; Fashion-MNIST,",
+        f"{len(reference)} seeds, mean ± 95 % interval (Student's t over seeds). Time is of the training of both",
+        "networks side by side with their test errors: the median over seeds, as a ratio to the reference recipe,",
+        "whose seeds took turns with the others'.",
+        "",
+        "| recipe | precision | test MSE, 16 | test MSE, 48 | train MSE, 16 | train MSE, 48 | time |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for name in ("reference fp32", "reference", "swift", "thorough"):
+        study = studies[name]
+        cells = [told(errors(study, k, split)) for split in ("test", "train") for k in (16, 48)]
+        ratio = statistics.median(a / b for a, b in zip(pair_seconds(study), reference, strict=True))
+        lines.append(f"| {study['recipe']['name']} | {study['precision']} | {' | '.join(cells)} | {ratio:.2f} |")
+    lines += ["", *(precision_sentence(studies, k) for k in (16, 48)), ""]
+    lines += [recipe_sentence(studies[name]["recipe"]) for name in ("reference", "swift", "thorough")]
+    return [*lines, ""]
+
+
+def errors(study: dict[str, Any], latent_dim: int, split: str) -> list[float]:
+    """Errors of a size, by seed."""
+    return [m[f"{split}_mse"] for m in study["models"] if m["latent_dim"] == latent_dim]
+
+
+def pair_seconds(study: dict[str, Any]) -> list[float]:
+    """For each seed the seconds of the slower of its two networks, which ran side by side."""
+    seeds = sorted({m["seed"] for m in study["models"]})
+    return [max(m["seconds"] for m in study["models"] if m["seed"] == seed) for seed in seeds]
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and half of the 95 % interval."""
+    half = student.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    return statistics.mean(values), float(half)
+
+
+def told(values: Sequence[float]) -> str:
+    """Mean ± half of the interval."""
+    mean, half = interval(values)
+    return f"{mean:.5f} ± {half:.5f}"
+
+
+def precision_sentence(studies: dict[str, Any], latent_dim: int) -> str:
+    """What bf16 costs, with its upper bound."""
+    plain, fast = (errors(studies[name], latent_dim, "test") for name in ("reference fp32", "reference"))
+    differences = [b / a - 1 for a, b in zip(plain, fast, strict=True)]
+    mean, half = interval(differences)
+    return (
+        f"- bf16 against fp32 at {latent_dim} dimensions, the same seeds: test MSE {mean:+.2%} on average, upper bound "
+        f"of the 95 % interval {mean + half:+.2%} (goal: below +2 %)."
+    )
+
+
+def recipe_sentence(recipe: dict[str, Any]) -> str:
+    """A recipe in a line."""
+    return (
+        f"- `{recipe['name']}`: hidden layers {'-'.join(map(str, recipe['hidden']))}, {recipe['activation']}, "
+        f"{recipe['initialization']} start, Adam at {recipe['learning_rate']} ({recipe['schedule']}), batch "
+        f"{recipe['batch_size']}, {recipe['epochs']} epochs."
+    )
+
+
+def all_sizes(quality: dict[str, Any]) -> list[str]:
+    """One architecture for all sizes."""
+    if "thorough, all sizes" not in quality["studies"]:
+        return []
+    plain, best = (
+        {m["latent_dim"]: m["test_mse"] for m in quality["studies"][f"{name}, all sizes"]["models"]}
+        for name in ("reference", "thorough")
+    )
+    pca = {entry["latent_dim"]: entry["test_mse"] for entry in quality["pca"]}
+    return [
+        "### One architecture for all sizes",
+        "",
+        "Test MSE, one seed.",
+        "",
+        "| latent size | reference | thorough | PCA |",
+        "|---:|---:|---:|---:|",
+        *(f"| {k} | {plain[k]:.5f} | {best[k]:.5f} | {pca[k]:.5f} |" for k in best),
+    ]
+
+
+if __name__ == "__main__":
+    if "--print" in sys.argv:
+        sys.stdout.write(page())
+    else:
+        (ROOT / "docs" / "performance.md").write_text(page())
