@@ -1,13 +1,14 @@
 """How an epoch is timed here: a part of it at a time, and the median of the parts.
 
-A machine that stands still for a moment spoils one part and not the figure. What two processes at once take
-is fair without a signal between them, since each measures the middle of its own run.
+A machine that stands still for a moment spoils one part and not the figure. Of two processes that run side by
+side each is bound to a core of its own, and what is measured is the end of its run.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -22,12 +23,17 @@ def sizes(latent_dim: int) -> list[int]:
     return [784, 512, 256, latent_dim, 256, 512, 784]
 
 
+def starts() -> list[int]:
+    """The first step of each part of an epoch."""
+    return list(range(0, STEPS - PART, PART))
+
+
 def epoch(part: Callable[[int], None], parts: int = 9) -> float:
     """Seconds of an epoch, from the last seven of some parts: `part(first)` does the PART steps from this one on."""
     seconds = []
     for number in range(parts):
         start = time.perf_counter()
-        part(number * PART % (STEPS - PART))
+        part(starts()[number % len(starts())])
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds[-7:]) * STEPS / PART
 
@@ -38,7 +44,10 @@ def main(document: str | None, variants: dict[str, Callable[[int], float]]) -> N
     parser.add_argument("variant", choices=variants)
     parser.add_argument("--latent-dim", type=int, default=16)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--core", type=int, help="bind this process to a core")
     options = parser.parse_args()
+    if options.core is not None and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[options.core]})
     import torch
 
     torch.set_num_threads(options.threads)

@@ -1,6 +1,6 @@
 """The product floor: the matrix products of one network's epoch, and nothing else.
 
-What no training of these shapes can undercut with this library: for each batch the forward products, those
+What a training of these shapes has to do: for each batch the forward products, those
 for the gradients of the weights, and those for the gradients of the layers' inputs (the images' left out), in
 the layout in which a network holds its weights.
 """

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -22,6 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from latentfit.data import load
 from latentfit.machine import best_precision, processor
 
 HERE = Path(__file__).parent
@@ -48,18 +50,24 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results/speed.json")
     options = parser.parse_args()
     kept: dict[str, Any] = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    kept["machine"] = {"processor": processor(), "system": platform.platform(), "python": platform.python_version()}
+    machine = {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
+        "precision": best_precision("cpu"),
+        "data": load("auto").name,
+    }
     for group in options.groups:
         turns = []
         for number in range(options.turns):
             turns.append(GROUPS[group]())
             told = ", ".join(f"{name} {value:.3g}" for name, value in turns[-1].items())
             print(f"{group}, turn {number + 1}: {told}", file=sys.stderr, flush=True)
-        kept[group] = {name: [turn[name] for turn in turns] for name in turns[0]}
-    print(f"{kept['machine']['processor']}, {kept['machine']['system']}; {options.turns} turns\n")
+        kept[group] = {"machine": machine, "seconds": {name: [turn[name] for turn in turns] for name in turns[0]}}
+    print(f"{', '.join(map(str, machine.values()))}; {options.turns} turns\n")
     print(f"{'':46}{'median':>9}{'least':>9}{'most':>9}   goal")
     for group in options.groups:
-        for name, values in kept[group].items():
+        for name, values in kept[group]["seconds"].items():
             print(line(name, values))
     if options.keep:
         RESULT.write_text(json.dumps(kept, indent=1) + "\n")
@@ -97,7 +105,7 @@ def ours() -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         command = [str(Path(sys.executable).with_name("latentfit")), "study", "auto", "--quiet", "--out", folder]
         start = time.perf_counter()
-        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         seconds = time.perf_counter() - start
         timing = json.loads((Path(folder) / "timing.json").read_text())
     return seconds, max(m["seconds"] for m in timing["models"]) / EPOCHS
@@ -132,7 +140,7 @@ def one_after_the_other(script: str, variant: str) -> float:
 
 def side_by_side(script: str, variant: str) -> float:
     """Seconds of an epoch of both networks at once, a process and a thread each."""
-    running = [start(script, variant, "--latent-dim", str(k)) for k in SIZES]
+    running = [start(script, variant, "--latent-dim", str(k), "--core", str(i)) for i, k in enumerate(SIZES)]
     return max(result(process)["seconds"] for process in running)
 
 
@@ -146,7 +154,7 @@ def timed(script: str, *arguments: str) -> tuple[float, dict[str, float]]:
 def start(script: str, *arguments: str) -> subprocess.Popen[str]:
     """Begin a script of this folder."""
     command = [sys.executable, str(HERE / script), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def result(process: subprocess.Popen[str]) -> dict[str, float]:

@@ -506,7 +506,7 @@ def test_another_precision_or_device_is_another_study(tmp_path, able, begun, ask
         ({"precision": "half"}, "precision 'half' is not known"),
         ({"device": "tpu"}, "device 'tpu' is not known"),
         ({"device": "cuda"}, "device cuda: PyTorch finds none on this machine"),
-        ({"precision": "bf16"}, "precision bf16: this processor has no instructions"),
+        ({"precision": "bf16"}, "precision bf16: PyTorch finds no instructions"),
     ],
 )
 def test_what_this_machine_cannot_do_is_told_and_nothing_is_written(tmp_path, monkeypatch, options, told):
@@ -664,3 +664,14 @@ def test_what_is_told_is_measured_in_fp32_whatever_the_caller_has_set(tmp_path):
     finally:
         torch.backends.mkldnn.matmul.fp32_precision = before
     assert contents(tmp_path / "plain") == contents(tmp_path / "rounded")
+
+
+def test_a_folder_of_a_version_whose_recipes_had_fewer_keys_goes_on(tmp_path):
+    study(tmp_path, sizes=(2,))
+    request = json.loads((tmp_path / "study.json").read_bytes())
+    for key in ("schedule", "initialization", "beta2", "weight_decay"):
+        del request["recipe"][key]
+    (tmp_path / "study.json").write_text(json.dumps(request))
+    again = Inline()
+    study(tmp_path, sizes=(2, 4), executor=again)
+    assert again.jobs == [(4, 0)]

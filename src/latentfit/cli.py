@@ -13,6 +13,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -141,7 +142,7 @@ def _study(options: argparse.Namespace) -> int:
     from .train import RECIPES
 
     # the report's libraries are read while the images are
-    threading.Thread(target=import_module, args=("latentfit.report",)).start()
+    threading.Thread(target=_import_report).start()
     sizes = [size for group in options.latent_dims for size in group]
     if options.quiet:
         os.environ["TQDM_DISABLE"] = "1"  # the bar of a download is not ours to pass a flag to
@@ -169,6 +170,11 @@ def _study(options: argparse.Namespace) -> int:
     if not options.quiet:
         _print_answer(done)
     return 0 if all(m["status"] == "ok" for m in done.results["models"]) else 1
+
+
+def _import_report() -> None:
+    with suppress(Exception):  # told where it is needed
+        import_module("latentfit.report")
 
 
 def _print_answer(study: Study) -> None:

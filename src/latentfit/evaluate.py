@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from .model import BATCH, Network, batches, to_unit
+from .model import BATCH, Network, batches, to_tensor, to_unit
 
 Array = NDArray[Any]
 
@@ -146,24 +146,29 @@ class PCAErrors:
 def pca(x_train: Array, x_test: Array) -> PCAErrors:
     """Reconstruction errors of PCA at every number of components, fitted on the training pixels.
 
-    Exact, from the eigenvectors of the covariance in float64; reconstructions are not clipped. The error with
-    k components is what the eigenvalues after the first k hold of the training images, and for a test image
-    its distance from the mean less its first k scores. Images are looked at a batch at a time.
+    Exact, in float64; reconstructions are not clipped. The error with k components is what the eigenvalues of
+    the covariance after the first k hold of the training images, and for a test image its distance from the
+    mean less its first k scores. N images have at most N - 1 components.
     """
-    from scipy.linalg import eigh
+    from scipy.linalg import eigh, svd
 
     mean = mean_image(x_train)  # (D,)
-    components = min(len(mean), len(x_train) - 1)  # K: N images lie in a space of N - 1 dimensions around their mean
+    components = min(len(mean), len(x_train) - 1)  # K
     with threadpool_limits(1):  # here, after the import: it limits the libraries that are loaded by now
-        scatter = torch.zeros(len(mean), len(mean), dtype=torch.float64)  # (D, D)
-        for x in batches(x_train):
-            centred = x.double() - mean  # (B, D)
-            scatter.addmm_(centred.t(), centred)
-        values, vectors = eigh(scatter.numpy() / x_train.size)  # ascending, (D,) and (D, D)
-    left = np.concatenate([np.cumsum(values.clip(0))[::-1], [0.0]])  # (D + 1,)
-    axes = torch.from_numpy(vectors[:, ::-1].copy())  # (D, D)
-    test = np.concatenate([_left_over(x.double() - mean, axes[:, :components]) for x in batches(x_test)])
-    return PCAErrors(left[: components + 1], test.mean(axis=0), test.astype(np.float32))
+        if len(x_train) <= len(mean):  # a covariance would be the larger matrix
+            centred = (to_tensor(x_train).double() - mean).numpy()  # (N, D)
+            _, spread, axes = svd(centred, full_matrices=False)  # (N,) and (N, D), largest first
+            values, axes = np.square(spread), axes.T
+        else:
+            scatter = torch.zeros(len(mean), len(mean), dtype=torch.float64)  # (D, D)
+            for x in batches(x_train):
+                rows = x.double() - mean  # (B, D)
+                scatter.addmm_(rows.t(), rows)
+            values, axes = (array[..., ::-1] for array in eigh(scatter.numpy()))  # (D,) and (D, D)
+        values, axes = values[:components].clip(0) / x_train.size, torch.from_numpy(axes[:, :components].copy())
+        test = np.concatenate([_left_over(x.double() - mean, axes) for x in batches(x_test)])  # (N, K + 1)
+    left = np.concatenate([np.cumsum(values[::-1])[::-1], [0.0]])  # (K + 1,)
+    return PCAErrors(left, test.mean(axis=0), test.astype(np.float32))
 
 
 def _left_over(centred: Tensor, axes: Tensor) -> Array:

@@ -7,6 +7,7 @@ A pool that loses a worker is made anew and given what is missing.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -97,7 +98,8 @@ def _shared(work: Work) -> Iterator[tuple[Work, str]]:
             images = work.images.put_down(Path(folder))
         except OSError as error:
             what = f"the images for the workers do not go into the temporary folder {tempfile.gettempdir()}"
-            raise OSError(error.errno, f"{what}: {error.strerror}; make room there, or set TMPDIR") from None
+            why = error.strerror or error  # NumPy tells of a full disk without a number
+            raise OSError(error.errno or errno.ENOSPC, f"{what}: {why}; make room there, or set TMPDIR") from None
         yield replace(work, images=images), folder
 
 
@@ -125,7 +127,8 @@ class _LocalPools:
             if attempt:
                 self.stop()
                 self.start()
-            for future in as_completed(self.futures):
+            finished, self.futures = as_completed(self.futures), []  # a result is let go once it was given on
+            for future in finished:
                 try:
                     trained = future.result()
                 except BrokenProcessPool:

@@ -200,7 +200,10 @@ def _open(folder: Path, request: Request, images: ImageSet, fresh: bool) -> Requ
 
 def _joined(folder: Path, before: dict[str, Any], request: Request, images: ImageSet) -> Request:
     """The request with the networks that were asked for before, where it is the same study otherwise."""
-    if differences := _differences(before, describe(request, images)):
+    older = before
+    if isinstance(recipe := before.get("recipe"), dict):
+        older = before | {"recipe": recipe_dict(Recipe()) | recipe}  # there were fewer keys once
+    if differences := _differences(older, describe(request, images)):
         raise InputError(
             f"{folder} holds another study; give another --out, or start over with --fresh", tuple(differences)
         )
@@ -284,7 +287,7 @@ def _train_missing(
         yard = Yardsticks.of(images)
         for trained in results:
             _keep(folder, trained, request, images, yard)
-            clock.trained.append(trained)
+            clock.note(trained)
             clock.write(folder)
             if progress:
                 progress(trained.job, None)

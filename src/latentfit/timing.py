@@ -22,20 +22,25 @@ class Clock:
         self.started = datetime.now(UTC)
         self.last = time.perf_counter()
         self.seconds: dict[str, float] = {}
-        self.trained: list[Trained] = []
+        self.networks: list[dict[str, Any]] = []
+        self.worker_memory: list[int] = []
 
     def lap(self, what: str) -> None:
         """Note the seconds since the last lap."""
         now = time.perf_counter()
         self.seconds[what], self.last = now - self.last, now
 
+    def note(self, trained: Trained) -> None:
+        """Keep what is told of a network that was trained."""
+        self.networks.append(trained.job._asdict() | {"seconds": trained.seconds})
+        self.worker_memory.append(trained.peak_memory or 0)
+
     def write(self, folder: Path) -> None:
         """Write `timing.json`; what it says of networks that were trained before stays."""
         before: list[dict[str, Any]] = []
         with suppress(InputError, KeyError, TypeError):
             before = store.read_json(folder / "timing.json")["models"]
-        mine = [t.job._asdict() | {"seconds": t.seconds} for t in self.trained]
-        models = {Job(m["latent_dim"], m["seed"]): m for m in (*before, *mine)}
+        models = {Job(m["latent_dim"], m["seed"]): m for m in (*before, *self.networks)}
         store.write_json(folder / "timing.json", self._report() | {"models": [models[job] for job in sorted(models)]})
 
     def _report(self) -> dict[str, Any]:
@@ -45,7 +50,7 @@ class Clock:
             "seconds": self.seconds,
             "peak_memory_bytes": {
                 "parent": peak_memory(),
-                "worker": max((t.peak_memory or 0 for t in self.trained), default=None),
+                "worker": max(self.worker_memory, default=None),
             },
             "machine": {
                 "processor": processor(),

@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -159,8 +160,8 @@ def fit(
         Diverged: The error, or after the last epoch a weight, was no longer a finite number.
         InputError: The precision is not known, or the machine lacks it.
     """
+    machine.check(precision, next(network.parameters()).device.type)
     flat = backward.flatten(network)
-    machine.check(precision, flat.device.type)
     optimizer = OPTIMIZERS[recipe.optimizer](
         [flat], recipe.learning_rate, (0.9, recipe.beta2), weight_decay=recipe.weight_decay, fused=True
     )
@@ -262,6 +263,9 @@ def build(images: ImageSet, recipe: Recipe, latent_dim: int, seed: int) -> Netwo
     )
 
 
+_ONE_AT_A_TIME = Lock()  # the precision of products is the whole process's, also where an executor has threads
+
+
 def train_group(
     jobs: Sequence[tuple[int, int]],
     images: ImageSet,
@@ -289,7 +293,7 @@ def train_group(
         InputError: This machine lacks the device, or the instructions for the precision.
     """
     machine.check(precision, device)
-    with reproducible():
+    with _ONE_AT_A_TIME, reproducible():
         return [_train(Job(*job), images, recipe, precision, device, progress) for job in jobs]
 
 
