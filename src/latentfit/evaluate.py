@@ -26,15 +26,20 @@ Array = NDArray[Any]
 @torch.no_grad()
 def reconstruct(network: Network, x: Array) -> Array:
     """Reconstructions of images (N, H, W[, 3]): the same shape, float32."""
-    x_hat = torch.cat([network(batch) for batch in batches(x)])  # (N, D)
-    return x_hat.numpy().reshape(x.shape)
+    x_hat = np.empty((len(x), network.pixels), np.float32)  # (N, D)
+    for i, batch in enumerate(batches(x)):
+        x_hat[i * BATCH : i * BATCH + len(batch)] = network(batch).numpy()
+    return x_hat.reshape(x.shape)
 
 
 @torch.no_grad()
 def image_errors(network: Network, x: Array | Tensor) -> Array:
     """Mean squared error of each image, (N,) float64; network and images may be on any one device."""
-    errors = [(network(batch) - batch).cpu().double().square().mean(dim=1) for batch in batches(x)]
-    return torch.cat(errors).numpy()
+    errors = np.empty(len(x))  # filled, not joined: small arrays kept among large ones make the heap grow
+    for i, batch in enumerate(batches(x)):
+        difference = (network(batch) - batch).cpu().double()
+        errors[i * BATCH : i * BATCH + len(batch)] = difference.square_().mean(dim=1).numpy()
+    return errors
 
 
 def mse(network: Network, x: Array | Tensor) -> float:
@@ -94,8 +99,10 @@ def sharpness(pictures: Array) -> Array:
     """
     if min(pictures.shape[1:3]) < 2:
         return np.zeros(len(pictures))
-    parts = (to_unit(pictures[i : i + BATCH]) for i in range(0, max(1, len(pictures)), BATCH))
-    return torch.cat([_gradient(x).double().flatten(1).mean(dim=1) for x in parts]).numpy()
+    lengths = np.empty(len(pictures))
+    for i in range(0, len(pictures), BATCH):
+        lengths[i : i + BATCH] = _gradient(to_unit(pictures[i : i + BATCH])).double().flatten(1).mean(dim=1).numpy()
+    return lengths
 
 
 def _gradient(x: Tensor) -> Tensor:

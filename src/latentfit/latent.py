@@ -20,7 +20,10 @@ Array = NDArray[Any]
 @torch.no_grad()
 def encode(network: Network, x: Array) -> Array:
     """Codes of images (N, H, W[, 3]): (N, K) float32."""
-    return torch.cat([network.encode(batch) for batch in batches(x)]).numpy()
+    z = np.empty((len(x), network.latent_dim), np.float32)
+    for i, batch in enumerate(batches(x)):
+        z[i * BATCH : i * BATCH + len(batch)] = network.encode(batch).numpy()
+    return z
 
 
 @torch.no_grad()

@@ -168,8 +168,8 @@ def fit(
     x_train, x_test = (_pixels(x, flat.device) for x in (images.x_train, images.x_test))  # (N, D)
     steps = math.ceil(len(x_train) / recipe.batch_size)
     history = []
+    losses = torch.empty(steps, device=flat.device)  # not a list: small tensors among large ones make the heap grow
     for epoch in range(1, recipe.epochs + 1):
-        losses = []
         with products(precision), no_denormals():
             order = _order(len(x_train), seed, epoch, flat.device)
             for step, batch in enumerate(torch.split(order, recipe.batch_size)):
@@ -177,7 +177,7 @@ def fit(
                 x = to_tensor(x_train.index_select(0, batch))  # (B, D)
                 loss = backward.by_hand(network, x)
                 optimizer.step()
-                losses.append(loss * len(batch))
+                losses[step] = loss * len(batch)
         train_mse = _finite_mean(losses, len(x_train), epoch)
         with products("fp32"):
             test_mse = evaluate.mse(network, x_test)
@@ -202,8 +202,8 @@ def _order(n: int, seed: int, epoch: int, device: torch.device) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(n)).to(device)
 
 
-def _finite_mean(losses: list[torch.Tensor], n: int, epoch: int) -> float:
-    each = torch.stack(losses).cpu().double()  # read once an epoch: a device need not wait for every batch
+def _finite_mean(losses: torch.Tensor, n: int, epoch: int) -> float:
+    each = losses.cpu().double()  # read once an epoch: a device need not wait for every batch
     if not (finite := each.isfinite()).all():
         batch = int((~finite).nonzero()[0]) + 1
         raise Diverged(f"the error was no longer a finite number in epoch {epoch}, batch {batch}")
