@@ -650,7 +650,7 @@ def test_a_temporary_folder_without_room_is_told_with_the_way_out(tmp_path, monk
 
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(OSError, match="No space left on device; make room there, or set TMPDIR") as caught:
-        study(tmp_path)
+        sweep.study(IMAGES, (2,), recipe=RECIPE, out=tmp_path)
     assert tempfile.gettempdir() in str(caught.value)
     assert not list((tmp_path).rglob("metrics.json"))
 

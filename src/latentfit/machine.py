@@ -32,7 +32,8 @@ def check(precision: str, device: str) -> None:
     if precision == "bf16" and device != "cpu":
         raise InputError(f"precision bf16 is for the CPU; with device {device} take --precision fp32")
     if precision == "bf16" and not has_bf16():
-        raise InputError("precision bf16: PyTorch finds no instructions for it in this processor; take fp32")
+        told = "PyTorch finds no instructions for it in this processor"
+        raise InputError(f"precision bf16: {told}; take --precision fp32")
 
 
 def has_bf16() -> bool:

@@ -35,6 +35,11 @@ CHOICES: dict[str, Collection[str]] = {
     "schedule": ("constant", "cosine"),
     "initialization": INITIALIZATIONS,
 }
+RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "learning_rate": (lambda rate: 0 < rate < math.inf, "above 0"),
+    "beta2": (lambda beta2: 0 <= beta2 < 1, "from 0 to below 1"),
+    "weight_decay": (lambda decay: 0 <= decay < math.inf, "of 0 or more"),
+}
 WARM_UP = 0.05
 
 
@@ -83,14 +88,9 @@ class Recipe:
             raise InputError(f"recipe: name {self.name!r}; expected text")
         if not isinstance(self.hidden, list | tuple):
             raise InputError(f"recipe: hidden {self.hidden!r}; expected a list of widths, for example [512, 256]")
-        for name, (least, below) in {
-            "learning_rate": (math.ulp(0.0), math.inf),
-            "beta2": (0, 1),
-            "weight_decay": (0, math.inf),
-        }.items():
+        for name, (fits, wanted) in RANGES.items():
             value = getattr(self, name)
-            if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value < below:
-                wanted = "above 0" if least else "of 0 or more" if below > 1 else "from 0 to below 1"
+            if not isinstance(value, int | float) or isinstance(value, bool) or not fits(value):
                 raise InputError(f"recipe: {name.replace('_', ' ')} {value!r}; expected a number {wanted}")
         # plain numbers, whatever NumPy's they came as: a recipe is written down as JSON
         object.__setattr__(self, "hidden", tuple(whole_number("recipe: hidden width", width) for width in self.hidden))
