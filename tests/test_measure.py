@@ -239,6 +239,16 @@ def test_values_of_each_image_and_each_walk(network, images):
     np.testing.assert_array_equal(value.midpoint_sharpness, evaluate.sharpness(walk[:, 2]))
 
 
+def test_what_a_worker_measured_is_taken_and_is_the_same(network, images, trained):
+    pairs = measure.random_pairs(images, seed=0)[:12]
+    again = measure.per_image(network, images, pairs)
+    for taken in (trained[1].measured, replace(trained[1].measured, test_sharpness=np.arange(90.0))):
+        value = measure.per_image(network, images, pairs, taken)
+        np.testing.assert_array_equal(value.test_mse, again.test_mse)
+        np.testing.assert_array_equal(value.sharpness, taken.test_sharpness)
+    np.testing.assert_array_equal(trained[1].measured.test_sharpness, again.sharpness)
+
+
 def test_interpolation_is_held_against_the_real_pictures_and_a_fade(images):
     pairs = measure.random_pairs(images, seed=0)[:12]
     found = measure.interpolation(values([(2, 0), (5, 1)], p=12), images, pairs[:4], pairs)

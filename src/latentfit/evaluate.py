@@ -9,6 +9,7 @@ N images, D numbers an image, K components.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,22 +25,36 @@ Array = NDArray[Any]
 
 
 @torch.no_grad()
+def reconstruct_batches(network: Network, x: Array | Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Images and their reconstructions, both (B, D), a batch at a time and with where they belong.
+
+    Network and images may be on any one device. What is made of a batch should be put into an array that is there:
+    small arrays kept among large ones make the heap grow.
+    """
+    for i, batch in enumerate(batches(x)):
+        yield slice(i * BATCH, i * BATCH + len(batch)), batch, network(batch)
+
+
 def reconstruct(network: Network, x: Array) -> Array:
     """Reconstructions of images (N, H, W[, 3]): the same shape, float32."""
-    x_hat = np.empty((len(x), network.pixels), np.float32)  # (N, D)
-    for i, batch in enumerate(batches(x)):
-        x_hat[i * BATCH : i * BATCH + len(batch)] = network(batch).numpy()
-    return x_hat.reshape(x.shape)
+    made = np.empty((len(x), network.pixels), np.float32)  # (N, D)
+    for part, _, x_hat in reconstruct_batches(network, x):
+        made[part] = x_hat.numpy()
+    return made.reshape(x.shape)
 
 
-@torch.no_grad()
 def image_errors(network: Network, x: Array | Tensor) -> Array:
     """Mean squared error of each image, (N,) float64; network and images may be on any one device."""
-    errors = np.empty(len(x))  # filled, not joined: small arrays kept among large ones make the heap grow
-    for i, batch in enumerate(batches(x)):
-        difference = (network(batch) - batch).cpu().double()
-        errors[i * BATCH : i * BATCH + len(batch)] = difference.square_().mean(dim=1).numpy()
+    errors = np.empty(len(x))
+    for part, batch, x_hat in reconstruct_batches(network, x):
+        errors[part] = batch_errors(batch, x_hat)
     return errors
+
+
+def batch_errors(x: Tensor, x_hat: Tensor) -> Array:
+    """Mean squared difference of each of some images (B, D) from its reconstruction, (B,) float64."""
+    each: Array = (x_hat - x).cpu().double().square_().mean(dim=1).numpy()
+    return each
 
 
 def mse(network: Network, x: Array | Tensor) -> float:
@@ -53,7 +68,13 @@ def psnr(mse: float) -> float:
 
 
 def ssim(x: Array, x_hat: Array) -> float | None:
-    """Mean structural similarity of images and reconstructions (N, H, W[, 3]) in [0, 1].
+    """Mean structural similarity of images and reconstructions, see `image_ssim`; None where that is."""
+    each = image_ssim(x, x_hat)
+    return None if each is None else float(each.mean())
+
+
+def image_ssim(x: Array, x_hat: Array) -> Array | None:
+    """Structural similarity of images and reconstructions (N, H, W[, 3]) in [0, 1], (N,) float64.
 
     Gaussian window 11 × 11, sigma 1.5, data range 1 (Wang, Bovik, Sheikh & Simoncelli, 2004). None where
     an image is smaller than the window.
@@ -62,15 +83,15 @@ def ssim(x: Array, x_hat: Array) -> float | None:
         return None
     from torchmetrics.functional.image import structural_similarity_index_measure  # 1 s: it takes pyplot
 
-    total, few = 0.0, 100  # images at a time: 1,000 take 500 MB, and twice as long
+    similar, few = np.empty(len(x)), 100  # images at a time: 1,000 take 500 MB, and twice as long
     for start in range(0, len(x), few):
         part = slice(start, start + few)
         each = structural_similarity_index_measure(
             _channels_first(x_hat[part]), _channels_first(x[part]), data_range=1.0, reduction="none"
         )
         assert isinstance(each, Tensor)  # (B,): it is a pair only where the contrast is asked for too
-        total += float(each.double().sum())
-    return total / len(x)
+        similar[part] = each.numpy()
+    return similar
 
 
 def _channels_first(x: Array) -> Tensor:

@@ -20,7 +20,7 @@ from . import evaluate, latent
 from .data.images import ImageSet
 from .evaluate import PCAErrors
 from .model import Network, to_unit
-from .train import Epoch, Job, Trained
+from .train import Epoch, Job, Measured, Trained
 
 Array = NDArray[Any]
 
@@ -165,12 +165,22 @@ def random_pairs(images: ImageSet, seed: int) -> NDArray[np.int64]:
     return couples[:MEASURED_PAIRS]
 
 
-def per_image(network: Network, images: ImageSet, chosen: NDArray[np.int64]) -> PerImage:
-    """A network's values for each test image, and for each walk between the chosen pairs (P, 2)."""
+def per_image(
+    network: Network, images: ImageSet, chosen: NDArray[np.int64], measured: Measured | None = None
+) -> PerImage:
+    """A network's values for each test image, and for each walk between the chosen pairs (P, 2).
+
+    What was measured where it was trained is not measured again: the same numbers, to the last bit.
+    """
+    if measured is None:
+        errors = evaluate.image_errors(network, images.x_test)
+        sharp = evaluate.sharpness(evaluate.reconstruct(network, images.x_test))
+    else:
+        errors, sharp = measured.test_errors, measured.test_sharpness
     walks = latent.walk(network, images.x_train[chosen[:, 0]], images.x_train[chosen[:, 1]], STEPS)
     return PerImage(
-        test_mse=evaluate.image_errors(network, images.x_test),
-        sharpness=evaluate.sharpness(evaluate.reconstruct(network, images.x_test)),
+        test_mse=errors,
+        sharpness=sharp,
         evenness=latent.evenness(walks),
         midpoint_sharpness=evaluate.sharpness(walks[:, STEPS // 2]),
     )

@@ -26,7 +26,7 @@ from .machine import best_device, best_precision, processor, reproducible
 from .measure import Yardsticks
 from .pool import Progress, Work
 from .timing import Clock
-from .train import RECIPES, Job, Recipe, Trained
+from .train import RECIPES, Job, Measured, Recipe, Trained
 
 GROWING = ("latent_dims", "seeds", "models")  # what may be added to a study that is there
 NOT_COMPARED = (*GROWING, "source", "dataset.stand_in")  # the same images may come by another way
@@ -156,9 +156,9 @@ def study(
     missing = [job for job in asked.jobs if store.finished_row(folder, job) is None]
     if missing or not _is_summed_up(folder, asked, images) or not (folder / "timing.json").exists():
         with reproducible():
-            yard = _train_missing(folder, missing, asked, images, executor, progress, clock)
+            yard, measured = _train_missing(folder, missing, asked, images, executor, progress, clock)
             clock.lap("train")
-            _sum_up(folder, asked, images, yard)
+            _sum_up(folder, asked, images, yard, measured)
             clock.lap("sum up")
             clock.write(folder)
     return store.load(folder)
@@ -278,20 +278,23 @@ def _train_missing(
     executor: Executor | None,
     progress: Progress | None,
     clock: Clock,
-) -> Yardsticks:
+) -> tuple[Yardsticks, dict[Job, Measured]]:
     """Train the jobs and keep each as it comes; the yardsticks are measured in the meantime."""
     if not jobs:
-        return Yardsticks.of(images)
+        return Yardsticks.of(images), {}
+    measured: dict[Job, Measured] = {}
     work = Work(images, request.recipe, request.precision, request.device)
     with pool.training(jobs, work, executor, progress) as results:
         yard = Yardsticks.of(images)
         for trained in results:
             _keep(folder, trained, request, images, yard)
+            if trained.measured is not None:
+                measured[trained.job] = trained.measured
             clock.note(trained)
             clock.write(folder)
             if progress:
                 progress(trained.job, None)
-    return yard
+    return yard, measured
 
 
 def _keep(folder: Path, trained: Trained, request: Request, images: ImageSet, yard: Yardsticks) -> None:
@@ -303,14 +306,16 @@ def _keep(folder: Path, trained: Trained, request: Request, images: ImageSet, ya
     store.write_json(at / "metrics.json", measure.row(trained, images, yard))
 
 
-def _sum_up(folder: Path, request: Request, images: ImageSet, yard: Yardsticks) -> None:
+def _sum_up(
+    folder: Path, request: Request, images: ImageSet, yard: Yardsticks, measured: Mapping[Job, Measured]
+) -> None:
     """Measure what needs all networks, and write `results.json`, the last of the numbers."""
     rows = [store.read_json(store.model_folder(folder, job) / "metrics.json") for job in request.jobs]
     ok = [job for job, row in zip(request.jobs, rows, strict=True) if row["status"] == "ok"]
     seed = min(job.seed for job in request.jobs)
     shown_pairs, pairs = measure.shown_pairs(images, seed), measure.random_pairs(images, seed)
     networks = {job: store.load_network(store.model_folder(folder, job)) for job in ok}
-    values = {job: measure.per_image(network, images, pairs) for job, network in networks.items()}
+    values = {job: measure.per_image(network, images, pairs, measured.get(job)) for job, network in networks.items()}
     shown = _shown(images, shown_pairs, seed)
     store.write_shown(folder, shown)
     results = {

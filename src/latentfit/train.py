@@ -230,13 +230,20 @@ class Measured:
     @classmethod
     def of(cls, network: Network, images: ImageSet) -> Measured:
         """Measure a network on the CPU."""
-        x_hat = evaluate.reconstruct(network, images.x_test)
+        x_test = images.x_test
+        errors, sharp, similar = (np.empty(len(x_test)) for _ in range(3))
+        for part, x, x_hat in evaluate.reconstruct_batches(network, x_test):
+            pictures = x_hat.numpy().reshape(-1, *images.image_shape)
+            errors[part] = evaluate.batch_errors(x, x_hat)
+            sharp[part] = evaluate.sharpness(pictures)
+            each = evaluate.image_ssim(x_test[part], pictures)
+            similar[part] = math.nan if each is None else each
         return cls(
             train_mse=evaluate.mse(network, images.x_train),
-            test_errors=evaluate.image_errors(network, images.x_test),
-            test_ssim=evaluate.ssim(images.x_test, x_hat),
-            test_sharpness=evaluate.sharpness(x_hat),
-            effective_dim=latent.effective_dim(latent.encode(network, images.x_test)),
+            test_errors=errors,
+            test_ssim=None if math.isnan(ssim := float(similar.mean())) else ssim,
+            test_sharpness=sharp,
+            effective_dim=latent.effective_dim(latent.encode(network, x_test)),
         )
 
 
