@@ -40,7 +40,7 @@ notebook: .venv/installed ## execute Autoencoders.ipynb again, in place
 bench: .venv/installed ## ratios of speed with their goals, in turns (15 minutes)
 	$(BIN)/python benchmarks/run.py
 
-bench-quality: .venv/installed ## errors of every recipe over five seeds, and their time (hours)
+bench-quality: .venv/installed ## errors of every recipe over several seeds, and their time (hours)
 	$(BIN)/python benchmarks/quality.py
 
 results: .venv/installed ## make the reference study again; fill README and docs/performance.md

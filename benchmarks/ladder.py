@@ -39,10 +39,16 @@ def from_tensor(latent_dim: int, fused: bool | None = None) -> float:
     return _timed(_gathered(), partial(_plain, network, optimizer))
 
 
+def without_denormals(latent_dim: int) -> float:
+    """And numbers too small for full precision taken as 0."""
+    with no_denormals():
+        return from_tensor(latent_dim, fused=True)
+
+
 def with_bf16(latent_dim: int) -> float:
     """And the factors of each product rounded to bfloat16."""
     with products("bf16"):
-        return from_tensor(latent_dim, fused=True)
+        return without_denormals(latent_dim)
 
 
 def by_hand(latent_dim: int) -> float:
@@ -54,14 +60,8 @@ def by_hand(latent_dim: int) -> float:
         backward.by_hand(network, x)
         optimizer.step()
 
-    with products("bf16"):
+    with products("bf16"), no_denormals():
         return _timed(_gathered(), step)
-
-
-def without_denormals(latent_dim: int) -> float:
-    """And numbers too small for full precision taken as 0."""
-    with no_denormals():
-        return by_hand(latent_dim)
 
 
 def _plain(network: torch.nn.Module, optimizer: torch.optim.Adam, x: torch.Tensor) -> None:
@@ -90,9 +90,9 @@ VARIANTS: dict[str, Callable[[int], float]] = {
     "notebook": from_notebook,
     "tensor": from_tensor,
     "fused": partial(from_tensor, fused=True),
+    "no-denormals": without_denormals,
     "bf16": with_bf16,
     "by-hand": by_hand,
-    "no-denormals": without_denormals,
 }
 
 if __name__ == "__main__":

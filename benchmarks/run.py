@@ -46,7 +46,7 @@ def main() -> None:
     """Run the turns, print the table, and keep the figures where asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("groups", nargs="*", default=["speed", "scale"], help="speed, scale, ladder")
-    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results/speed.json")
     options = parser.parse_args()
     kept: dict[str, Any] = json.loads(RESULT.read_text()) if RESULT.exists() else {}
@@ -125,11 +125,10 @@ def scale() -> dict[str, float]:
 
 def ladder() -> dict[str, float]:
     """Seconds of an epoch of both networks, a change at a time."""
-    together = {name: one_after_the_other("ladder.py", name) for name in ("notebook", "tensor", "fused", "bf16")}
-    return together | {
+    alone = ("notebook", "tensor", "fused", "no-denormals", "bf16")
+    return {name: one_after_the_other("ladder.py", name) for name in alone} | {
         "processes": side_by_side("ladder.py", "bf16"),
         "by-hand": side_by_side("ladder.py", "by-hand"),
-        "no-denormals": side_by_side("ladder.py", "no-denormals"),
     }
 
 

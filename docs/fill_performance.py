@@ -37,10 +37,15 @@ STEPS = {  # of the ladder: what changes, and why it helps
         "`Adam(fused=True)`",
         "One pass over parameter, gradient and both moments instead of one for each arithmetic step.",
     ),
+    "no-denormals": (
+        "no denormal numbers",
+        "Units of a relu network die; the moments that Adam keeps for their weights fade below the smallest normal "
+        "number, where every operation takes many times as long. `machine.no_denormals` makes them 0.",
+    ),
     "bf16": (
         "products in bf16",
         "The factors of each matrix product are rounded to bfloat16 and summed in fp32 by instructions that the "
-        "processor has for it; weights, activations and Adam stay fp32. One line: `train.products`.",
+        "processor has for it; weights, activations and Adam stay fp32. One line: `machine.products`.",
     ),
     "processes": (
         "a process and a thread for each network",
@@ -50,11 +55,6 @@ STEPS = {  # of the ladder: what changes, and why it helps
         "the gradient by hand, the parameters in one tensor",
         "`backward.by_hand` overwrites what nobody needs again and writes gradients into memory that stays; Adam "
         "runs once over a single long tensor instead of over twelve.",
-    ),
-    "no-denormals": (
-        "no denormal numbers",
-        "Units of a relu network die; the moments that Adam keeps for their weights fade below the smallest normal "
-        "number, where every operation takes many times as long. `machine.no_denormals` makes them 0.",
     ),
 }
 
@@ -81,13 +81,12 @@ def in_short() -> str:
 def recipes() -> str:
     """The README's table of recipes."""
     studies = json.loads((RESULTS / "quality.json").read_text())["studies"]
-    reference = pair_seconds(studies["reference"])
-    lines = ["| recipe | test MSE at 16 | at 48 | time |", "|---|---:|---:|---:|"]
+    lines = ["| recipe | seeds | test MSE at 16 | at 48 | time |", "|---|---:|---:|---:|---:|"]
     for name in ("reference", "swift", "thorough"):
-        ratio = statistics.median(a / b for a, b in zip(pair_seconds(studies[name]), reference, strict=True))
         cells = [told(errors(studies[name], k, "test")) for k in (16, 48)]
-        lines.append(f"| `{name}` | {' | '.join(cells)} | {ratio:.2f} |")
-    lines += ["", f"{len(reference)} seeds, mean ± 95 % interval; time as a ratio to `reference`."]
+        seeds = len(errors(studies[name], 16, "test"))
+        lines.append(f"| `{name}` | {seeds} | {' | '.join(cells)} | {time_ratio(studies, name):.2f} |")
+    lines += ["", "Mean over the seeds ± 95 % interval; time as a ratio to `reference`."]
     return "\n".join(lines)
 
 
@@ -157,23 +156,22 @@ def way(speed: dict[str, Any]) -> list[str]:
 def same_work(quality: dict[str, Any], speed: dict[str, Any]) -> list[str]:
     """The second ledger: recipes over seeds."""
     studies = quality["studies"]
-    reference = pair_seconds(studies["reference"])
     lines = [
         "## Same work, better result",
         "",
         f"`make bench-quality`: {quality['machine']['processor']}, torch {quality['machine']['torch']}; Fashion-MNIST,",
-        f"{len(reference)} seeds, mean ± 95 % interval (Student's t over seeds). Time is of the training of both",
-        "networks side by side with their test errors: the median over seeds, as a ratio to the reference recipe,",
-        "whose seeds took turns with the others'.",
+        "mean over seeds ± 95 % interval (Student's t). Time is of the training of both networks side by side with",
+        "their test errors: the median over seeds, as a ratio to the reference recipe, whose seeds took turns with the",
+        "others'.",
         "",
-        "| recipe | precision | test MSE, 16 | test MSE, 48 | train MSE, 16 | train MSE, 48 | time |",
-        "|---|---|---:|---:|---:|---:|---:|",
+        "| recipe | precision | seeds | test MSE, 16 | test MSE, 48 | train MSE, 16 | train MSE, 48 | time |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
     for name in ("reference fp32", "reference", "swift", "thorough"):
         study = studies[name]
         cells = [told(errors(study, k, split)) for split in ("test", "train") for k in (16, 48)]
-        ratio = statistics.median(a / b for a, b in zip(pair_seconds(study), reference, strict=True))
-        lines.append(f"| {study['recipe']['name']} | {study['precision']} | {' | '.join(cells)} | {ratio:.2f} |")
+        cells = [study["precision"], str(len(errors(study, 16, "test"))), *cells, f"{time_ratio(studies, name):.2f}"]
+        lines.append(f"| {study['recipe']['name']} | {' | '.join(cells)} |")
     lines += ["", *(precision_sentence(studies, k) for k in (16, 48)), *goals(studies, speed), ""]
     lines += [recipe_sentence(studies[name]["recipe"]) for name in ("reference", "swift", "thorough")]
     return [*lines, ""]
@@ -188,6 +186,12 @@ def pair_seconds(study: dict[str, Any]) -> list[float]:
     """For each seed the seconds of the slower of its two networks, which ran side by side."""
     seeds = sorted({m["seed"] for m in study["models"]})
     return [max(m["seconds"] for m in study["models"] if m["seed"] == seed) for seed in seeds]
+
+
+def time_ratio(studies: dict[str, Any], name: str) -> float:
+    """Time of a recipe as a ratio to the reference recipe's: the median over the seeds that both have."""
+    both = zip(pair_seconds(studies[name]), pair_seconds(studies["reference"]), strict=False)
+    return statistics.median(a / b for a, b in both)
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
@@ -216,11 +220,7 @@ def precision_sentence(studies: dict[str, Any], latent_dim: int) -> str:
 
 def goals(studies: dict[str, Any], speed: dict[str, Any]) -> list[str]:
     """What was to be reached, and whether it was."""
-    reference = pair_seconds(studies["reference"])
-    ratio = {
-        name: statistics.median(a / b for a, b in zip(pair_seconds(studies[name]), reference, strict=True))
-        for name in ("swift", "thorough")
-    }
+    ratio = {name: time_ratio(studies, name) for name in ("swift", "thorough")}
     mean = {
         name: [statistics.mean(errors(studies[name], k, "test")) for k in (16, 48)]
         for name in ("reference", "swift", "thorough")
