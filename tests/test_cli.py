@@ -276,6 +276,24 @@ def test_a_signal_stops_everything_at_once(images, tmp_path, sent, status):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_second_signal_ends_what_the_first_could_not(tmp_path, sent, status):
+    script = (
+        "import os, sys, time\nfrom latentfit import cli\n"
+        "def lose(*_, **__):\n    for _ in range(2):\n"
+        "        try:\n            print('ready', flush=True)\n            time.sleep(60)\n"
+        "        except BaseException: pass\n"
+        "import latentfit.sweep\nlatentfit.sweep.study = lose\nsys.exit(cli.main(['study', '--quiet']))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    for _ in range(2):
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(sent)
+    assert process.wait(timeout=30) == status
+    process.stdout.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
 def test_workers_end_with_a_parent_that_is_killed(images, tmp_path):
     with long_study(images, tmp_path / "out") as (process, workers):
         process.kill()

@@ -19,7 +19,7 @@ import pytest
 import torch
 from helpers import RECIPE, Inline, contents, small_clothes
 
-from latentfit import evaluate, machine, measure, report, store, sweep
+from latentfit import evaluate, latent, machine, measure, report, store, sweep
 from latentfit.data.images import ImageSet
 from latentfit.errors import InputError
 from latentfit.train import Job, Recipe, train_group
@@ -290,8 +290,8 @@ def test_models_without_their_request_are_not_taken_for_ours(tmp_path):
 
 
 def test_an_error_that_overflows_at_the_end_is_a_failed_row(tmp_path, monkeypatch):
-    monkeypatch.setattr("latentfit.evaluate.image_errors", lambda *_: np.full(90, np.inf))
-    monkeypatch.setattr("latentfit.train.evaluate.mse", lambda *_: 0.1)
+    monkeypatch.setattr("latentfit.evaluate.batch_errors", lambda x, _: np.full(len(x), np.inf))
+    monkeypatch.setattr("latentfit.evaluate.mse", lambda *_: 0.1)
     row = study(tmp_path, sizes=(2,)).results["models"][0]
     assert row["status"] == "failed"
     assert "error of inf" in row["reason"]
@@ -390,9 +390,11 @@ def test_a_folder_that_cannot_be_is_told_before_anything_is_done(tmp_path, out):
 
 
 def test_measuring_uses_one_thread_like_training_and_gives_them_back(tmp_path, monkeypatch):
-    seen, row, reconstruct = [], measure.row, evaluate.reconstruct
-    monkeypatch.setattr(measure, "row", lambda *a: (seen.append(torch.get_num_threads()), row(*a))[1])
-    monkeypatch.setattr(evaluate, "reconstruct", lambda *a: (seen.append(torch.get_num_threads()), reconstruct(*a))[1])
+    seen = []
+    for module, name in ((measure, "row"), (evaluate, "pca"), (latent, "decode")):
+        real = getattr(module, name)
+        noting = lambda *a, real=real: (seen.append(torch.get_num_threads()), real(*a))[1]  # noqa: E731
+        monkeypatch.setattr(module, name, noting)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)

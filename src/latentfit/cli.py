@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     nothing started. 130 and 143: stopped by Ctrl-C or SIGTERM.
     """
     options = parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _terminate)
+    before = {signum: signal.signal(signum, _stop) for signum in (signal.SIGINT, signal.SIGTERM)}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -59,6 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"{error.strerror or error}; what is finished is kept, the same command goes on", 1, options)
     except Exception as error:
         return _fail(f"{type(error).__name__}: {error}", 1, options)
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -83,7 +86,12 @@ def _add_study(verbs: Any) -> None:
         "--latent-dims", nargs="+", type=_sizes, default=[[16, 48]], metavar="K", help="latent sizes (16 48)"
     )
     verb.add_argument("--seeds", type=_count, default=1, metavar="N", help="trainings a size; 5 is seeds 0 to 4 (1)")
-    verb.add_argument("--recipe", default="reference", metavar="NAME", help="reference, swift or thorough (reference)")
+    verb.add_argument(
+        "--recipe",
+        default="reference",
+        metavar="NAME",
+        help="reference, swift (its error in less time) or thorough (less error for more) (reference)",
+    )
     verb.add_argument("--epochs", type=_count, metavar="N", help="in place of the recipe's own number")
     verb.add_argument("--out", type=Path, metavar="DIR", help="the study's folder (runs/<name of the data set>)")
     _add_data_dir(verb)
@@ -91,7 +99,7 @@ def _add_study(verbs: Any) -> None:
         "--precision",
         default="auto",
         metavar="P",
-        help="of the training's products: auto, fp32, bf16 (auto: bf16 where the processor has it)",
+        help="of the matrix products in training: auto, fp32, bf16 (auto: bf16 where the processor has it)",
     )
     verb.add_argument(
         "--device", default="auto", metavar="D", help="auto, cpu, cuda, mps (auto: CUDA where there is one)"
@@ -219,8 +227,13 @@ class _TerminatedError(BaseException):
     """SIGTERM, as an exception, so that workers are stopped and half-written files removed on the way out."""
 
 
-def _terminate(_signum: int, _frame: FrameType | None) -> None:
-    raise _TerminatedError
+def _stop(signum: int, _frame: FrameType | None) -> None:
+    """Stop in order at the first signal; at once at the second, for the first may be lost in a library's callback.
+
+    Nothing half-written counts, and workers end with their parent, so the end may come at any instant.
+    """
+    signal.signal(signum, lambda *_: os._exit(128 + signum))
+    raise KeyboardInterrupt if signum == signal.SIGINT else _TerminatedError
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
