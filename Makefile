@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install study test check notebook bench bench-quality results clean
+.PHONY: help install study test check notebook bench bench-quality evidence evidence-one results clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -19,7 +19,7 @@ install: .venv/installed ## set up .venv with everything that is needed
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "latentfit needs Python 3.11 or newer; try: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench,dev,id]'
 	@touch $@
 
 study: .venv/installed ## run the study of Fashion-MNIST (or, without it, of the stand-in) into runs/
@@ -42,6 +42,12 @@ bench: .venv/installed ## ratios of speed with their goals, in turns (15 minutes
 
 bench-quality: .venv/installed ## errors of every recipe over several seeds, and their time (hours)
 	$(BIN)/python benchmarks/quality.py
+
+evidence: .venv/installed ## studies whose answer is known; writes docs/verdict.md (half an hour)
+	$(BIN)/python benchmarks/evidence.py
+
+evidence-one: .venv/installed ## one of each kind, printed (minutes)
+	$(BIN)/python benchmarks/evidence.py --one
 
 results: .venv/installed ## make the reference study again; fill README and docs/performance.md
 	$(BIN)/latentfit study fashion-mnist --fresh --out runs/reference

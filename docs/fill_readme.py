@@ -17,13 +17,13 @@ from typing import Any
 
 import fill_performance
 
-from latentfit import figures, report, verdict
+from latentfit import figures, report, verdict, words
 from latentfit.data import garments
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "results" / "reference"
 KEPT = ("study.json", "results.json", "results.csv", "report.html", "report.md", "figures")
-COLUMNS = {"latent": 0, "train MSE": 2, "test MSE": 3, "PSNR dB": 4, "SSIM": 5, "variance kept": 6}
+COLUMNS = {"latent": 0, "train MSE": 2, "test MSE": 3, "PSNR dB": 4, "SSIM": 5, "variance kept": 6, "gates": 9}
 
 
 def take(study: Path) -> None:
@@ -66,9 +66,9 @@ def table(results: dict[str, Any]) -> str:
     lines = [f"| | {' | '.join(COLUMNS)} |", f"|---|{'---:|' * len(COLUMNS)}"]
     lines += [f"| network | {' | '.join(row[i] for i in COLUMNS.values())} |" for row in rows]
     for entry in results["pca"]:
-        kept = verdict.percent(1 - entry["test_mse"] / results["variance"]["test"], 1)
-        errors = [verdict.mse(entry[f"{split}_mse"]) for split in ("train", "test")]
-        lines.append(f"| PCA | {' | '.join([str(entry['latent_dim']), *errors, '', '', kept])} |")
+        kept = words.percent(1 - entry["test_mse"] / results["variance"]["test"], 1)
+        errors = [words.mse(entry[f"{split}_mse"]) for split in ("train", "test")]
+        lines.append(f"| PCA | {' | '.join([str(entry['latent_dim']), *errors, '', '', kept, ''])} |")
     return "\n".join(lines)
 
 

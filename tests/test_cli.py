@@ -69,7 +69,7 @@ def test_a_study_of_the_stand_in_end_to_end(small_garments, no_fashion_mnist, tm
     assert run("study", "auto", *QUICK) == 0
     told = capsys.readouterr()
     assert "stand-in" in told.err
-    assert re.search(r"^ *latent +seed +train MSE", told.out)
+    assert re.search(r"^ *latent +seeds +train MSE", told.out)
     assert "Report: runs/garments/report.html" in told.out
     folder = tmp_path / "runs" / "garments"
     results = json.loads((folder / "results.json").read_bytes())
@@ -77,7 +77,7 @@ def test_a_study_of_the_stand_in_end_to_end(small_garments, no_fashion_mnist, tm
     assert len(results["dataset"]["classes"]) == 10
     assert "Stand-in data" in (folder / "report.html").read_text()
     assert "Stand-in data" in (folder / "report.md").read_text()
-    assert len(list((folder / "figures").glob("*.png"))) == 6
+    assert len(list((folder / "figures").glob("*.png"))) == 8
 
 
 def test_garments_asked_for_by_name_are_no_stand_in(small_garments, tmp_path, capsys):
@@ -121,7 +121,7 @@ def test_report_is_redrawn_without_the_data(images, tmp_path, capsys):
     assert run("report", out) == 0
     assert capsys.readouterr().out.endswith("report.html\n")
     assert (out / "report.html").read_bytes() == before
-    assert len(list((out / "figures").iterdir())) == 5
+    assert len(list((out / "figures").iterdir())) == 7
 
 
 def test_a_study_draws_again_what_is_missing(images, tmp_path):
@@ -165,6 +165,8 @@ def test_data_describes(no_fashion_mnist, images, capsys):
         (["study", "garments", "--recipe", "best"], "recipe 'best' is not known"),
         (["study", "garments", "--latent-dims", "0"], "'0'; expected a whole number, 1 or more"),
         (["study", "garments", "--latent-dims", "-4"], "--latent-dims"),
+        (["study", "garments", "--keep", "90"], "'90'; expected a number between 0 and 1, for example 0.90"),
+        (["study", "garments", "--keep", "most"], "'most'; expected a number between 0 and 1"),
         (["study", "garments", "--latent-dims", "sixteen"], "'sixteen'; expected a whole number"),
         (["study", "--latent-dims", "16", "48", "garments"], "DATA comes before the flags"),
         (["study", "garments", "--latent-dims", "785"], "785 is larger than an image"),
@@ -215,14 +217,25 @@ def test_debug_shows_the_traceback(tmp_path, capsys):
 def test_latent_dims_take_commas_and_spaces():
     options = cli.parser().parse_args(["study", "--latent-dims", "16", "48,2"])
     assert options.latent_dims == [[16], [48, 2]]
-    assert cli.parser().parse_args(["study"]).latent_dims == [[16, 48]]
+    assert cli.parser().parse_args(["study"]).latent_dims is None
 
 
 def test_help_names_what_works_and_nothing_else(capsys):
     assert run("study", "--help") == 0
     flags = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
     assert flags == {
-        *("--help", "--latent-dims", "--seeds", "--recipe", "--epochs", "--out", "--data-dir", "--fresh", "--quiet"),
+        *(
+            "--help",
+            "--latent-dims",
+            "--seeds",
+            "--keep",
+            "--recipe",
+            "--epochs",
+            "--out",
+            "--data-dir",
+            "--fresh",
+            "--quiet",
+        ),
         *("--precision", "--device", "--debug"),
     }
     run("--help")

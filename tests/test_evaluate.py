@@ -220,6 +220,7 @@ def test_pca_of_equal_images_leaves_nothing():
 
 def test_components_for_is_the_first_that_is_enough():
     test = np.array([4.0, 2.0, 1.0])
-    errors = evaluate.PCAErrors(np.array([5.0, 1.0, 0.0]), test, test[None].astype(np.float32))
+    nothing = np.empty(0)
+    errors = evaluate.PCAErrors(np.array([5.0, 1.0, 0.0]), test, test[None].astype(np.float32), nothing, nothing)
     asked = {9: 0, 4: 0, 3.9: 1, 2: 1, 1.5: 2, 1: 2, 0.9: None}
     assert {error: errors.components_for(error) for error in asked} == asked

@@ -165,7 +165,8 @@ def test_error_curves_show_each_curve_and_pca_in_the_colour_of_its_size():
 
 def test_error_by_size_shows_every_network_and_names_the_sizes():
     (ax,) = figures.error_by_size([16, 16, 48], [0.02, 0.021, 0.01], [0.03, 0.031, 0.02], {1: 0.05, 64: 0.02}).axes
-    pca, train, test = ax.get_lines()
+    pca, means, train, test = ax.get_lines()
+    assert list(zip(*means.get_data(), strict=True)) == [(16, pytest.approx(0.0305)), (48, 0.02)]
     assert list(zip(*pca.get_data(), strict=True)) == [(1, 0.05), (64, 0.02)]
     assert list(zip(*train.get_data(), strict=True)) == [(16, 0.02), (16, 0.021), (48, 0.01)]
     assert list(zip(*test.get_data(), strict=True)) == [(16, 0.03), (16, 0.031), (48, 0.02)]
@@ -175,6 +176,33 @@ def test_error_by_size_shows_every_network_and_names_the_sizes():
         "network, test",
     ]
     assert list(ax.get_xticks()) == [16, 48]
+
+
+def test_sizes_whose_training_was_not_sound_are_hollow_and_the_answer_has_a_line():
+    figure = figures.error_by_size([4, 16], [0.02, 0.01], [0.03, 0.02], {1: 0.05}, gated=[4], enough=16)
+    (ax,) = figure.axes
+    assert [text.get_text() for text in ax.get_legend().get_texts()][2:] == ["network, test", "test, a gate fired"]
+    *_, sound, hollow, line = ax.get_lines()
+    assert (list(sound.get_xdata()), list(hollow.get_xdata()), list(line.get_xdata())) == ([16], [4], [16, 16])
+    assert hollow.get_markerfacecolor() == "none"
+    assert "enough: 16" in [text.get_text() for text in ax.texts]
+
+
+def test_the_band_is_the_interval_of_the_mean():
+    figure = figures.error_by_size([4, 4, 8, 8], [0.02] * 4, [0.03, 0.031, 0.02, 0.0205], {1: 0.05})
+    (band,) = figure.axes[0].collections
+    low = band.get_paths()[0].vertices[:, 1].min()
+    assert low == pytest.approx(0.02025 - 12.7062 * 0.00025, rel=1e-4)
+
+
+@pytest.mark.parametrize("before", [GREY, COLOUR], ids=["grey", "colour"])
+def test_the_difference_is_white_where_nothing_changed_orange_above_and_blue_below(before):
+    dark = np.zeros_like(before)
+    assert (figures.difference(before, before) == 1).all()
+    brighter, darker = figures.difference(dark, dark + 0.6)[0, 0, 0], figures.difference(dark + 0.6, dark)[0, 0, 0]
+    np.testing.assert_allclose(brighter, np.array([0xD5, 0x5E, 0x00]) / 255, rtol=1e-6)
+    np.testing.assert_allclose(darker, np.array([0x00, 0x72, 0xB2]) / 255, rtol=1e-6)
+    assert figures.difference(dark, dark + 0.25)[0, 0, 0] == pytest.approx((1 + brighter) / 2)
 
 
 def names_on(ax):

@@ -131,3 +131,58 @@ def test_effective_dim_does_not_see_scale_place_or_rotation():
     expected = latent.effective_dim(z)
     for other in (1e-6 * z, 1e6 * z, z + 100, z @ rotation):
         assert latent.effective_dim(other) == pytest.approx(expected)
+
+
+def test_spherical_walks_stay_on_the_circle_and_end_at_their_ends():
+    a = np.array([[2.0, 0, 0], [0, 3, 0]], np.float32)
+    b = np.array([[0, 2.0, 0], [0, 0, 1]], np.float32)
+    z = latent.interpolate(a, b, 5, spherical=True)
+    np.testing.assert_array_equal(z[:, 0], a)
+    np.testing.assert_array_equal(z[:, -1], b)
+    np.testing.assert_allclose(np.linalg.norm(z, axis=-1), [[2] * 5, [3, 2.5, 2, 1.5, 1]], rtol=1e-6)
+    np.testing.assert_allclose(z[0, 2], [2**0.5, 2**0.5, 0], atol=1e-6)  # half of the right angle
+    assert z.dtype == np.float32
+
+
+@pytest.mark.parametrize("b", [[2.0, 0.0], [-1.0, 0.0], [0.0, 0.0]])
+def test_a_circle_that_is_not_told_is_a_straight_line(b):
+    a = np.array([[1.0, 0.0]], np.float32)
+    z = latent.interpolate(a, np.array([b], np.float32), 3, spherical=True)
+    assert np.isfinite(z).all()
+    np.testing.assert_array_equal(z[0, -1], b)
+
+
+def test_detour_by_hand():
+    straight = np.linspace(0, 1, 5).reshape(1, 5, 1, 1) * np.ones((1, 1, 2, 3))
+    corner = np.array([[0.0, 0], [1, 0], [1, 1]]).reshape(1, 3, 1, 2)
+    still = np.ones((1, 4, 2, 2))
+    loop = np.array([0.0, 1, 0]).reshape(1, 3, 1, 1)
+    assert latent.detour(straight) == pytest.approx(1)
+    assert latent.detour(corner) == pytest.approx(2**0.5)
+    assert latent.detour(still) == 1
+    assert latent.detour(loop) == 1
+
+
+def test_drift_is_how_far_the_middle_moves():
+    z = latent.interpolate(*RNG.normal(size=(2, 6, NETWORK.latent_dim)).astype(np.float32), 5)
+    shape = X.shape[1:]
+    again = latent.encode(NETWORK, latent.decode(NETWORK, z[:, 2], shape))
+    moved = np.linalg.norm(again - z[:, 2], axis=1) / np.linalg.norm(z[:, -1] - z[:, 0], axis=1)
+    np.testing.assert_allclose(latent.drift(NETWORK, z, shape), moved, rtol=1e-5)
+    assert (latent.drift(NETWORK, np.repeat(z[:, :1], 5, axis=1), shape) == 0).all()
+
+
+def test_quantized_codes_by_hand():
+    low, high = np.array([0.0, -1, 5]), np.array([3.0, 1, 5])
+    z = np.array([[0.4, -2, 5], [2.6, 0.4, 9]], np.float32)
+    np.testing.assert_allclose(latent.quantize(z, low, high, 2), [[0, -1, 5], [3, 1 / 3, 5]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("bits", [4, 6, 8, 16])
+def test_quantized_codes_lie_within_half_a_step(bits):
+    z = RNG.normal(size=(200, 7)).astype(np.float32)
+    low, high = z.min(axis=0), z.max(axis=0)
+    rounded = latent.quantize(z, low, high, bits)
+    assert (np.abs(rounded - z) <= 0.5001 * (high - low) / (2**bits - 1) + 1e-6).all()
+    assert max(len(np.unique(column)) for column in rounded.T) <= 2**bits
+    assert rounded.dtype == np.float32

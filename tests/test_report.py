@@ -102,7 +102,7 @@ def test_hostile_names_are_text(hostile, browser):
     page = browser.new_page()
     page.goto((hostile.folder / "report.html").as_uri())
     assert page.locator("h1").inner_text().startswith(HOSTILE[0])
-    drawn = page.locator("svg").last.text_content()
+    drawn = " ".join(page.locator("svg").all_text_contents())
     assert all(name in drawn for name in HOSTILE)
     page.close()
 
@@ -178,10 +178,11 @@ def test_colour_images_without_labels_are_drawn(tmp_path):
 
 
 def test_the_command_is_quoted_only_where_it_makes_the_same_study():
-    def results(jobs, **recipe):
+    def results(jobs, keep=None, **recipe):
         named = sweep.recipe_dict(replace(train.RECIPES["reference"], **recipe))
         models = [{"latent_dim": k, "seed": s} for k, s in jobs]
-        return {"recipe": named, "models": models, "environment": {"precision": "bf16", "device": "cpu"}}
+        environment = {"precision": "bf16", "device": "cpu"}
+        return {"recipe": named, "models": models, "environment": environment, "verdict": {"keep": keep}}
 
     grid = [(2, 0), (2, 1), (16, 0), (16, 1)]
     told = (
@@ -189,6 +190,7 @@ def test_the_command_is_quoted_only_where_it_makes_the_same_study():
         "--precision bf16 --device cpu"
     )
     assert report.command(results(grid, epochs=7), "my images.npz") == told
+    assert " --seeds 2 --keep 0.9 --recipe" in report.command(results(grid, keep=0.9), "garments")
     assert report.command(results(grid), None) is None
     assert report.command(results(grid), "a\nb.npz") is None
     assert report.command(results(grid[:3]), "x.npz") is None

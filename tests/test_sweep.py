@@ -107,6 +107,20 @@ def test_a_kill_between_two_models_loses_one_and_the_rerun_trains_only_that(tmp_
     assert contents(tmp_path / "killed") == contents(tmp_path / "unbroken")
 
 
+def test_a_study_of_an_older_version_is_measured_again(tmp_path):
+    study(tmp_path / "new", sizes=(2,), draw=True)
+    study(tmp_path / "old", sizes=(2,))
+    results = json.loads((tmp_path / "old" / "results.json").read_bytes())
+    row = json.loads((tmp_path / "old" / "models" / "k002-s0" / "metrics.json").read_bytes())
+    del results["sizes"], row["codes"]
+    store.write_json(tmp_path / "old" / "results.json", results)
+    store.write_json(tmp_path / "old" / "models" / "k002-s0" / "metrics.json", row)
+    with pytest.raises(InputError, match="older version"):
+        report.write(tmp_path / "old")
+    study(tmp_path / "old", sizes=(2,), draw=True)
+    assert contents(tmp_path / "old") == contents(tmp_path / "new")
+
+
 def test_a_damaged_weight_file_is_found_and_trained_again(tmp_path):
     study(tmp_path / "a")
     whole = contents(tmp_path / "a")
@@ -252,7 +266,7 @@ def test_results_have_the_keys_of_the_contract(tmp_path):
         *("latent_dim", "seed", "status", "reason", "train_mse", "test_mse", "test_psnr", "test_ssim"),
         *("test_mse_by_class", "effective_dim", "gates"),
     }
-    assert results["models"][0]["gates"] == []
+    assert {"name": "worse_than_pca", "limit": 0.01}.items() <= results["models"][0]["gates"][0].items()
     assert set(results["pca"][0]) == {"latent_dim", "train_mse", "test_mse"}
     assert [entry["latent_dim"] for entry in results["pca"]] == [2, 4]
     assert set(results["interpolation"]["models"][0]) >= {"latent_dim", "seed", "evenness"}
@@ -391,7 +405,7 @@ def test_a_folder_that_cannot_be_is_told_before_anything_is_done(tmp_path, out):
 
 def test_measuring_uses_one_thread_like_training_and_gives_them_back(tmp_path, monkeypatch):
     seen = []
-    for module, name in ((measure, "row"), (evaluate, "pca"), (latent, "decode")):
+    for module, name in ((measure, "row"), (evaluate, "pca"), (latent, "decode_walks")):
         real = getattr(module, name)
         noting = lambda *a, real=real: (seen.append(torch.get_num_threads()), real(*a))[1]  # noqa: E731
         monkeypatch.setattr(module, name, noting)

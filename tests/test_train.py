@@ -401,7 +401,9 @@ def test_what_is_measured_is_what_evaluate_and_latent_say_of_the_weights(images,
     np.testing.assert_array_equal(measured.test_errors, evaluate.image_errors(network, images.x_test))
     assert measured.test_ssim == evaluate.ssim(images.x_test, x_hat)
     np.testing.assert_array_equal(measured.test_sharpness, evaluate.sharpness(x_hat))
-    assert measured.effective_dim == latent.effective_dim(latent.encode(network, images.x_test))
+    np.testing.assert_array_equal(measured.test_codes, latent.encode(network, images.x_test))
+    z = latent.encode(network, images.x_train)
+    np.testing.assert_array_equal(measured.code_range, [z.min(axis=0), z.max(axis=0)])
     assert measured.test_errors.mean() == trained.history[-1].test_mse
 
 

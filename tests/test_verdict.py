@@ -9,9 +9,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from latentfit import measure, sweep, verdict
+from latentfit import answer, gates, measure, rule, stats, sweep, trade, verdict, words
 from latentfit.measure import PerImage
 from latentfit.train import Job, Recipe
+from latentfit.walks import Walked
 
 N = 400
 CLASSES = ["shirt", "shoe", "bag"]
@@ -21,8 +22,8 @@ PCA = {1: 0.08, 4: 0.05, 16: 0.03, 48: 0.02}
 def per_image(level, seed):
     """Values of N images around a level; two networks differ by noise of a twentieth."""
     common = np.random.default_rng(0).uniform(0.5, 1.5, N)
-    noise = np.random.default_rng([seed, 1]).normal(0, 0.05, (4, N))
-    return PerImage(level * (common + noise[0]), *(0.5 + noise[1:] / 10))
+    noise = np.random.default_rng([seed, 1]).normal(0, 0.05, (7, N))
+    return PerImage(level * (common + noise[0]), 0.5 + noise[1] / 10, Walked(*(0.5 + noise[2:] / 10)))
 
 
 def pca_errors(k, values):
@@ -45,9 +46,12 @@ def model(k, seed, errors, **changes):
         "test_sharpness": 0.7,
         "pca_components_for_test_mse": 60,
         "last_tenth_fall": 0.001,
+        "dims_in_use": k,
+        "codes": {"std": [1.0] * k, "low": [-3.0] * k, "high": [3.0] * k},
     }
     assert set(numbers) == set(measure.NUMBERS)
-    return {"latent_dim": k, "seed": seed, "status": "ok", "reason": None, "gates": []} | numbers | changes
+    row = {"latent_dim": k, "seed": seed, "status": "ok", "reason": None, "gates": []} | numbers | changes
+    return row | {"gates": gates.fired(row, PCA[k], 0.1, (512, 256), row["codes"]["std"])}
 
 
 def study(errors, changes=None, failed=(), values=per_image, **parts):
@@ -64,13 +68,15 @@ def study(errors, changes=None, failed=(), values=per_image, **parts):
     each = {job: values(error, i) for i, (job, error) in enumerate(jobs.items())}
     broken = [measure.failed_row(Job(*job), "the error was no longer a finite number") for job in failed]
     rows = [model(*job, each[job].test_mse, **(changes or {})) for job in jobs]
+    walk = {"evenness": 0.8, "detour": 1.3, "midpoint_distance": 0.9, "drift": 0.1, "midpoint_sharpness": 0.6}
+    first = [job for job in jobs if job.seed == min(j.seed for j in jobs)]
     interpolation = {
         "pairs": [[0, 1], [2, 3]],
         "measured_pairs": 500,
-        "models": [
-            {"latent_dim": job.latent_dim, "seed": job.seed, "evenness": 0.8, "midpoint_sharpness": 0.6} for job in jobs
-        ],
-        "cross_fade": {"evenness": 1.0, "midpoint_sharpness": 0.9},
+        "models": [job._asdict() | walk for job in first],
+        "spherical": [job._asdict() | walk for job in first],
+        "cross_fade": walk | {"evenness": 1.0, "drift": None, "midpoint_sharpness": 0.9},
+        "pca": [{"latent_dim": job.latent_dim} | walk for job in first],
     }
     dataset = {
         "name": "clothes",
@@ -81,16 +87,17 @@ def study(errors, changes=None, failed=(), values=per_image, **parts):
         "classes": CLASSES,
         "stand_in": False,
     }
+    dataset |= parts.pop("dataset", {})
     sizes = sorted({job.latent_dim for job in jobs} | {k for k, _ in failed})
     results = {
         "schema": 1,
-        "dataset": dataset | parts.pop("dataset", {}),
+        "dataset": dataset,
         "recipe": sweep.recipe_dict(Recipe()),
         "environment": {},
         "models": sorted([*rows, *broken], key=lambda m: (m["latent_dim"], m["seed"])),
         "pca": [{"latent_dim": k, "train_mse": PCA[k], "test_mse": PCA[k]} for k in sizes],
         "interpolation": interpolation,
-        "verdict": verdict.not_asked(),
+        "verdict": answer.not_asked(),
         "variance": {"train": 0.1, "test": 0.1},
         "pca_curve": [],
         "comparisons": measure.comparisons(each),
@@ -99,18 +106,60 @@ def study(errors, changes=None, failed=(), values=per_image, **parts):
                 "latent_dim": job.latent_dim,
                 "seed": job.seed,
                 "components": job.latent_dim,
-                "test_mse": measure.paired(pca_errors(job.latent_dim, values), value.test_mse) | {"family": 1},
+                "test_mse": stats.paired(pca_errors(job.latent_dim, values), value.test_mse) | {"family": 1},
             }
             for job, value in each.items()
         ],
-        "shown": {"train": [], "test": []},
+        "shown": {"train": [], "test": [], "worst": [], "gained": []},
+        "sampling": [{"latent_dim": k, "test_mse": [0, 1], "test_explained_variance": [0.8, 0.81]} for k in PCA][:1],
+        "lost": {
+            "by_class": None,
+            "worst_errors": [],
+            "gained_errors": [],
+            "neighbours": {
+                "neighbours": 10,
+                "train_images": 1000,
+                "test_images": 500,
+                "pixels": 0.8,
+                "models": [job._asdict() | {"accuracy": 0.75} for job in first],
+            },
+            "compression": {
+                "raw_bytes": int(np.prod(dataset["image_shape"])),
+                "png_bytes": 500.0,
+                "zlib_bytes": 400.0,
+                "packed_images": 1000,
+                "models": [
+                    job._asdict()
+                    | {
+                        "decoder_bytes": 1000,
+                        "bits": [
+                            {"bits": b, "bytes": b * job.latent_dim / 8, "test_mse": 0.01, "added_mse": added}
+                            for b, added in ((32, 0.0), (8, 1e-5), (6, 1e-4), (4, 1e-3))
+                        ],
+                    }
+                    for job in first
+                ],
+            },
+        },
     }
-    return results | parts
+    results |= parts
+    rows = results["models"]
+    if not first:
+        results["lost"] = None
+    results["intrinsic"] = None
+    derived = {
+        "sizes": measure.sizes(rows),
+        "size_comparisons": measure.size_comparisons(rows),
+        "answers": [answer.verdict(rows, keep) | {"pca_components": 9} for keep in rule.KEEPS],
+    }
+    order = [*(name for name in results if name not in ("sampling", "lost", "intrinsic")), "sizes", "size_comparisons"]
+    everything = results | derived
+    return {name: everything[name] for name in (*order, "sampling", "answers", "lost", "intrinsic")}
 
 
 def constant(level, _):
     """The same error for every image, so that all means are exact."""
-    return PerImage(np.full(N, level), *np.full((3, N), 0.5))
+    return PerImage(np.full(N, level), np.full(N, 0.5), Walked(*np.full((5, N), 0.5)))
 
 
 def said(results):
@@ -153,7 +202,9 @@ STUDIES = {
     ),
     "one epoch": study(BETTER, {"last_tenth_fall": None}),
     "empty classes": study(BETTER, {"test_mse_by_class": [None, 0.02, None]}),
-    "one test image": study(BETTER, values=lambda error, _: PerImage(*np.full((4, 1), error))),
+    "one test image": study(
+        BETTER, values=lambda error, _: PerImage(*np.full((2, 1), error), Walked(*np.full((5, 1), error)))
+    ),
     "nothing lost": study({16: 0.0, 48: 0.0}, {"test_psnr": None, "test_mse_by_class": [0.0, 0.1, 0.2]}),
 }
 
@@ -197,23 +248,22 @@ PLURALS = "dimensions|latent dimensions|components|PCA components|pairs|random p
 def test_one_of_a_thing_is_singular_in_every_sentence(any_study):
     one_pair = any_study | {"interpolation": any_study["interpolation"] | {"measured_pairs": 1}}
     for results in (any_study, one_pair):
-        words = " ".join(said(results).values())
-        assert not re.search(rf"(?<![\d.,])1 ({PLURALS})\b", words)
-        assert not re.search(rf"(?<![\d.,])(?!1 )\d+ ({PLURALS.replace('s|', '|').removesuffix('s')})\b", words)
+        everything = " ".join(said(results).values())
+        assert not re.search(rf"(?<![\d.,])1 ({PLURALS})\b", everything)
+        assert not re.search(rf"(?<![\d.,])(?!1 )\d+ ({PLURALS.replace('s|', '|').removesuffix('s')})\b", everything)
 
 
 def test_one_dimension_is_singular():
-    words = said(study({1: 0.06, 16: 0.02}))
+    told = said(study({1: 0.06, 16: 0.02}))
     assert verdict.headline(STUDIES["one dimension"]).startswith("The network with 1 latent dimension reconstructs")
     assert verdict.headline(STUDIES["one dimension is better"]).startswith("The network with 1 latent dimension recon")
     assert "The network with 1 dimension and seed 0 failed" in errors_said(STUDIES["one dimension failed"])
-    assert "With 1 dimension the network's test error is" in words["Against PCA"]
-    assert "that of 1 PCA component (" in words["Against PCA"]
-    assert "is 70 % with 1 dimension and 70 % with 16 of" in words["Sharpness"]
-    assert "A code of 1 dimension is 4 bytes of float32" in words["What it means for compression"]
-    assert "Against 1 dimension, 16 take 16 times the bytes" in words["What it means for compression"]
-    assert (verdict.dims(1), verdict.dims(2), verdict.dims(16)) == ("1 dimension", "2 dimensions", "16 dimensions")
-    assert (verdict.latent(1), verdict.latent(16)) == ("1 latent dimension", "16 latent dimensions")
+    assert "With 1 dimension the network's test error is" in told["Against PCA"]
+    assert "that of 1 PCA component (" in told["Against PCA"]
+    assert "is 70 % with 1 dimension and 70 % with 16 of" in told["Sharpness"]
+    assert "A code of 1 dimension is 4 bytes as float32" in told["What it means for compression"]
+    assert (words.dims(1), words.dims(2), words.dims(16)) == ("1 dimension", "2 dimensions", "16 dimensions")
+    assert (words.latent(1), words.latent(16)) == ("1 latent dimension", "16 latent dimensions")
 
 
 def test_the_headline_is_the_first_sentence(any_study):
@@ -264,7 +314,7 @@ def test_equal_within_noise_is_no_difference():
     ],
 )
 def test_errors_are_told_with_the_digits_that_tell_them_apart(a, b, told):
-    assert verdict._apart(a, b) == told
+    assert words.apart(a, b) == told
 
 
 def test_errors_that_agree_in_three_digits_are_told_with_more():
@@ -278,11 +328,11 @@ def test_errors_that_agree_in_three_digits_are_told_with_more():
 
 
 @pytest.mark.parametrize(
-    ("low", "words"),
+    ("low", "told"),
     [(0.5, "50 %"), (0.988, "1 %"), (0.994, "under 1 %"), (0.001, "over 99 %"), (0.0, "100 %")],
 )
-def test_a_difference_is_never_told_as_none(low, words):
-    assert verdict._less(low, 1.0) == words
+def test_a_difference_is_never_told_as_none(low, told):
+    assert words.less(low, 1.0) == told
 
 
 @pytest.mark.parametrize("p", [0.05, 0.2, 1.0, None])
@@ -445,29 +495,26 @@ def test_a_change_from_nothing_or_to_nothing_else_is_not_told(errors):
 
 def test_training_that_still_fell_is_not_called_finished():
     words = said(study(BETTER, {"last_tenth_fall": 0.03}))["Was the training finished?"]
-    assert re.search(
-        r"In the last 2 epochs of 20 the training error changed by -3.0 % with 16 and -3.0 % with 48\.",
-        words,
-    )
-    assert "A fall of more than 1 % means that training was not finished, here at 16 and 48:" in words
-    assert "longer or better training may lower these errors" in words
+    assert "In the last 2 epochs of 20 the training error changed by -3.0 % with 16 and -3.0 % with 48." in words
+    assert "At 16 and 48 a gate fires: training error still fell by more than 1 % in the last tenth" in words
+    assert "try --recipe thorough or more epochs." in words
 
 
 def test_only_the_networks_that_still_fell_are_named():
     results = study(BETTER)
-    results["models"][1]["last_tenth_fall"] = 0.03
-    assert "not finished, here at 48:" in said(results)["Was the training finished?"]
+    results["models"][1]["gates"] = [{"name": "still_falling", "value": 0.03, "limit": 0.01}]
+    assert "At 48 a gate fires: training error still fell" in said(results)["Was the training finished?"]
 
 
 def test_training_that_got_worse_is_told_with_its_sign():
     words = said(study(BETTER, {"last_tenth_fall": -0.014}))["Was the training finished?"]
     assert "changed by +1.4 % with 16" in words
     assert "+1.4 % with 48" in words
-    assert "not finished" not in words
+    assert "a gate fires" not in words
 
 
 def test_training_that_settled_is_not_called_unfinished():
-    assert "not finished" not in said(study(BETTER))["Was the training finished?"]
+    assert "a gate fires" not in said(study(BETTER))["Was the training finished?"]
 
 
 def test_overfitting_is_told_as_test_against_training_error():
@@ -551,19 +598,65 @@ def test_compression_by_hand():
     results = study(BETTER)
     results["models"][0]["test_explained_variance"] = 0.801
     results["models"][1]["test_explained_variance"] = 0.902
-    words = said(results)["What it means for compression"]
-    code = "A code of {} dimensions is {} bytes of float32 for an image of 784 bytes (one a number), a ratio of {};"
-    assert code.format(16, 64, 12.2) + " variance of the test images kept: 80.1 %." in words
-    assert code.format(48, 192, 4.1) + " variance of the test images kept: 90.2 %." in words
-    assert "Against 16 dimensions, 48 take 3 times the bytes" in words
-    assert "48 take 3 times the bytes and keep 10.1 points of variance more" in words
+    told = said(results)["What it means for compression"]
+    assert "An image is 784 bytes (one a number), 500 as PNG and 400 with zlib over many (means of 1,000 test" in told
+    code = (
+        "A code of {} dimensions is {} bytes as float32, a ratio of {}; at 8 bits a dimension {} bytes, a ratio of {} "
+    )
+    assert code.format(16, 64, 12.2, 16, "49.0") + "with 1.00e-05 more error." in told
+    assert code.format(48, 192, 4.1, 48, 16.3) + "with 1.00e-05 more error." in told
+    assert f"decoder's 1,000 bytes spread over all 70,000 images that is {784 / (16 + 1000 / 70000):.1f}." in told
+    assert "48 take 3 times the bytes and keep 10.1 points of variance more" in told
 
 
 def test_bytes_of_a_colour_image_count_its_channels():
-    words = said(STUDIES["colour"])["What it means for compression"]
-    assert "64 bytes of float32 for an image of 2,352 bytes (one a number), a ratio of 36.8;" in words
-    assert "192 bytes of float32 for an image of 2,352 bytes (one a number), a ratio of 12.2;" in words
-    assert "pixel" not in words
+    told = said(STUDIES["colour"])["What it means for compression"]
+    assert "An image is 2,352 bytes (one a number)" in told
+    assert "64 bytes as float32, a ratio of 36.8;" in told
+    assert "192 bytes as float32, a ratio of 12.2;" in told
+    assert "pixel" not in told
+
+
+def test_the_table_of_bytes_by_hand():
+    header, rows = trade.compression_table(study(BETTER))
+    assert len(rows) == 8
+    assert {len(row) for row in rows} == {len(header)}
+    assert rows[0] == ["16", "32", "64", "0.0100", "0.0e+00", "12.2", "7.8", "6.2", "12.2"]
+    assert rows[7] == ["48", "4", "24", "0.0100", "1.0e-03", "32.7", "20.8", "16.7", "32.6"]
+    assert trade.compression_table(STUDIES["all failed"]) is None
+
+
+def test_the_table_of_walks_names_every_way():
+    header, rows = trade.walk_table(study(BETTER))
+    assert [row[0] for row in rows] == [
+        "16 dimensions",
+        "48 dimensions",
+        "16 dimensions, spherical",
+        "48 dimensions, spherical",
+        "16 PCA components",
+        "48 PCA components",
+        "fading",
+    ]
+    assert {len(row) for row in rows} == {len(header)}
+    assert rows[0][1:] == ["0.800", "1.300", "0.900", "0.100", "0.600"]
+    assert rows[-1][4] == "-"
+
+
+def test_estimates_of_the_images_own_dimension_are_told_with_their_sample_and_gaps():
+    found = [{"name": "TwoNN", "value": 14.24, "reason": None}, {"name": "MLE", "value": None, "reason": "gave nan"}]
+    results = study(BETTER) | {"intrinsic": {"images": 2000, "estimates": found}}
+    told = said(results)["The shape of the code"]
+    assert "is 3.0 of 16 and 3.0 of 48." in told
+    assert "from 2,000 training images: TwoNN 14.2 and MLE no answer (gave nan)." in told
+    assert "dimension, from" not in said(study(BETTER))["The shape of the code"]
+
+
+def test_classes_told_apart_are_held_against_the_pixels():
+    (told,) = verdict.analysis(study(BETTER))[-2].sentences
+    assert told == (
+        "A 10-nearest-neighbour classifier (learning from 1,000 images, asked about 500) is right on 80.0 % of the "
+        "test images from the pixels, and on 75.0 % from 16 dimensions and 75.0 % from 48 dimensions."
+    )
 
 
 def test_variance_that_is_lost_is_said_to_be_less():
@@ -578,7 +671,6 @@ def test_variance_that_is_lost_is_said_to_be_less():
     [
         ("one epoch", "Was the training finished?"),
         ("equal images", "Sharpness"),
-        ("equal images", "What it means for compression"),
     ],
 )
 def test_what_was_not_measured_is_not_told(name, title):
@@ -591,7 +683,7 @@ def test_walks_without_sharpness_are_told_by_their_evenness():
     results["interpolation"]["models"][0]["midpoint_sharpness"] = None
     walks = said(results)["What the interpolations show"]
     assert "largest step" in walks
-    assert "Half way" not in walks
+    assert "Half way, the sharpness" not in walks
 
 
 def test_words_beside_the_errors_are_about_the_first_seed():
@@ -611,21 +703,29 @@ def test_words_beside_the_errors_are_about_the_first_seed():
         assert before[title] == after[title]
 
 
-def test_the_table_has_a_row_for_every_network():
+def test_the_table_has_a_row_for_every_size():
     header, rows = verdict.table(study({16: 0.02}, failed=[(48, 0)]))
     assert header == list(verdict.HEADER)
     (m,) = (m for m in study({16: 0.02})["models"])
     train, test = f"{m['train_mse']:#.3g}", f"{m['test_mse']:#.3g}"
     kept = f"{100 * m['test_explained_variance']:.1f} %"
     assert rows == [
-        ["16", "0", train, test, "20.00", "0.800", kept, "0.0300", "60"],
-        ["48", "0", "failed", "-", "-", "-", "-", "0.0200", "-"],
+        ["16", "1", train, test, "20.00", "0.800", kept, "0.0300", "60", "-"],
+        ["48", "0", "failed", "-", "-", "-", "-", "0.0200", "-", "failed"],
     ]
+
+
+def test_with_seeds_the_table_has_means_and_half_intervals():
+    results = study({(16, 0): 0.02, (16, 1): 0.022}, values=constant)
+    (row,) = verdict.table(results)[1]
+    half = 12.7062 * 0.001  # Student's t for one degree of freedom, times the standard error of the mean
+    assert row[3] == f"0.0210 ± {half:.5f}"
+    assert row[6] == f"79.0 ± {1000 * half:.2f} %"
 
 
 def test_every_row_of_every_table_is_as_long_as_its_header(any_study):
     header, rows = verdict.table(any_study)
-    assert len(rows) == len(any_study["models"])
+    assert len(rows) == len({m["latent_dim"] for m in any_study["models"]})
     assert {len(row) for row in rows} == {len(header)}
     assert all(isinstance(cell, str) and cell for row in rows for cell in row)
 
@@ -657,7 +757,7 @@ def test_neighbours_that_are_equal_are_not_made_to_differ_by_the_others(errors):
 
 def test_images_that_tie_are_not_counted_as_better():
     tied = {2: np.repeat([0.0, 0.5], 50), 4: np.repeat([0.0, 0.6], 50)}
-    values = {Job(k, 0): PerImage(e, *np.full((3, 100), 0.5)) for k, e in tied.items()}
+    values = {Job(k, 0): PerImage(e, np.full(100, 0.5), Walked(*np.full((5, 100), 0.5))) for k, e in tied.items()}
     (comparison,) = measure.comparisons(values)
     results = {"dataset": {"test_images": 100}}
     assert "lower on 50 % of the images" in verdict._compared(results, comparison)

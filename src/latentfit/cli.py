@@ -83,9 +83,18 @@ def _add_study(verbs: Any) -> None:
     verb = _add(verbs, "study", _study, "train, measure, report: one folder that explains itself")
     verb.add_argument("data", nargs="?", default="fashion-mnist", metavar="DATA", help=DATA_HELP)
     verb.add_argument(
-        "--latent-dims", nargs="+", type=_sizes, default=[[16, 48]], metavar="K", help="latent sizes (16 48)"
+        "--latent-dims",
+        nargs="+",
+        type=_sizes,
+        metavar="K",
+        help="latent sizes (16 48; with --keep a search: doubling from 2, then bisection)",
     )
-    verb.add_argument("--seeds", type=_count, default=1, metavar="N", help="trainings a size; 5 is seeds 0 to 4 (1)")
+    verb.add_argument(
+        "--seeds", type=_count, metavar="N", help="trainings a size; 5 is seeds 0 to 4 (1; with --keep 3)"
+    )
+    verb.add_argument(
+        "--keep", type=_share, metavar="SHARE", help="say how many dimensions keep this share of the variance: 0.90"
+    )
     verb.add_argument(
         "--recipe",
         default="reference",
@@ -144,6 +153,16 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a number between 0 and 1, for example 0.90")
+    return share
+
+
 def _study(options: argparse.Namespace) -> int:
     from .progress import Lines
     from .sweep import study
@@ -151,7 +170,7 @@ def _study(options: argparse.Namespace) -> int:
 
     # the report's libraries are read while the images are
     threading.Thread(target=_import_report).start()
-    sizes = [size for group in options.latent_dims for size in group]
+    sizes = options.latent_dims and [size for group in options.latent_dims for size in group]
     if options.quiet:
         os.environ["TQDM_DISABLE"] = "1"  # the bar of a download is not ours to pass a flag to
     known = RECIPES.get(options.recipe)
@@ -161,6 +180,7 @@ def _study(options: argparse.Namespace) -> int:
             options.data,
             sizes,
             seeds=options.seeds,
+            keep=options.keep,
             recipe=options.recipe,
             epochs=options.epochs,
             out=options.out,
@@ -169,6 +189,7 @@ def _study(options: argparse.Namespace) -> int:
             device=options.device,
             fresh=options.fresh,
             progress=lines,
+            tell=lines.say,
         )
     from . import report
 
@@ -182,7 +203,8 @@ def _study(options: argparse.Namespace) -> int:
 
 def _import_report() -> None:
     with suppress(Exception):  # told where it is needed
-        import_module("latentfit.report")
+        for name in ("latentfit.report", "sklearn.neighbors"):
+            import_module(name)
 
 
 def _print_answer(study: Study) -> None:

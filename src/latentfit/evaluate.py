@@ -25,20 +25,21 @@ Array = NDArray[Any]
 
 
 @torch.no_grad()
-def reconstruct_batches(network: Network, x: Array | Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    """Images and their reconstructions, both (B, D), a batch at a time and with where they belong.
+def reconstruct_batches(network: Network, x: Array | Tensor) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
+    """Images (B, D), codes (B, K) and reconstructions (B, D), a batch at a time and with where they belong.
 
     Network and images may be on any one device. What is made of a batch should be put into an array that is there:
     small arrays kept among large ones make the heap grow.
     """
     for i, batch in enumerate(batches(x)):
-        yield slice(i * BATCH, i * BATCH + len(batch)), batch, network(batch)
+        z = network.encode(batch)
+        yield slice(i * BATCH, i * BATCH + len(batch)), batch, z, network.decode(z)
 
 
 def reconstruct(network: Network, x: Array) -> Array:
     """Reconstructions of images (N, H, W[, 3]): the same shape, float32."""
     made = np.empty((len(x), network.pixels), np.float32)  # (N, D)
-    for part, _, x_hat in reconstruct_batches(network, x):
+    for part, _, _, x_hat in reconstruct_batches(network, x):
         made[part] = x_hat.numpy()
     return made.reshape(x.shape)
 
@@ -46,7 +47,7 @@ def reconstruct(network: Network, x: Array) -> Array:
 def image_errors(network: Network, x: Array | Tensor) -> Array:
     """Mean squared error of each image, (N,) float64; network and images may be on any one device."""
     errors = np.empty(len(x))
-    for part, batch, x_hat in reconstruct_batches(network, x):
+    for part, batch, _, x_hat in reconstruct_batches(network, x):
         errors[part] = batch_errors(batch, x_hat)
     return errors
 
@@ -153,17 +154,26 @@ def variance(x: Array, mean: Tensor) -> float:
 class PCAErrors:
     """Error of PCA with 0, 1, ..., K components: arrays of K + 1 numbers, `train[k]` with k components.
 
-    `test_images` holds the same for each test image: (N, K + 1) float32.
+    `test_images` holds the same for each test image: (N, K + 1) float32. `mean` (D,) and `axes` (D, K) are the
+    projection itself.
     """
 
     train: Array
     test: Array
     test_images: Array
+    mean: Array
+    axes: Array
 
     def at(self, split: str, components: int) -> float:
         """Error with this many components, or with all there are where there are fewer."""
         curve: Array = getattr(self, split)
         return float(curve[min(components, len(curve) - 1)])
+
+    def reconstruct(self, x: Array, components: int) -> Array:
+        """Images (N, H, W[, 3]), floats in [0, 1], as this many components give them back, float64."""
+        axes = self.axes[:, :components]
+        made: Array = (x.reshape(len(x), -1) - self.mean) @ axes @ axes.T + self.mean  # (N, D)
+        return made.reshape(x.shape)
 
     def components_for(self, test_mse: float) -> int | None:
         """The fewest components whose test error is at most this; None where none is."""
@@ -196,7 +206,7 @@ def pca(x_train: Array, x_test: Array) -> PCAErrors:
         values, axes = values[:components].clip(0) / x_train.size, torch.from_numpy(axes[:, :components].copy())
         test = np.concatenate([_left_over(x.double() - mean, axes) for x in batches(x_test)])  # (N, K + 1)
     left = np.concatenate([np.cumsum(values[::-1])[::-1], [0.0]])  # (K + 1,)
-    return PCAErrors(left, test.mean(axis=0), test.astype(np.float32))
+    return PCAErrors(left, test.mean(axis=0), test.astype(np.float32), mean.numpy(), axes.numpy())
 
 
 def _left_over(centred: Tensor, axes: Tensor) -> Array:

@@ -8,7 +8,7 @@ N images, P pairs, S steps, H × W pixels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
+
+from .stats import mean_interval
 
 Array = NDArray[Any]
 
@@ -149,8 +151,14 @@ def error_by_size(
     test_mse: Sequence[float],
     pca: Mapping[int, float],
     ax: Axes | None = None,
+    gated: Collection[int] = (),
+    enough: int | None = None,
+    marks: Mapping[str, float] | None = None,
 ) -> Figure:
     """Error against latent size, a point a network, with PCA's test error as a line.
+
+    Where sizes were trained several times a line joins the means of the test error, and a band around it is their
+    95 % interval (Student's t over the trainings).
 
     Args:
         sizes: Latent size of each network.
@@ -158,26 +166,89 @@ def error_by_size(
         test_mse: Its error on the test images.
         pca: Number of components to PCA's test error.
         ax: Where to draw; a new Figure if it is not given.
+        gated: Sizes whose training was not sound: the marks of their test errors are hollow.
+        enough: The size that is the answer, marked with a line.
+        marks: Name and number of dimensions of other estimates, ticks at the top.
     """
     with rc_context(STYLE):
         ax = ax or _axes(3.4)
-        ax.plot(list(pca), list(pca.values()), color=GREY, linestyle=":", marker=".", markersize=3)
-        ax.plot(sizes, train_mse, color=COLOURS[0], marker="o", linestyle="", markerfacecolor="none")
-        ax.plot(sizes, test_mse, color=COLOURS[1], marker="s", linestyle="")
+        (of_pca,) = ax.plot(list(pca), list(pca.values()), color=GREY, linestyle=":", marker=".", markersize=3)
+        of_size = {k: [e for s, e in zip(sizes, test_mse, strict=True) if s == k] for k in sorted(set(sizes))}
+        if any(len(errors) > 1 for errors in of_size.values()):
+            told = [mean_interval(errors) for errors in of_size.values()]
+            means = [t["mean"] for t in told]
+            ends = np.array([t["interval"] or [t["mean"]] * 2 for t in told])  # (sizes, 2)
+            ax.fill_between(
+                list(of_size), ends[:, 0].clip(min(means) / 2), ends[:, 1], color=COLOURS[1], alpha=0.2, lw=0
+            )
+            ax.plot(list(of_size), means, color=COLOURS[1], linewidth=1)
+        (of_train,) = ax.plot(sizes, train_mse, color=COLOURS[0], marker="o", linestyle="", markerfacecolor="none")
+        look: dict[str, Any] = {"color": COLOURS[1], "marker": "s", "linestyle": ""}
+        names = {"PCA, test": of_pca, "network, training": of_train}
+        for name, hollow in (("network, test", False), ("test, a gate fired", True)):
+            some = [(s, e) for s, e in zip(sizes, test_mse, strict=True) if (s in gated) == hollow]
+            if some:
+                (names[name],) = ax.plot(*zip(*some, strict=True), **look)
+                if hollow:
+                    names[name].set_markerfacecolor("none")
+        if enough is not None:
+            ax.axvline(enough, color=COLOURS[2], linewidth=1.2)
+            place: Any = {"xy": (enough, 0.95), "xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+            ax.annotate(f"enough: {enough}", xytext=(-4, 0), ha="right", va="top", size=8, color=COLOURS[2], **place)
         _log_errors(ax)
         ax.set_xscale("log", base=2)
+        _estimates(ax, marks or {})
         ticks = sorted(set(sizes)) if len(set(sizes)) > 1 else sorted({*sizes, *pca})
         ax.xaxis.set_major_locator(FixedLocator(ticks))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda k, _: f"{k:g}"))
         ax.xaxis.set_minor_locator(NullLocator())
         ax.set_xlabel("latent dimensions, or PCA components")
-        names = ["PCA, test", "network, training", "network, test"]
-        ax.legend(ax.get_lines(), names, frameon=False, labelcolor=INK)
+        ax.legend(list(names.values()), list(names), frameon=False, labelcolor=INK)
         return _figure(ax)
 
 
+def _estimates(ax: Axes, marks: Mapping[str, float]) -> None:
+    """Ticks above the axes with their names, pushed apart where they would overlap."""
+    if not marks:
+        return
+    known = sorted(marks.items(), key=lambda mark: mark[1])
+    low, high = np.log(ax.get_xlim())
+    wanted = [float(np.clip((np.log(max(value, 1e-9)) - low) / (high - low), 0, 1)) for _, value in known]
+    for (name, value), true, place in zip(known, wanted, spread(wanted, 0.05), strict=True):
+        ax.plot([true, true], [0.97, 1], transform=ax.transAxes, color=COLOURS[3], linewidth=1.4)
+        ax.annotate(
+            f"{name} {value:.3g}",
+            (true, 1),
+            (place, 1.03),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            rotation=60,
+            ha="left",
+            va="bottom",
+            size=7,
+            color=COLOURS[3],
+            annotation_clip=False,
+        )
+
+
+def difference(before: Array, after: Array) -> Array:
+    """What the second pictures have that the first have not, in colour: (N, H, W[, 3]) twice to (N, H, W, 3).
+
+    White where they agree, orange where the second is brighter and blue where it is darker; half of the range from
+    black to white is full colour. Channels are averaged.
+    """
+    change = np.clip((after - before).reshape(*before.shape[:3], -1).mean(axis=-1) * 2, -1, 1)[..., None]
+    brighter, darker = (np.array([int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)]) for c in (COLOURS[1], COLOURS[0]))
+    colour = np.where(change > 0, brighter, darker)
+    mixed: Array = (1 - np.abs(change)) + np.abs(change) * colour
+    return mixed.astype(np.float32)
+
+
 def error_by_class(
-    classes: Sequence[str], errors: Mapping[int, Sequence[float | None]], ax: Axes | None = None
+    classes: Sequence[str],
+    errors: Mapping[int, Sequence[float | None]],
+    ax: Axes | None = None,
+    intervals: Mapping[int, Sequence[Sequence[float] | None]] | None = None,
 ) -> Figure:
     """Test error of each class, a mark a latent size; at most 30 classes.
 
@@ -187,6 +258,7 @@ def error_by_class(
         classes: Their names.
         errors: Latent size to the error of each class, None for a class without images.
         ax: Where to draw; a new Figure if it is not given.
+        intervals: Latent size to the ends of each class's interval, None where there is none.
     """
     table = np.array([[np.nan if e is None else e for e in row] for row in errors.values()])  # (sizes, classes)
     best = table[np.argmin(np.nan_to_num(table, nan=0).sum(axis=1))]
@@ -204,13 +276,16 @@ def error_by_class(
         )
         for i, (k, row) in enumerate(zip(errors, table, strict=True)):
             colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
+            for place, c in zip(places, order, strict=True):
+                if intervals and (ends := intervals[k][c]) is not None:
+                    ax.hlines(place, *ends, color=colour, linewidth=3, alpha=0.45)
             ax.plot(row[order], places, linestyle="", label=f"{k} dimensions", color=colour, marker=marker)
         ax.set_yticks(places, [plain(classes[c]) for c in order])
         ax.set_xlim(0, 1.04 * max(np.nanmax(table, initial=0), 1e-9))
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.set_xlabel("test MSE")
         ax.grid(visible=False, axis="y")
-        ax.legend(frameon=False, labelcolor=INK)
+        ax.legend(frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=3)
         return _figure(ax)
 
 

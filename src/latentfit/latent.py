@@ -35,13 +35,16 @@ def decode(network: Network, z: Array, image_shape: tuple[int, ...]) -> Array:
     return x_hat.numpy().reshape(len(z), *image_shape)
 
 
-def interpolate(z_a: Array, z_b: Array, steps: int = 5) -> Array:
+def interpolate(z_a: Array, z_b: Array, steps: int = 5, spherical: bool = False) -> Array:
     """Evenly spaced vectors on the straight line between codes, both ends included.
 
     Args:
         z_a: Codes to start from, (P, K).
         z_b: Codes to end at, (P, K).
         steps: Vectors a pair, 2 or more.
+        spherical: Take the great circle around the origin instead (Shoemake, 1985; White, 2016), while the length
+            goes evenly from one to the other's. It is made for codes with a Gaussian prior, whose lengths hardly
+            differ; the codes of a plain autoencoder have no such origin, so it is the wrong choice for them.
 
     Returns:
         (P, S, K) float32; the first vector of each pair is `z_a`, the last is `z_b`, bit for bit.
@@ -53,16 +56,31 @@ def interpolate(z_a: Array, z_b: Array, steps: int = 5) -> Array:
         raise InputError(f"steps {steps}; expected 2 or more, since both ends are included")
     a, b = (np.asarray(z, dtype=np.float32) for z in (z_a, z_b))
     t = np.linspace(0, 1, steps, dtype=np.float32)[:, None]  # (S, 1)
-    z = (1 - t) * a[:, None] + t * b[:, None]  # (P, S, K)
+    z = _on_circles(a, b, t) if spherical else (1 - t) * a[:, None] + t * b[:, None]  # (P, S, K)
     z[:, 0], z[:, -1] = a, b
     return z
 
 
+def _on_circles(a: Array, b: Array, t: Array) -> Array:
+    lengths = [np.linalg.norm(z, axis=1)[:, None, None] for z in (a, b)]  # (P, 1, 1)
+    u, v = (z[:, None] / np.where(length > 0, length, 1) for z, length in zip((a, b), lengths, strict=True))
+    angle = np.arccos(np.clip((u * v).sum(axis=-1, keepdims=True), -1, 1))  # (P, 1, 1)
+    flat = np.sin(angle) < 1e-6  # along one line: no circle is told, the straight line is
+    sine = np.where(flat, 1, np.sin(angle))
+    from_a = np.where(flat, 1 - t, np.sin((1 - t) * angle) / sine)
+    from_b = np.where(flat, t, np.sin(t * angle) / sine)
+    circle: Array = (from_a * u + from_b * v) * ((1 - t) * lengths[0] + t * lengths[1])  # (P, S, K)
+    return circle.astype(np.float32)
+
+
 def walk(network: Network, x_a: Array, x_b: Array, steps: int = 5) -> Array:
     """Decoded walks between pairs of images: (P, H, W[, 3]) twice to (P, S, H, W[, 3]) float32."""
-    z = interpolate(encode(network, x_a), encode(network, x_b), steps)  # (P, S, K)
-    pictures = decode(network, z.reshape(-1, z.shape[-1]), x_a.shape[1:])
-    return pictures.reshape(*z.shape[:2], *x_a.shape[1:])
+    return decode_walks(network, interpolate(encode(network, x_a), encode(network, x_b), steps), x_a.shape[1:])
+
+
+def decode_walks(network: Network, z: Array, image_shape: tuple[int, ...]) -> Array:
+    """Images of walks through code space: (P, S, K) to (P, S, *image_shape), float32."""
+    return decode(network, z.reshape(-1, z.shape[-1]), image_shape).reshape(*z.shape[:2], *image_shape)
 
 
 def evenness(pictures: Array) -> Array:
@@ -76,6 +94,58 @@ def evenness(pictures: Array) -> Array:
     steps = np.linalg.norm(np.diff(flat, axis=1), axis=-1)  # (P, S - 1)
     longest = steps.max(axis=1)
     return np.where(longest > 0, steps.mean(axis=1) / np.where(longest > 0, longest, 1), 1.0)
+
+
+def detour(pictures: Array) -> Array:
+    """How much longer a walk is than the straight way: sum of its steps over the distance of its ends, (P,), from 1.
+
+    Distances are Euclidean in pixels, between pictures of a walk (P, S, H, W[, 3]). 1 means that it goes straight, as
+    fading one picture into the other does. A walk whose ends are the same counts as straight.
+    """
+    flat = pictures.reshape(*pictures.shape[:2], -1).astype(np.float64)  # (P, S, D)
+    way = np.linalg.norm(np.diff(flat, axis=1), axis=-1).sum(axis=1)
+    straight = np.linalg.norm(flat[:, -1] - flat[:, 0], axis=-1)
+    return np.where(straight > 0, way / np.where(straight > 0, straight, 1), 1.0)
+
+
+def drift(network: Network, z: Array, image_shape: tuple[int, ...]) -> Array:
+    """How far the middle of a walk moves when it is decoded and encoded again, as a share of the walk's length, (P,).
+
+    Args:
+        network: Decodes and encodes.
+        z: Walks through code space, (P, S, K).
+        image_shape: (H, W[, 3]).
+
+    Returns:
+        ‖E(D(z)) - z‖ at the middle over the distance of the ends; 0 where the ends are the same.
+    """
+    middle = z[:, z.shape[1] // 2]  # (P, K)
+    again = encode(network, decode(network, middle, image_shape))
+    way = np.linalg.norm((z[:, -1] - z[:, 0]).astype(np.float64), axis=1)
+    moved = np.linalg.norm((again - middle).astype(np.float64), axis=1)
+    return np.where(way > 0, moved / np.where(way > 0, way, 1), 0.0)
+
+
+def quantize(z: Array, low: Array, high: Array, bits: int) -> Array:
+    """Codes as they come back from whole numbers of some bits a dimension.
+
+    Each dimension's range, (K,) from `low` to `high`, is cut into 2^bits - 1 equal steps; what lies outside is put on
+    its end. A dimension without a range keeps its one value.
+
+    Args:
+        z: Codes, (N, K).
+        low: Smallest code of each dimension, (K,), of the training images.
+        high: Largest.
+        bits: 1 or more.
+
+    Returns:
+        (N, K) float32.
+    """
+    levels = 2**bits - 1
+    span = np.where(high > low, high - low, 1)
+    steps = np.rint(np.clip((z - low) / span, 0, 1) * levels)
+    rounded: Array = (low + steps / levels * span * (high > low)).astype(np.float32)
+    return rounded
 
 
 def effective_dim(z: Array) -> float:

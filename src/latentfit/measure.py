@@ -1,8 +1,8 @@
-"""What a study measures: one row a network, comparisons of networks, and the walks between images.
+"""What a study measures: one row a network, one a size, comparisons of both, and the walks between images.
 
 Everything here is a number about trained networks; what the numbers mean is said in `verdict.py`.
 
-N images, P pairs, H × W pixels.
+N images, P pairs, K latent dimensions, H × W pixels.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import evaluate, latent
+from . import evaluate, gates, latent
 from .data.images import ImageSet
 from .evaluate import PCAErrors
-from .model import Network, to_unit
-from .train import Epoch, Job, Measured, Trained
+from .model import Network
+from .stats import holm, mean_interval, middle, paired, resampled, welch
+from .train import Job, Recipe, Trained
+from .walks import Walked
 
 Array = NDArray[Any]
 
 SHOWN = 8  # reconstructions of each split in the pictures
-SHOWN_PAIRS = 4  # walks in the pictures
-MEASURED_PAIRS = 500  # walks behind the numbers
-STEPS = 5
+AVERAGED = ("train_mse", "test_mse", "test_psnr", "test_ssim", "test_explained_variance", "effective_dim")
+WALKED = ("evenness", "midpoint_sharpness", "detour", "midpoint_distance", "drift")
 CURVE = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 
@@ -59,11 +60,15 @@ class PerImage:
 
     test_mse: Array  # (N,)
     sharpness: Array  # (N,)
-    evenness: Array  # (P,)
-    midpoint_sharpness: Array  # (P,)
+    walked: Walked | None = None  # of networks of the first seed
+
+    def of(self, name: str) -> Array:
+        """The values of that name."""
+        values: Array = getattr(self if hasattr(self, name) else self.walked, name)
+        return values
 
 
-def row(trained: Trained, images: ImageSet, yard: Yardsticks) -> dict[str, Any]:
+def row(trained: Trained, images: ImageSet, recipe: Recipe, yard: Yardsticks) -> dict[str, Any]:
     """The numbers of one network, as a study's `models` lists them; failed where they are not finite."""
     job, found = trained.job, trained.measured
     if found is None:
@@ -72,24 +77,30 @@ def row(trained: Trained, images: ImageSet, yard: Yardsticks) -> dict[str, Any]:
     if not max(found.train_mse, test_mse) <= 1:  # NaN included
         worst = f"{max(found.train_mse, test_mse):.3g}"
         return failed_row(job, f"its error of {worst} is larger than that of any picture with pixels in [0, 1]")
-    return _identity(job, "ok", None) | {
+    std = found.test_codes.std(axis=0, dtype=np.float64).tolist()
+    numbers = {
         "train_mse": found.train_mse,
         "test_mse": test_mse,
         "test_psnr": _finite(evaluate.psnr(test_mse)),
         "test_ssim": _finite(found.test_ssim),
         "test_mse_by_class": by_class(found.test_errors, images),
-        "effective_dim": found.effective_dim,
+        "effective_dim": latent.effective_dim(found.test_codes),
         "train_explained_variance": _explained(found.train_mse, yard.variance["train"]),
         "test_explained_variance": _explained(test_mse, yard.variance["test"]),
         "test_sharpness": _ratio(found.test_sharpness, yard.test_sharpness),
         "pca_components_for_test_mse": yard.pca.components_for(test_mse),
-        "last_tenth_fall": last_tenth_fall(trained.history),
+        "last_tenth_fall": gates.last_tenth_fall(trained.history),
+        "dims_in_use": gates.in_use(std),
+        "codes": {"std": std, "low": found.code_range[0].tolist(), "high": found.code_range[1].tolist()},
     }
+    pca_mse = yard.pca.at("test", job.latent_dim)
+    fired = gates.fired(job._asdict() | numbers, pca_mse, yard.variance["test"], recipe.hidden, std)
+    return _identity(job, "ok", None, fired) | numbers
 
 
 def failed_row(job: Job, reason: str | None) -> dict[str, Any]:
     """The row of a network that could not be trained: the same keys, every number null."""
-    return _identity(job, "failed", reason) | dict.fromkeys(NUMBERS)
+    return _identity(job, "failed", reason, gates.failed()) | dict.fromkeys(NUMBERS)
 
 
 NUMBERS = (
@@ -104,11 +115,13 @@ NUMBERS = (
     "test_sharpness",
     "pca_components_for_test_mse",
     "last_tenth_fall",
+    "dims_in_use",
+    "codes",
 )
 
 
-def _identity(job: Job, status: str, reason: str | None) -> dict[str, Any]:
-    return {"latent_dim": job.latent_dim, "seed": job.seed, "status": status, "reason": reason, "gates": []}
+def _identity(job: Job, status: str, reason: str | None, fired: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"latent_dim": job.latent_dim, "seed": job.seed, "status": status, "reason": reason, "gates": fired}
 
 
 def by_class(errors: Array, images: ImageSet) -> list[float | None] | None:
@@ -124,92 +137,12 @@ def pca_rows(yard: Yardsticks, sizes: Sequence[int]) -> list[dict[str, Any]]:
     return [{"latent_dim": k} | {f"{s}_mse": yard.pca.at(s, k) for s in splits} for k in sizes]
 
 
-def last_tenth_fall(history: Sequence[Epoch]) -> float | None:
-    """Share of the training error that the last tenth of the epochs took away; None for a single epoch."""
-    before = len(history) - max(1, round(len(history) / 10))
-    if before < 1 or history[before - 1].train_mse == 0:
-        return None
-    return 1 - history[-1].train_mse / history[before - 1].train_mse
-
-
-def choose(count: int, labels: Array | None, n: int, seed: int) -> NDArray[np.int64]:
-    """Indices of `count` of n images, drawn by the seed; with labels the classes take turns.
-
-    Neighbours in the result are of different classes where there are two. Images repeat only when a class
-    has run out of them.
-    """
-    rng = np.random.default_rng([seed, n])
-    order = rng.permutation(n)
-    if labels is None:
-        return np.resize(order, count)
-    classes = rng.permutation(np.unique(labels))
-    queues = [order[labels[order] == c] for c in classes]
-    turns = (divmod(i, len(queues)) for i in range(count))
-    return np.array([queues[q][lap % len(queues[q])] for lap, q in turns])
-
-
-def shown_pairs(images: ImageSet, seed: int) -> NDArray[np.int64]:
-    """The pairs of training images in the pictures, indices (SHOWN_PAIRS, 2): as many classes as there are."""
-    return choose(2 * SHOWN_PAIRS, images.y_train, len(images.x_train), seed).reshape(SHOWN_PAIRS, 2)
-
-
-def random_pairs(images: ImageSet, seed: int) -> NDArray[np.int64]:
-    """Pairs of training images to measure on, indices (P, 2): of different classes where labels tell.
-
-    At most MEASURED_PAIRS. No image is in two pairs, so that they are independent of each other.
-    """
-    order = np.random.default_rng([seed, len(images.x_train), 1]).permutation(len(images.x_train))
-    couples = np.resize(order, (max(1, len(order) // 2), 2))
-    if images.y_train is not None and (differ := np.diff(images.y_train[couples].astype(int))[:, 0] != 0).any():
-        couples = couples[differ]
-    return couples[:MEASURED_PAIRS]
-
-
-def per_image(
-    network: Network, images: ImageSet, chosen: NDArray[np.int64], measured: Measured | None = None
-) -> PerImage:
-    """A network's values for each test image, and for each walk between the chosen pairs (P, 2).
-
-    What was measured where it was trained is not measured again: the same numbers, to the last bit.
-    """
-    if measured is None:
-        errors = evaluate.image_errors(network, images.x_test)
-        sharp = evaluate.sharpness(evaluate.reconstruct(network, images.x_test))
-    else:
-        errors, sharp = measured.test_errors, measured.test_sharpness
-    walks = latent.walk(network, images.x_train[chosen[:, 0]], images.x_train[chosen[:, 1]], STEPS)
+def per_image(network: Network, images: ImageSet) -> PerImage:
+    """A network's values for each test image: the same bits as where it was trained."""
     return PerImage(
-        test_mse=errors,
-        sharpness=sharp,
-        evenness=latent.evenness(walks),
-        midpoint_sharpness=evaluate.sharpness(walks[:, STEPS // 2]),
+        evaluate.image_errors(network, images.x_test),
+        evaluate.sharpness(evaluate.reconstruct(network, images.x_test)),
     )
-
-
-def interpolation(
-    values: Mapping[Job, PerImage], images: ImageSet, shown: NDArray[np.int64], chosen: NDArray[np.int64]
-) -> dict[str, Any]:
-    """How the walks of each network go, and how fading one picture into the other would.
-
-    Sharpness is that of the pictures half way, as a share of that of the real pictures at both ends.
-    """
-    ends = np.stack([to_unit(images.x_train[chosen[:, end]]).numpy() for end in (0, 1)])  # (2, P, H, W[, 3])
-    real = evaluate.sharpness(ends.reshape(-1, *images.image_shape))
-    fade = evaluate.sharpness(ends.mean(axis=0))
-    return {
-        "pairs": shown.tolist(),
-        "measured_pairs": len(chosen),
-        "models": [
-            {
-                "latent_dim": job.latent_dim,
-                "seed": job.seed,
-                "evenness": float(value.evenness.mean()),
-                "midpoint_sharpness": _ratio(value.midpoint_sharpness, real),
-            }
-            for job, value in values.items()
-        ],
-        "cross_fade": {"evenness": 1.0, "midpoint_sharpness": _ratio(fade, real)},
-    }
 
 
 def against_pca(values: Mapping[Job, PerImage], yard: Yardsticks) -> list[dict[str, Any]]:
@@ -234,56 +167,79 @@ def comparisons(values: Mapping[Job, PerImage]) -> list[dict[str, Any]]:
     the comparisons of that quantity.
     """
     first = min((job.seed for job in values), default=0)
-    jobs = sorted(job for job in values if job.seed == first)
-    couples = list(pairwise(jobs))
-    if len(jobs) > 2:
-        couples.append((jobs[0], jobs[-1]))
+    couples = _couples(sorted(job for job in values if job.seed == first))
     rows: list[dict[str, Any]] = [{"seed": first, "latent_dims": [job.latent_dim for job in c]} for c in couples]
-    for name in ("test_mse", "sharpness", "evenness", "midpoint_sharpness"):
-        tests = [paired(getattr(values[a], name), getattr(values[b], name)) for a, b in couples]
+    for name in ("test_mse", "sharpness", *WALKED):
+        tests = [paired(values[a].of(name), values[b].of(name)) for a, b in couples]
         for entry, test, p in zip(rows, tests, holm([test["p"] for test in tests]), strict=True):
             entry[name] = test | {"p": p, "family": len(couples)}
     return rows
 
 
-def paired(a: Array, b: Array) -> dict[str, Any]:
-    """Student's paired test of two networks over the same images.
+def _couples(items: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """Each with the next, and the first with the last."""
+    couples = list(pairwise(items))
+    return [*couples, (items[0], items[-1])] if len(items) > 2 else couples
 
-    Args:
-        a: The first network's value of each image, (N,).
-        b: The second's, (N,).
 
-    Returns:
-        Means of both, the mean difference b - a with its 95 % interval, the two-sided p-value, and the shares
-        of images where b is lower and where it is higher. Interval and p are None for fewer than two images.
+def sizes(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the trainings of each size say together: means over seeds with 95 % intervals.
+
+    The intervals are None where a size was trained once, the means where no training came to its end.
     """
-    from scipy.stats import t
+    told: list[dict[str, Any]] = []
+    for k in sorted({row["latent_dim"] for row in rows}):
+        of_size = [row for row in rows if row["latent_dim"] == k]
+        ok = [row for row in of_size if row["status"] == "ok"]
+        told.append(
+            {
+                "latent_dim": k,
+                "seeds": len(ok),
+                "failed": len(of_size) - len(ok),
+                **{name: _over([row[name] for row in ok]) for name in AVERAGED},
+                "gates": [name for name in gates.GATES if any(g["name"] == name for r in of_size for g in r["gates"])],
+            }
+        )
+    return told
 
-    difference = b - a
-    mean, n = float(difference.mean()), len(difference)
-    result = {
-        "means": [float(a.mean()), float(b.mean())],
-        "difference": mean,
-        "share_lower": float((b < a).mean()),
-        "share_higher": float((b > a).mean()),
+
+def _over(values: Sequence[float | None]) -> dict[str, Any] | None:
+    known = [value for value in values if value is not None]
+    return mean_interval(known) if known else None
+
+
+def size_comparisons(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each size against the next larger one, and the smallest against the largest: Welch over seeds, Holm over all."""
+    errors = {
+        k: [row["test_mse"] for row in rows if row["latent_dim"] == k and row["status"] == "ok"]
+        for k in sorted({row["latent_dim"] for row in rows})
     }
-    if n < 2:
-        return result | {"interval": None, "p": None}
-    error = float(difference.std(ddof=1)) / math.sqrt(n)
-    half = float(t.ppf(0.975, n - 1)) * error
-    p = 2 * float(t.sf(abs(mean) / error, n - 1)) if error > 0 else float(mean == 0)
-    return result | {"interval": [mean - half, mean + half], "p": p}
+    couples = _couples([k for k, values in errors.items() if values])
+    tests = [welch(errors[a], errors[b]) for a, b in couples]
+    adjusted = holm([test["p"] for test in tests])
+    return [
+        {"latent_dims": [*couple], "test_mse": test | {"p": p, "family": len(couples)}}
+        for couple, test, p in zip(couples, tests, adjusted, strict=True)
+    ]
 
 
-def holm(p: Sequence[float | None]) -> list[float | None]:
-    """Holm's adjusted p-values (1979) of a family of tests; a test without one keeps None."""
-    adjusted: list[float | None] = [None] * len(p)
-    known = sorted((value, i) for i, value in enumerate(p) if value is not None)
-    highest = 0.0
-    for rank, (value, i) in enumerate(known):
-        highest = max(highest, min(1.0, value * (len(known) - rank)))
-        adjusted[i] = highest
-    return adjusted
+def sampling(values: Mapping[Job, PerImage], yard: Yardsticks) -> list[dict[str, Any]]:
+    """What other test images could have said of the same networks: 95 % intervals of a paired bootstrap over images.
+
+    For each size, over its networks' mean error of each image; the same images are drawn for all sizes.
+    """
+    known = sorted({job.latent_dim for job in values})
+    if not known:
+        return []
+    errors = np.stack(
+        [np.mean([v.test_mse for job, v in values.items() if job.latent_dim == k], axis=0) for k in known], axis=1
+    )  # (N, sizes)
+    distance = yard.pca.test_images[:, 0].astype(np.float64)  # (N,), from the mean training image
+    mse, lost = resampled(errors), resampled(errors, distance)
+    return [
+        {"latent_dim": k, "test_mse": middle(mse[:, i]), "test_explained_variance": middle(1 - lost[:, i])}
+        for i, k in enumerate(known)
+    ]
 
 
 def _explained(mse: float, variance: float) -> float | None:

@@ -248,6 +248,7 @@ def finished_row(study: Path, job: Job) -> dict[str, Any] | None:
         read_history(folder)
         if row["status"] == "ok":
             load_network(folder)
+            row["codes"]  # an older version measured less
     except (InputError, KeyError, TypeError):
         return None
     return row
@@ -278,6 +279,8 @@ class Study:
         self.results: dict[str, Any] = read_json(self.folder / "results.json")
         if not isinstance(self.results, dict) or self.results.get("schema") != SCHEMA:
             raise InputError(f"{self.folder / 'results.json'} is not of schema {SCHEMA}; run the study again")
+        if "sizes" not in self.results:
+            raise InputError(f"{self.folder} is of an older version; run the same study again to measure what is new")
 
     @property
     def jobs(self) -> list[Job]:

@@ -7,28 +7,28 @@ files are there and whole is not run again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from . import data, machine, measure, pool, store, verdict
+from . import answer, data, machine, measure, pool, rule, store, summary
 from .data.images import ImageSet
 from .errors import InputError, whole_number
 from .machine import best_device, best_precision, processor, reproducible
-from .measure import Yardsticks
+from .measure import PerImage, Yardsticks
 from .pool import Progress, Work
 from .timing import Clock
-from .train import RECIPES, Job, Measured, Recipe, Trained
+from .train import RECIPES, Job, Recipe, Trained
 
-GROWING = ("latent_dims", "seeds", "models")  # what may be added to a study that is there
+SIZES = (16, 48)  # of a study that names none
+GROWING = ("latent_dims", "seeds", "models", "keep", "search")  # what may be added to a study that is there
 NOT_COMPARED = (*GROWING, "source", "dataset.stand_in")  # the same images may come by another way
 
 
@@ -42,6 +42,8 @@ class Request:
         source: The path of the images as it was given; None for a set with a name.
         precision: Of the training's products: `fp32`, `bf16`, or `auto` while that is open.
         device: Where training runs: `cpu`, `cuda`, `mps`, or `auto` while that is open.
+        keep: The share of the variance that the study is asked about, None if it is not.
+        search: Whether sizes are added until the answer is found.
     """
 
     jobs: tuple[Job, ...]
@@ -49,32 +51,40 @@ class Request:
     source: str | None = None
     precision: str = "auto"
     device: str = "auto"
+    keep: float | None = None
+    search: bool = False
 
     @classmethod
     def of(
         cls,
-        latent_dims: Iterable[int],
-        seeds: int,
+        latent_dims: Iterable[int] | None,
+        seeds: int | None,
         recipe: str | Recipe,
         epochs: int | None,
         precision: str = "auto",
         device: str = "auto",
+        keep: float | None = None,
     ) -> Request:
         """Resolve what a user said; `auto` stays open until the study's folder was looked into.
+
+        Without sizes a share to keep asks for a search, and without a number of seeds for `rule.SEEDS`.
 
         Raises:
             InputError: A size, seed count, recipe or number of epochs that is not allowed.
         """
-        sizes = sorted({whole_number("latent size", size) for size in latent_dims})
+        search = latent_dims is None and keep is not None
+        wanted = ([rule.FIRST] if search else SIZES) if latent_dims is None else latent_dims
+        sizes = sorted({whole_number("latent size", size) for size in wanted})
         if not sizes:
             raise InputError("no latent size was given; expected at least one, for example 16 48")
-        seeds = whole_number("number of seeds", seeds)
+        seeds = whole_number("number of seeds", (rule.SEEDS if keep is not None else 1) if seeds is None else seeds)
+        keep = None if keep is None else rule.check(keep)
         chosen = recipe if isinstance(recipe, Recipe) else _named(recipe)
         if epochs is not None:
             chosen = replace(chosen, epochs=epochs)
         machine.check(*(best if asked == "auto" else asked for asked, best in ((precision, "fp32"), (device, "cpu"))))
         jobs = tuple(Job(size, seed) for size in sizes for seed in range(seeds))
-        return cls(jobs, chosen, precision=precision, device=device)
+        return cls(jobs, chosen, precision=precision, device=device, keep=keep, search=search)
 
     def on_this_machine(self, before: Mapping[str, Any]) -> Request:
         """The request with `auto` decided: as the study was begun (its `study.json`), or as this machine does best."""
@@ -104,9 +114,10 @@ def _named(recipe: str) -> Recipe:
 
 def study(
     source: str | Path | ImageSet = "fashion-mnist",
-    latent_dims: Sequence[int] = (16, 48),
+    latent_dims: Sequence[int] | None = None,
     *,
-    seeds: int = 1,
+    seeds: int | None = None,
+    keep: float | None = None,
     recipe: str | Recipe = "reference",
     epochs: int | None = None,
     out: str | Path | None = None,
@@ -116,6 +127,7 @@ def study(
     fresh: bool = False,
     executor: Executor | None = None,
     progress: Progress | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> store.Study:
     """Train an autoencoder of each latent size and seed, and measure them.
 
@@ -124,8 +136,11 @@ def study(
 
     Args:
         source: What `data.load` takes (a name or a path), or an `ImageSet`.
-        latent_dims: The sizes, each from 1 to the number of pixels.
-        seeds: Trainings a size; 5 means seeds 0 to 4.
+        latent_dims: The sizes, each from 1 to the number of pixels; 16 and 48 if they are not given, or with `keep`
+            a search: doubling from 2 until a size is enough, then bisection.
+        seeds: Trainings a size; 5 means seeds 0 to 4. 1 if it is not given, or 3 with `keep`.
+        keep: The share of the variance of the test images to keep, between 0 and 1: the study then says how many
+            dimensions that takes, see `rule.answer`.
         recipe: A name, or a `Recipe` of your own.
         epochs: In place of the recipe's own number.
         out: The study's folder, `runs/<name of the data set>` if it is not given.
@@ -137,6 +152,7 @@ def study(
         executor: Runs the jobs; local processes if it is not given. Not shut down.
         progress: Called with (job, row) after each epoch, and with (job, None) when a network is finished;
             from a thread of its own, and only where jobs run in local processes.
+        tell: Called with a line of what is known, after each size of a search.
 
     Returns:
         The finished study. A network that diverged is a row whose status is `failed`.
@@ -145,7 +161,7 @@ def study(
         InputError: Something asked for cannot be used; nothing was started or written.
     """
     clock = Clock()
-    request = Request.of(latent_dims, seeds, recipe, epochs, precision, device)
+    request = Request.of(latent_dims, seeds, recipe, epochs, precision, device, keep)
     images = source if isinstance(source, ImageSet) else data.load(source, data_dir)
     if not isinstance(source, ImageSet):
         request = replace(request, source=images.name if _is_found_name(source, images) else str(source))
@@ -153,12 +169,17 @@ def study(
     folder = Path(out) if out is not None else default_folder(images)
     asked = _open(folder, request, images, fresh)
     clock.lap("load")
-    missing = [job for job in asked.jobs if store.finished_row(folder, job) is None]
-    if missing or not _is_summed_up(folder, asked, images) or not (folder / "timing.json").exists():
+    if not _is_finished(folder, asked, images):
         with reproducible():
-            yard, measured = _train_missing(folder, missing, asked, images, executor, progress, clock)
-            clock.lap("train")
-            _sum_up(folder, asked, images, yard, measured)
+            ground = Trainings(images, executor, progress, clock)
+            while True:
+                ground.train(folder, asked)
+                clock.lap("train")
+                wider = _widened(folder, asked, images, tell)
+                if wider is None:
+                    break
+                asked = wider
+            _sum_up(folder, asked, images, ground)
             clock.lap("sum up")
             clock.write(folder)
     return store.load(folder)
@@ -209,7 +230,13 @@ def _joined(folder: Path, before: dict[str, Any], request: Request, images: Imag
         )
     jobs = {Job(m["latent_dim"], m["seed"]) for m in before["models"]}
     source = request.source if images.stand_in else before["source"]
-    return replace(request, jobs=tuple(sorted(jobs.union(request.jobs))), source=source)
+    return replace(
+        request,
+        jobs=tuple(sorted(jobs.union(request.jobs))),
+        source=source,
+        keep=before.get("keep") if request.keep is None else request.keep,
+        search=request.search or bool(before.get("search")),
+    )
 
 
 def describe(request: Request, images: ImageSet) -> dict[str, Any]:
@@ -224,6 +251,8 @@ def describe(request: Request, images: ImageSet) -> dict[str, Any]:
         "models": [job._asdict() for job in request.jobs],
         "precision": request.precision,
         "device": request.device,
+        "keep": request.keep,
+        "search": request.search,
     }
 
 
@@ -270,31 +299,61 @@ def environment(request: Request) -> dict[str, str]:
     }
 
 
-def _train_missing(
-    folder: Path,
-    jobs: Sequence[Job],
-    request: Request,
-    images: ImageSet,
-    executor: Executor | None,
-    progress: Progress | None,
-    clock: Clock,
-) -> tuple[Yardsticks, dict[Job, Measured]]:
-    """Train the jobs and keep each as it comes; the yardsticks are measured in the meantime."""
-    if not jobs:
-        return Yardsticks.of(images), {}
-    measured: dict[Job, Measured] = {}
-    work = Work(images, request.recipe, request.precision, request.device)
-    with pool.training(jobs, work, executor, progress) as results:
-        yard = Yardsticks.of(images)
-        for trained in results:
-            _keep(folder, trained, request, images, yard)
-            if trained.measured is not None:
-                measured[trained.job] = trained.measured
-            clock.note(trained)
-            clock.write(folder)
-            if progress:
-                progress(trained.job, None)
-    return yard, measured
+class Trainings:
+    """Trains what is missing of a study, and holds what its parent process measures and takes from its workers."""
+
+    def __init__(self, images: ImageSet, executor: Executor | None, progress: Progress | None, clock: Clock) -> None:
+        self.images, self.executor, self.progress, self.clock = images, executor, progress, clock
+        self.taken: dict[Job, PerImage] = {}
+
+    @cached_property
+    def yard(self) -> Yardsticks:
+        """What the images alone say, measured when it is first asked for."""
+        return Yardsticks.of(self.images)
+
+    def train(self, folder: Path, request: Request) -> None:
+        """Train the networks that the folder lacks, and keep each as it comes."""
+        missing = [job for job in request.jobs if store.finished_row(folder, job) is None]
+        if not missing:
+            return
+        work = Work(self.images, request.recipe, request.precision, request.device)
+        with pool.training(missing, work, self.executor, self.progress) as results:
+            yard = self.yard  # measured while workers train
+            for trained in results:
+                _keep(folder, trained, request, self.images, yard)
+                if (measured := trained.measured) is not None:
+                    self.taken[trained.job] = PerImage(measured.test_errors, measured.test_sharpness)
+                self.clock.note(trained)
+                self.clock.write(folder)
+                if self.progress:
+                    self.progress(trained.job, None)
+
+
+def _widened(folder: Path, asked: Request, images: ImageSet, tell: Callable[[str], None] | None) -> Request | None:
+    """The request with the size that a search tries next, written down; None where it has ended."""
+    if not asked.search or asked.keep is None:
+        return None
+    rows = [store.read_json(store.model_folder(folder, job) / "metrics.json") for job in asked.jobs]
+    if tell:
+        tell(answer.known_now(rows, asked.keep))
+    seeds = sorted({job.seed for job in asked.jobs})
+    following = rule.answer(answer.explained(rows), asked.keep, images.pixels)["next"]
+    jobs = {Job(size, seed) for size in following for seed in seeds}
+    if jobs <= set(asked.jobs):
+        return None
+    wider = replace(asked, jobs=tuple(sorted(jobs.union(asked.jobs))))
+    store.write_json(folder / "study.json", describe(wider, images))
+    return wider
+
+
+def _sum_up(folder: Path, request: Request, images: ImageSet, ground: Trainings) -> None:
+    asked = {
+        "dataset": describe_images(images),
+        "recipe": recipe_dict(request.recipe),
+        "environment": environment(request),
+        "keep": request.keep,
+    }
+    summary.write(folder, request.jobs, asked, images, ground.yard, ground.taken)
 
 
 def _keep(folder: Path, trained: Trained, request: Request, images: ImageSet, yard: Yardsticks) -> None:
@@ -303,57 +362,17 @@ def _keep(folder: Path, trained: Trained, request: Request, images: ImageSet, ya
     store.write_history(at, trained.history)
     if trained.reason is None:
         store.save_network(at, trained.weights, images, request.recipe, trained.job)
-    store.write_json(at / "metrics.json", measure.row(trained, images, yard))
+    store.write_json(at / "metrics.json", measure.row(trained, images, request.recipe, yard))
 
 
-def _sum_up(
-    folder: Path, request: Request, images: ImageSet, yard: Yardsticks, measured: Mapping[Job, Measured]
-) -> None:
-    """Measure what needs all networks, and write `results.json`, the last of the numbers."""
-    rows = [store.read_json(store.model_folder(folder, job) / "metrics.json") for job in request.jobs]
-    ok = [job for job, row in zip(request.jobs, rows, strict=True) if row["status"] == "ok"]
-    seed = min(job.seed for job in request.jobs)
-    shown_pairs, pairs = measure.shown_pairs(images, seed), measure.random_pairs(images, seed)
-    networks = {job: store.load_network(store.model_folder(folder, job)) for job in ok}
-    values = {job: measure.per_image(network, images, pairs, measured.get(job)) for job, network in networks.items()}
-    shown = _shown(images, shown_pairs, seed)
-    store.write_shown(folder, shown)
-    results = {
-        "schema": store.SCHEMA,
-        "dataset": describe_images(images),
-        "recipe": recipe_dict(request.recipe),
-        "environment": environment(request),
-        "models": rows,
-        "pca": measure.pca_rows(yard, sorted({job.latent_dim for job in request.jobs})),
-        "interpolation": measure.interpolation(values, images, shown_pairs, pairs),
-        "verdict": verdict.not_asked(),
-        "variance": yard.variance,
-        "pca_curve": measure.pca_rows(yard, [k for k in measure.CURVE if k <= images.pixels]),
-        "comparisons": measure.comparisons(values),
-        "against_pca": measure.against_pca(values, yard),
-        "shown": {split: shown[f"{split}_indices"].tolist() for split in ("train", "test")},
-    }
-    store.write_json(folder / "results.json", results)
-
-
-def _shown(images: ImageSet, pairs: NDArray[np.int64], seed: int) -> dict[str, NDArray[Any]]:
-    """The images in the pictures, with their indices and labels (-1 where there are none)."""
-    arrays = {"pairs": images.x_train[pairs], "pairs_labels": _labels(images.y_train, pairs)}
-    for split, x, y in (("train", images.x_train, images.y_train), ("test", images.x_test, images.y_test)):
-        chosen = measure.choose(measure.SHOWN, y, len(x), seed)
-        arrays |= {split: x[chosen], f"{split}_indices": chosen, f"{split}_labels": _labels(y, chosen)}
-    return arrays
-
-
-def _labels(y: NDArray[Any] | None, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.full(chosen.shape, -1) if y is None else y[chosen].astype(np.int64)
-
-
-def _is_summed_up(folder: Path, request: Request, images: ImageSet) -> bool:
+def _is_finished(folder: Path, request: Request, images: ImageSet) -> bool:
+    """Whether every network is there, and the results are those of this request."""
+    if any(store.finished_row(folder, job) is None for job in request.jobs) or not (folder / "timing.json").exists():
+        return False
     with suppress(InputError, KeyError, TypeError):
         done = store.load(folder)
         found, _ = done.results, done.shown  # both can be read
         jobs = tuple(Job(m["latent_dim"], m["seed"]) for m in found["models"])
         same = found["dataset"] == describe_images(images) and found["environment"] == environment(request)
-        return same and jobs == request.jobs
+        return same and jobs == request.jobs and found["verdict"]["keep"] == request.keep
     return False

@@ -26,9 +26,9 @@ class Clock:
         self.worker_memory: list[int] = []
 
     def lap(self, what: str) -> None:
-        """Note the seconds since the last lap."""
+        """Add the seconds since the last lap to what there is of that name."""
         now = time.perf_counter()
-        self.seconds[what], self.last = now - self.last, now
+        self.seconds[what], self.last = self.seconds.get(what, 0.0) + now - self.last, now
 
     def note(self, trained: Trained) -> None:
         """Keep what is told of a network that was trained."""

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from . import backward, evaluate, latent, machine
+from . import backward, evaluate, machine
 from .data.images import ImageSet
 from .errors import InputError, whole_number
 from .machine import no_denormals, peak_memory, products, reproducible
@@ -225,25 +225,34 @@ class Measured:
     test_errors: NDArray[np.float64]  # (N,), of each test image
     test_ssim: float | None
     test_sharpness: NDArray[np.float64]  # (N,), of each reconstruction of a test image
-    effective_dim: float
+    test_codes: NDArray[np.float32]  # (N, K)
+    code_range: NDArray[np.float32]  # (2, K): smallest and largest code of the training images
 
     @classmethod
     def of(cls, network: Network, images: ImageSet) -> Measured:
         """Measure a network on the CPU."""
-        x_test = images.x_test
+        x_test, k = images.x_test, network.latent_dim
         errors, sharp, similar = (np.empty(len(x_test)) for _ in range(3))
-        for part, x, x_hat in evaluate.reconstruct_batches(network, x_test):
+        codes = np.empty((len(x_test), k), np.float32)
+        for part, x, z, x_hat in evaluate.reconstruct_batches(network, x_test):
             pictures = x_hat.numpy().reshape(-1, *images.image_shape)
-            errors[part] = evaluate.batch_errors(x, x_hat)
+            errors[part], codes[part] = evaluate.batch_errors(x, x_hat), z.numpy()
             sharp[part] = evaluate.sharpness(pictures)
             each = evaluate.image_ssim(x_test[part], pictures)
             similar[part] = math.nan if each is None else each
+        train_errors = np.empty(len(images.x_train))
+        code_range = np.array([np.full(k, np.inf), np.full(k, -np.inf)], np.float32)
+        for part, x, z, x_hat in evaluate.reconstruct_batches(network, images.x_train):
+            train_errors[part] = evaluate.batch_errors(x, x_hat)
+            np.minimum(code_range[0], z.numpy().min(axis=0), out=code_range[0])
+            np.maximum(code_range[1], z.numpy().max(axis=0), out=code_range[1])
         return cls(
-            train_mse=evaluate.mse(network, images.x_train),
+            train_mse=float(train_errors.mean()),
             test_errors=errors,
             test_ssim=None if math.isnan(ssim := float(similar.mean())) else ssim,
             test_sharpness=sharp,
-            effective_dim=latent.effective_dim(latent.encode(network, x_test)),
+            test_codes=codes,
+            code_range=code_range,
         )
 
 

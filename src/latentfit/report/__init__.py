@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from .. import evaluate, figures, latent, store, sweep, verdict
+from .. import answer, evaluate, figures, latent, store, sweep, trade, verdict, words
 from ..figures import Curve
 from ..machine import reproducible
 from ..model import Network, to_unit
@@ -78,7 +78,9 @@ def picture_names(study: Study) -> list[str]:
         "error-curves",
         "error-by-size",
     ]
-    return [*names, "error-by-class"] if study.results["dataset"]["classes"] and study.jobs else names
+    if study.results["dataset"]["classes"] and study.jobs:
+        names.append("error-by-class")
+    return [*names, "worst", "gained"] if "worst" in study.results["shown"] else names
 
 
 @dataclass(frozen=True)
@@ -124,10 +126,16 @@ class Content:
             header=header,
             rows=rows,
             table=Markup(table(self.study)),
+            answers_table=Markup(markdown_table(*answer.table(self.study.results["answers"]))),
             analysis=Markup(analysis(self.study)),
             pictures=pictures,
             picture_sizes=max(1, len(self.networks)),
             findings=verdict.analysis(self.study.results),
+            answer=self.study.results["verdict"],
+            answers=answer.table(self.study.results["answers"]),
+            sampling=verdict.sampling(self.study.results),
+            walk_numbers=trade.walk_table(self.study.results),
+            bytes_table=trade.compression_table(self.study.results),
             recipe=recipe_words(self.study.results["recipe"]),
             command=command(self.study.results, store.read_json(self.study.folder / "study.json")["source"]),
         )
@@ -141,6 +149,8 @@ class Content:
             "error-curves": self._curves,
             "error-by-size": self._by_size,
             "error-by-class": self._by_class,
+            "worst": self._worst,
+            "gained": self._gained,
         }
         return {name: draw[name]() for name in picture_names(self.study)}
 
@@ -173,6 +183,31 @@ class Content:
             tuple(rows),
         )
 
+    def _worst(self) -> Picture:
+        rows = self._made("worst")
+        return Picture(
+            figures.image_rows(rows),
+            f"The test images with the largest error, a mean over the networks{self._named('worst')}.",
+            tuple((caption, strip(images)) for caption, images in rows),
+        )
+
+    def _gained(self) -> Picture:
+        rows = self._made("gained")
+        small, large = min(self.networks), max(self.networks)
+        caption = f"The test images whose error {words.dims(large)} lower most against {small}{self._named('gained')}."
+        if small != large:
+            rows.append((f"{large} less {small}", figures.difference(rows[1][1], rows[-1][1])))
+            caption += (
+                f" The last row is what {large} keeps that {small} drops: orange is brighter, blue is darker, white "
+                "the same; half of the range from black to white is full colour."
+            )
+        return Picture(figures.image_rows(rows), caption, tuple((name, strip(images)) for name, images in rows))
+
+    def _made(self, which: str) -> list[tuple[str, Array]]:
+        x = self.study.shown[which]
+        made = [(f"{k} dimensions", evaluate.reconstruct(network, x)) for k, network in sorted(self.networks.items())]
+        return [("original", to_unit(x).numpy()), *made]
+
     def _named(self, which: str) -> str:
         classes, labels = self.study.results["dataset"]["classes"], self.study.shown[f"{which}_labels"]
         if not classes:
@@ -200,25 +235,40 @@ class Content:
         curve = self.study.results["pca_curve"] + self.study.results["pca"]
         pca = {entry["latent_dim"]: entry["test_mse"] for entry in curve if entry["latent_dim"] <= top}
         return Picture(
-            figures.error_by_size(sizes, train, test, dict(sorted(pca.items()))),
-            "Error against latent size: each network on the training and on the test images, and PCA's test error.",
+            figures.error_by_size(
+                sizes,
+                train,
+                test,
+                dict(sorted(pca.items())),
+                gated=[size["latent_dim"] for size in self.study.results["sizes"] if size["gates"]],
+                enough=self.study.results["verdict"]["latent_dim"],
+                marks={e["name"]: e["value"] for e in trade.estimates(self.study.results) if e["value"] is not None},
+            ),
+            "Error against latent size: each network on the training and on the test images, and PCA's test error. "
+            "Where a size was trained several times the line is the mean test error and the band its 95 % interval."
+            + (" Names above: estimates of the images' own dimension." if self.study.results["intrinsic"] else ""),
         )
 
     def _by_class(self) -> Picture:
         classes = self.study.results["dataset"]["classes"]
-        rows = {k: self._row(k)["test_mse_by_class"] for k in self.networks}
+        told = {size["latent_dim"]: size for size in self.study.results["lost"]["by_class"]}
+        means = {k: [c and c["mean"] for c in size["classes"]] for k, size in told.items()}
+        ends = {k: [c and c["interval"] for c in size["classes"]] for k, size in told.items()}
+        over = " and ".join(sorted({size["over"] for size in told.values()}))
         return Picture(
-            figures.error_by_class(classes, rows), "Test error of each class, the largest of the best network first."
+            figures.error_by_class(classes, means, intervals=ends),
+            "Test error of each class, the largest of the best size first; bars are 95 % intervals of the mean over "
+            f"the {over}.",
         )
-
-    def _row(self, latent_dim: int) -> dict[str, Any]:
-        models: list[dict[str, Any]] = self.study.results["models"]
-        return next(m for m in models if m["latent_dim"] == latent_dim and m["status"] == "ok")
 
 
 def table(study: Study) -> str:
     """A study's table as Markdown: a row a network, PCA with as many components beside it."""
-    header, rows = verdict.table(study.results)
+    return markdown_table(*verdict.table(study.results))
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as Markdown, numbers to the right."""
     lines = [header, ["---:"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -240,8 +290,8 @@ def markdown(name: str) -> Markup:
 def title(results: Mapping[str, Any]) -> str:
     """What a study is called: its data set and its sizes."""
     sizes = sorted({m["latent_dim"] for m in results["models"]})
-    last = verdict.latent(sizes[-1])
-    return f"{results['dataset']['name']} at {verdict.listed([*map(str, sizes[:-1]), last])}"
+    last = words.latent(sizes[-1])
+    return f"{results['dataset']['name']} at {words.listed([*map(str, sizes[:-1]), last])}"
 
 
 def command(results: Mapping[str, Any], source: str | None) -> str | None:
@@ -258,8 +308,10 @@ def command(results: Mapping[str, Any], source: str | None) -> str | None:
     same = known is not None and sweep.recipe_dict(replace(known, epochs=recipe["epochs"])) == recipe
     if source is None or not source.isprintable() or not same or jobs != [(k, seed) for k in sizes for seed in seeds]:
         return None
+    keep = results["verdict"]["keep"]
+    asked = f" --keep {keep!r}" if keep is not None else ""
     return (
-        f"latentfit study {shlex.quote(source)} --latent-dims {' '.join(map(str, sizes))} --seeds {len(seeds)} "
+        f"latentfit study {shlex.quote(source)} --latent-dims {' '.join(map(str, sizes))} --seeds {len(seeds)}{asked} "
         f"--recipe {recipe['name']} --epochs {recipe['epochs']} --precision {results['environment']['precision']} "
         f"--device {results['environment']['device']}"
     )
@@ -280,7 +332,7 @@ def recipe_words(recipe: Mapping[str, Any]) -> str:
 def csv_table(results: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
     """`results.csv`: one row a network with every number that is one number, and PCA's beside it."""
     pca = {entry["latent_dim"]: entry for entry in results["pca"]}
-    columns = [key for key in results["models"][0] if key not in ("gates", "test_mse_by_class")]
+    columns = [key for key in results["models"][0] if key not in ("gates", "test_mse_by_class", "codes")]
     rows = [
         [*(m[key] for key in columns), pca[m["latent_dim"]]["train_mse"], pca[m["latent_dim"]]["test_mse"]]
         for m in results["models"]

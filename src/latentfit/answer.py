@@ -1,0 +1,169 @@
+"""The answer in words: which latent size, what is not enough, and how sure that is.
+
+Pure functions of the rows of a study's networks. Each says only what the intervals carry; a gate that fires turns
+"enough" into "at most".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import gates, rule
+from .words import latent, listed, percent
+
+Row = Mapping[str, Any]
+
+
+def not_asked() -> dict[str, Any]:
+    """The verdict of a study that was not asked which size to take."""
+    return {
+        "status": "not_asked",
+        "keep": None,
+        "latent_dim": None,
+        "not_enough": None,
+        "explained_variance": None,
+        "interval": None,
+        "next": [],
+        "sentence": "No share of the variance to keep was asked for, so no size is recommended.",
+    }
+
+
+def explained(rows: Sequence[Row]) -> dict[int, list[float]]:
+    """Explained variance on the test images of each training that came to its end, by latent size."""
+    known = [row for row in rows if row["status"] == "ok" and row["test_explained_variance"] is not None]
+    sizes = sorted({row["latent_dim"] for row in known})
+    return {k: [row["test_explained_variance"] for row in known if row["latent_dim"] == k] for k in sizes}
+
+
+def verdict(rows: Sequence[Row], keep: float, limit: int | None = None) -> dict[str, Any]:
+    """The smallest size that is enough to keep a share of the variance, see `rule.answer`, and the sentence.
+
+    `gates` lists those that fired for a training of the size that is told of.
+    """
+    told = explained(rows)
+    found = rule.answer(told, keep, limit)
+    fired = {g["name"] for row in rows if row["latent_dim"] == found["best"] for g in row["gates"]}
+    found["gates"] = [name for name in gates.GATES if name in fired]
+    make = {"found": _found, "undecided": _undecided, "not_reached": _not_reached}[found["status"]]
+    return {**found, "sentence": " ".join([make(found, told), *_failed(rows)])}
+
+
+def share(keep: float) -> str:
+    """A share that was asked for, as a percentage with the digits it has."""
+    return f"{100 * keep:.10g} %"
+
+
+def kept(values: Sequence[float], interval: Sequence[float] | None) -> str:
+    """`91.2 %, 95 % interval 90.8 to 91.6 % over 3 seeds`."""
+    mean = percent(sum(values) / len(values), 1)
+    if interval is None:
+        return f"{mean}, trained once"
+    low, high = (f"{100 * end:.1f}" for end in interval)
+    if low == high:
+        low, high = (f"{100 * end:.3f}" for end in interval)
+    return f"{mean}, 95 % interval {low} to {high} % over {len(values)} seeds"
+
+
+def _found(a: Row, told: Mapping[int, Sequence[float]]) -> str:
+    k, lacking = a["latent_dim"], a["not_enough"]
+    verb = "is" if k == 1 else "are"
+    head = f"{latent(k)[0].upper()}{latent(k)[1:]} {verb} enough to keep {share(a['keep'])} of the variance"
+    if a["gates"]:
+        head = f"At most {latent(k)} {verb} needed with this training to keep {share(a['keep'])} of the variance"
+    parts = [f"{head} of the test images ({kept(told[k], a['interval'])})"]
+    if lacking is not None:
+        values = told[lacking]
+        parts.append(f"{lacking} {'is' if lacking == 1 else 'are'} not ({percent(sum(values) / len(values), 1)})")
+        if k - lacking > 1:
+            parts.append("between them these runs do not tell")
+    elif a["open"]:
+        parts.append(f"of {listed([*map(str, a['open'])])} these runs do not tell")
+    elif k > 1:
+        parts.append("no smaller size was tried")
+    sentences = ["; ".join(parts) + "."]
+    if a["gates"]:
+        sentences.append(f"That is an upper bound: {gate_words(a['gates'])}.")
+    if larger := [j for j in told if j > k and sum(told[j]) / len(told[j]) < a["keep"]]:
+        sentences.append(f"More dimensions kept less at {listed([*map(str, larger)])}: look at how those were trained.")
+    return " ".join(sentences + _next(a))
+
+
+def _undecided(a: Row, told: Mapping[int, Sequence[float]]) -> str:
+    k = a["best"]
+    if a["interval"] is None:
+        smaller = [j for j in told if j < k]
+        beside = f", and {smaller[-1]} kept {percent(told[smaller[-1]][0], 1)}" if smaller else ""
+        said = (
+            f"With one training a size there is no interval, so no size can be called enough to keep "
+            f"{share(a['keep'])} of the variance of the test images: the smallest network that did has "
+            f"{latent(k)} ({percent(told[k][0], 1)}){beside}. Train each size again with --seeds {rule.SEEDS}."
+        )
+    else:
+        count = a["more_seeds"]
+        more = f"; at this spread {count} more seed{'s' if count != 1 else ''} a size would settle it" if count else ""
+        said = (
+            f"These runs do not decide how many dimensions keep {share(a['keep'])} of the variance of the test images: "
+            f"{latent(k)} kept it on average ({kept(told[k], a['interval'])}), but not surely{more}."
+        )
+        if a["not_enough"] is not None:
+            said += f" Not enough: {a['not_enough']}."
+    bound = [f"Better training could do with less: {gate_words(a['gates'])}."] if a["gates"] else []
+    return " ".join([said, *bound, *_next(a)])
+
+
+def _not_reached(a: Row, told: Mapping[int, Sequence[float]]) -> str:
+    if a["best"] is None:
+        return "No training came to its end, so no size can be recommended."
+    k = a["best"]
+    said = (
+        f"No size of this study keeps {share(a['keep'])} of the variance of the test images; the best it got is "
+        f"{kept(told[k], a['interval'])} with {latent(k)}."
+    )
+    if a["gates"]:
+        said += f" Better training may get further: {gate_words(a['gates'])}."
+    elif not a["next"]:
+        said += f" More dimensions did not help: {gates.BETTER}."
+    return " ".join([said, *_next(a)])
+
+
+def _next(a: Row) -> list[str]:
+    return [f"Next size to try: {listed([*map(str, a['next'])])}."] if a["next"] else []
+
+
+def _failed(rows: Sequence[Row]) -> list[str]:
+    lost = [row for row in rows if row["status"] != "ok"]
+    return [f"{len(lost)} training{'s' if len(lost) > 1 else ''} failed and cannot be counted."] if lost else []
+
+
+def gate_words(names: Sequence[str]) -> str:
+    """What fired, in words, and what to do about it."""
+    said = listed([gates.GATES[name].words for name in names])
+    helps = list(dict.fromkeys(gates.GATES[name].help for name in names))
+    return f"{said} ({', '.join(helps)})"
+
+
+def known_now(rows: Sequence[Row], keep: float) -> str:
+    """One line for who waits: each size so far with what it keeps, and whether that is enough."""
+    told = explained(rows)
+    found = rule.answer(told, keep)
+    parts = []
+    for k, values in told.items():
+        word = "enough" if found["latent_dim"] and k >= found["latent_dim"] else "open" if k in found["open"] else "not"
+        parts.append(f"{k}: {percent(sum(values) / len(values), 1)} ({word})")
+    return f"to keep {share(keep)}: {', '.join(parts)}"
+
+
+def table(answers: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """The answers at several shares as text: header, and a row a share."""
+    rows = []
+    for a in answers:
+        size = {
+            "found": f"{'at most ' if a['gates'] else ''}{a['latent_dim']}",
+            "undecided": f"undecided, perhaps {a['best']}",
+            "not_reached": "not reached",
+        }[a["status"]]
+        lacking = "-" if a["not_enough"] is None else str(a["not_enough"])
+        pca = "-" if a["pca_components"] is None else str(a["pca_components"])
+        rows.append([share(a["keep"]), size, lacking, pca])
+    return ["variance to keep", "enough", "not enough", "PCA components"], rows

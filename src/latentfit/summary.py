@@ -1,0 +1,145 @@
+"""The summing up: what needs all networks of a study, gathered into `results.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import answer, intrinsic, lost, measure, rule, store, walks
+from .data.images import ImageSet
+from .measure import PerImage, Yardsticks
+from .model import Network
+from .train import Job
+from .walks import Ground
+
+Array = NDArray[Any]
+
+
+def write(
+    folder: Path,
+    jobs: tuple[Job, ...],
+    asked: Mapping[str, Any],
+    images: ImageSet,
+    yard: Yardsticks,
+    taken: Mapping[Job, PerImage],
+) -> None:
+    """Measure what is missing, and write `shown.safetensors` and then `results.json`, the last of the numbers.
+
+    Args:
+        folder: The study's, with every network trained.
+        jobs: Its networks.
+        asked: The `dataset`, `recipe` and `environment` of `results.json`, and the share to `keep` or None.
+        images: What they were trained on.
+        yard: What the images alone say.
+        taken: Values of networks as their workers measured them.
+    """
+    rows = [store.read_json(store.model_folder(folder, job) / "metrics.json") for job in jobs]
+    seed = min(job.seed for job in jobs)
+    ok = [job for job, row in zip(jobs, rows, strict=True) if row["status"] == "ok"]
+    first = min((job.seed for job in ok), default=seed)
+    networks = {job: store.load_network(store.model_folder(folder, job)) for job in ok if job.seed == first}
+    ground, pairs = Ground.of(images, seed), walks.shown_pairs(images, seed)
+    values = {job: taken.get(job) or _measured(folder, job, images) for job in ok}
+    for job, network in networks.items():
+        values[job] = replace(values[job], walked=ground.walk(network))
+    errors = {job: values[job].test_mse for job in networks}
+    shown = _shown(images, pairs, seed) | _extremes(images, errors)
+    store.write_shown(folder, shown)
+    sizes = sorted({job.latent_dim for job in jobs})
+    keep = asked["keep"]
+    results = {
+        "schema": store.SCHEMA,
+        **{name: asked[name] for name in ("dataset", "recipe", "environment")},
+        "models": rows,
+        "pca": measure.pca_rows(yard, sizes),
+        "interpolation": _interpolation(ground, networks, values, yard, pairs),
+        "verdict": answer.not_asked() if keep is None else answer.verdict(rows, keep, images.pixels),
+        "variance": yard.variance,
+        "pca_curve": measure.pca_rows(yard, [k for k in measure.CURVE if k <= images.pixels]),
+        "comparisons": measure.comparisons(values),
+        "against_pca": measure.against_pca(values, yard),
+        "shown": {name[:-8]: shown[name].tolist() for name in shown if name.endswith("_indices")},
+        "sizes": measure.sizes(rows),
+        "size_comparisons": measure.size_comparisons(rows),
+        "sampling": measure.sampling(values, yard),
+        "answers": [
+            answer.verdict(rows, share, images.pixels) | {"pca_components": pca_for(yard, share)}
+            for share in rule.KEEPS
+        ],
+        "lost": _lost(rows, networks, errors, images) if networks else None,
+        "intrinsic": None if keep is None else intrinsic.estimates(images, seed),
+    }
+    store.write_json(folder / "results.json", results)
+
+
+def _measured(folder: Path, job: Job, images: ImageSet) -> PerImage:
+    return measure.per_image(store.load_network(store.model_folder(folder, job)), images)
+
+
+def pca_for(yard: Yardsticks, keep: float) -> int | None:
+    """The fewest PCA components that keep this share of the variance of the test images."""
+    return yard.pca.components_for((1 - keep) * yard.variance["test"])
+
+
+def _interpolation(
+    ground: Ground,
+    networks: Mapping[Job, Network],
+    values: Mapping[Job, PerImage],
+    yard: Yardsticks,
+    shown: NDArray[np.int64],
+) -> dict[str, Any]:
+    walked = {job: value.walked for job, value in values.items() if value.walked is not None}
+    spherical = {job: ground.walk(network, spherical=True) for job, network in networks.items()}
+    return walks.interpolation(ground, walked, spherical, yard.pca, shown)
+
+
+def _lost(
+    rows: list[dict[str, Any]], networks: Mapping[Job, Network], errors: Mapping[Job, Array], images: ImageSet
+) -> dict[str, Any]:
+    codes = {Job(r["latent_dim"], r["seed"]): r["codes"] for r in rows if r["status"] == "ok"}
+    ranges = {job: np.array([codes[job]["low"], codes[job]["high"]], np.float32) for job in networks}
+    return {
+        "by_class": lost.by_class(rows, errors, images),
+        "worst_errors": [
+            job._asdict() | {"test_mse": each[lost.worst(errors)].tolist()} for job, each in errors.items()
+        ],
+        "gained_errors": [
+            job._asdict() | {"test_mse": each[lost.gained(errors)].tolist()} for job, each in errors.items()
+        ],
+        "neighbours": lost.told_apart(networks, images),
+        "compression": lost.compression(networks, ranges, errors, images),
+    }
+
+
+def _extremes(images: ImageSet, errors: Mapping[Job, Array]) -> dict[str, Array]:
+    """The images with the largest error, and those that the largest code gains most on."""
+    if not errors:
+        return {}
+    chosen = {"worst": lost.worst(errors), "gained": lost.gained(errors)}
+    return {
+        key: array
+        for name, at in chosen.items()
+        for key, array in (
+            (name, images.x_test[at]),
+            (f"{name}_indices", at),
+            (f"{name}_labels", _labels(images.y_test, at)),
+        )
+    }
+
+
+def _shown(images: ImageSet, pairs: NDArray[np.int64], seed: int) -> dict[str, Array]:
+    """The images in the pictures, with their indices and labels (-1 where there are none)."""
+    arrays = {"pairs": images.x_train[pairs], "pairs_labels": _labels(images.y_train, pairs)}
+    for split, x, y in (("train", images.x_train, images.y_train), ("test", images.x_test, images.y_test)):
+        chosen = walks.choose(measure.SHOWN, y, len(x), seed)
+        arrays |= {split: x[chosen], f"{split}_indices": chosen, f"{split}_labels": _labels(y, chosen)}
+    return arrays
+
+
+def _labels(y: Array | None, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.full(chosen.shape, -1) if y is None else y[chosen].astype(np.int64)

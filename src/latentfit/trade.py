@@ -1,0 +1,142 @@
+"""What a size loses and what it saves, in words and small tables: classes, bytes, walks.
+
+Pure functions of `results`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .words import dims, listed, mse, or_dash, percent, plural
+
+Results = dict[str, Any]
+Table = tuple[list[str], list[list[str]]]
+
+
+def neighbours(results: Results) -> list[str]:
+    """How well classes can be told apart from the codes, against the pixels."""
+    found = results["lost"] and results["lost"]["neighbours"]
+    if not found:
+        return []
+    said = [f"{percent(m['accuracy'], 1)} from {dims(m['latent_dim'])}" for m in found["models"]]
+    return [
+        f"A {found['neighbours']}-nearest-neighbour classifier (learning from "
+        f"{plural(found['train_images'], 'image')}, asked about {found['test_images']:,}) is right on "
+        f"{percent(found['pixels'], 1)} of the test images from the pixels, and on {listed(said)}."
+    ]
+
+
+def compression(results: Results) -> list[str]:
+    """What a code costs in bytes, honestly."""
+    found = results["lost"] and results["lost"]["compression"]
+    if not found:
+        return []
+    raw, count = found["raw_bytes"], results["dataset"]["train_images"] + results["dataset"]["test_images"]
+    sentences = [
+        f"An image is {plural(raw, 'byte')} (one a number), {found['png_bytes']:.0f} as PNG and "
+        f"{found['zlib_bytes']:.0f} with zlib over many (means of {plural(found['packed_images'], 'test image')}); "
+        "both of these lose nothing, a code does."
+    ]
+    for model in found["models"]:
+        k = model["latent_dim"]
+        whole, fine = model["bits"][0], model["bits"][1]
+        added = f"{mse(fine['added_mse'])} more error" if fine["added_mse"] > 0 else "no more error"
+        sentences.append(
+            f"A code of {dims(k)} is {whole['bytes']:.0f} bytes as float32, a ratio of {raw / whole['bytes']:.1f}; at "
+            f"{fine['bits']} bits a dimension {fine['bytes']:.0f} bytes, a ratio of {raw / fine['bytes']:.1f} with "
+            f"{added}. With the decoder's {model['decoder_bytes']:,} bytes spread over all {plural(count, 'image')} "
+            f"that is {raw / (fine['bytes'] + model['decoder_bytes'] / count):.1f}."
+        )
+    return sentences
+
+
+def compression_table(results: Results) -> Table | None:
+    """Bits a dimension, bytes, error and ratios for each size."""
+    found = results["lost"] and results["lost"]["compression"]
+    if not found:
+        return None
+    count = results["dataset"]["train_images"] + results["dataset"]["test_images"]
+    header = ["latent", "bits", "bytes", "test MSE", "added", "ratio to bytes", "to PNG", "to zlib", "with decoder"]
+    rows = []
+    for model in found["models"]:
+        for row in model["bits"]:
+            ratios = [found[f"{kind}_bytes"] / row["bytes"] for kind in ("raw", "png", "zlib")]
+            ratios.append(found["raw_bytes"] / (row["bytes"] + model["decoder_bytes"] / count))
+            cells = [str(model["latent_dim"]), str(row["bits"]), f"{row['bytes']:g}", mse(row["test_mse"])]
+            rows.append([*cells, f"{row['added_mse']:.1e}", *(f"{ratio:.1f}" for ratio in ratios)])
+    return header, rows
+
+
+WALKS = ("evenness", "detour", "midpoint_distance", "drift", "midpoint_sharpness")
+
+
+def walk_table(results: Results) -> Table:
+    """How walks go with each network, and with the two ways that need none."""
+    walks = results["interpolation"]
+    header = ["walk", "evenness", "detour", "distance half way", "drift", "sharpness half way"]
+    rows = [
+        *((f"{m['latent_dim']} dimensions", m) for m in walks["models"]),
+        *((f"{m['latent_dim']} dimensions, spherical", m) for m in walks["spherical"]),
+        *((f"{m['latent_dim']} PCA components", m) for m in walks["pca"]),
+        ("fading", walks["cross_fade"]),
+    ]
+    return header, [[name, *(or_dash(m[key], ".3f") for key in WALKS)] for name, m in rows]
+
+
+def walk_references(results: Results) -> list[str]:
+    """Whether the middles of walks look like training images, against fading and PCA; and what spherical does."""
+    walks = results["interpolation"]
+    if not walks["models"]:
+        return []
+    pca = {m["latent_dim"]: m for m in walks["pca"]}
+    said = [
+        f"{m['midpoint_distance']:.2f} with {dims(m['latent_dim'])} "
+        f"({pca[m['latent_dim']]['midpoint_distance']:.2f} with as many PCA components)"
+        for m in walks["models"]
+    ]
+    sentences = [
+        "Half way, the nearest training image is, in units of the usual distance between neighbours, at "
+        f"{listed(said)}; at {walks['cross_fade']['midpoint_distance']:.2f} when one picture is faded into the other. "
+        "Blur brings a picture nearer to all others, so sharpness has to be read beside it."
+    ]
+    ways = [f"{m['detour']:.2f} with {m['latent_dim']}" for m in walks["models"]]
+    drifts = [f"{percent(m['drift'])} with {m['latent_dim']}" for m in walks["models"]]
+    sentences.append(
+        f"A walk's way through the pictures is longer than the straight one by a factor of {listed(ways)}; decoded and "
+        f"encoded again, its middle moves by {listed(drifts)} of the walk's length."
+    )
+    if walks["spherical"]:
+        sentences.append(
+            "Spherical walks (in the table) are for codes with a Gaussian prior, which lie in a shell around 0. These "
+            "networks have no prior: their codes have no such centre, and a circle around 0 means nothing to them."
+        )
+    return sentences
+
+
+def estimates(results: Results) -> list[dict[str, Any]]:
+    """What estimators of intrinsic dimension said of the images; none where they were not asked."""
+    found = results["intrinsic"]
+    return found["estimates"] if found else []
+
+
+def shape(results: Results) -> list[str]:
+    """How many directions of the code are used, and what the images themselves have."""
+    known = [size for size in results["sizes"] if size["effective_dim"]]
+    if not known:
+        return []
+    said = [f"{size['effective_dim']['mean']:.1f} of {size['latent_dim']}" for size in known]
+    sentences = [
+        "The effective dimension of the codes (participation ratio: how many equal directions would spread as much) "
+        f"is {listed(said)}."
+    ]
+    if found := estimates(results):
+        told = [
+            f"{e['name']} {e['value']:.1f}" if e["value"] is not None else f"{e['name']} no answer ({e['reason']})"
+            for e in found
+        ]
+        count = plural(results["intrinsic"]["images"], "training image")
+        sentences.append(
+            f"Estimates of the images' own dimension, from {count}: {listed(told)}. They disagree because each means "
+            "something else by a dimension, and none says what a network of that size keeps."
+        )
+    return sentences

@@ -1,0 +1,101 @@
+"""Numbers as words: how errors, shares, tests and lists are told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+Row = dict[str, Any]
+
+LEVEL = 0.05
+
+
+def or_dash(value: float | None, form: str) -> str:
+    """A number in a format; a dash for None."""
+    return "-" if value is None else format(value, form)
+
+
+def mse(value: float) -> str:
+    """An error with three significant digits."""
+    return f"{value:#.3g}"
+
+
+def percent(share: float | None, digits: int = 0) -> str:
+    """A share as a percentage; a dash for None."""
+    return "-" if share is None else f"{100 * share:.{digits}f} %"
+
+
+def carried(test: dict[str, Any]) -> bool:
+    """Whether a paired test carries the difference it found."""
+    return test["p"] is not None and test["p"] < LEVEL
+
+
+def listed(items: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def dims(k: int) -> str:
+    """`1 dimension`, `16 dimensions`."""
+    return f"{k} dimension{'s' if k != 1 else ''}"
+
+
+def latent(k: int) -> str:
+    """`1 latent dimension`, `16 latent dimensions`."""
+    return dims(k).replace(" ", " latent ")
+
+
+def change(share: float) -> str:
+    """Falls or rises by a share."""
+    return f"falls by {percent(share)}" if share >= 0 else f"rises by {percent(-share)}"
+
+
+def apart(a: float, b: float) -> tuple[str, str]:
+    """Two errors with as many digits as it takes to tell them apart, from three to six."""
+    said = [(f"{a:#.{digits}g}", f"{b:#.{digits}g}") for digits in (3, 4, 5, 6)]
+    return next((pair for pair in said if pair[0] != pair[1]), said[0])
+
+
+def less(low: float, high: float) -> str:
+    """By how much the lower of two errors is lower, as a share that does not round to none or all."""
+    share = 1 - low / high
+    if share < 0.01:
+        return "under 1 %"
+    return "over 99 %" if 0.99 < share < 1 else percent(share)
+
+
+def signed(share: float, digits: int = 0) -> str:
+    """A share with its sign."""
+    return f"{round(100 * share, digits) + 0.0:+.{digits}f} %"  # + 0.0: no minus before a zero
+
+
+def plural(n: int, thing: str) -> str:
+    """`1 image`, `1,000 images`."""
+    return f"{n:,} {thing}{'s' if n != 1 else ''}"
+
+
+def decibels(low: float, high: float) -> str:
+    """How much lower, in decibels; nothing for a hundredth."""
+    ratio = 10 * math.log10(high / low) if low > 0 else 0
+    return f" or {ratio:.2f} dB" if ratio >= 0.01 else ""
+
+
+def interval(test: Row, kind: str = "paired difference") -> str:
+    """A test's difference, interval and p-value in brackets; nothing without an interval."""
+    if test["interval"] is None:
+        return ""
+    sign = -1 if test["interval"][1] < 0 else 1  # a difference that has a side is told without its sign
+    low, high = sorted(sign * end for end in test["interval"])
+    difference = mse(sign * test["difference"])
+    return f" ({kind} {difference}, 95 % interval {mse(low)} to {mse(high)}, {p_value(test)})"
+
+
+def p_value(test: Row) -> str:
+    """A p-value as it is told."""
+    if test["p"] is None:
+        return "p unknown"
+    digits = 4 if abs(test["p"] - LEVEL) < 0.001 else 3  # near the level the third digit hides the side
+    value = "< 0.001" if test["p"] < 0.001 else f"= {test['p']:.{digits}f}"
+    family = test.get("family", 1)
+    return f"p {value}" if family == 1 else f"p {value} by Holm over {family} comparisons"

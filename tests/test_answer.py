@@ -1,0 +1,150 @@
+"""The answer in words, with tables made to trap it."""
+
+import pytest
+
+from latentfit import answer, gates, rule
+
+FIRED = {"name": "still_falling", "value": 0.03, "limit": 0.01}
+
+
+def rows(sizes, fired=(), failed=()):
+    """Rows of networks: latent size to the explained variance of each training."""
+    made = [
+        {
+            "latent_dim": k,
+            "seed": seed,
+            "status": "ok",
+            "test_explained_variance": value,
+            "gates": [FIRED] if k in fired else [],
+        }
+        for k, values in sizes.items()
+        for seed, value in enumerate(values)
+    ]
+    broken = {"status": "failed", "test_explained_variance": None, "gates": gates.failed()}
+    return made + [{"latent_dim": k, "seed": seed} | broken for k, seed in failed]
+
+
+def said(sizes, keep=0.9, **others):
+    return answer.verdict(rows(sizes, **others), keep)["sentence"]
+
+
+ENOUGH, LACKING, OPEN = [0.91, 0.912, 0.911], [0.85, 0.851, 0.852], [0.89, 0.91, 0.905]
+
+
+def test_what_is_enough_what_is_not_and_how_sure():
+    assert said({20: LACKING, 28: ENOUGH}) == (
+        "28 latent dimensions are enough to keep 90 % of the variance of the test images (91.1 %, 95 % interval 90.9 "
+        "to 91.3 % over 3 seeds); 20 are not (85.1 %); between them these runs do not tell. Next size to try: 24."
+    )
+
+
+def test_neighbours_leave_nothing_between():
+    told = said({1: LACKING, 2: ENOUGH})
+    assert "2 latent dimensions are enough" in told
+    assert "; 1 is not (85.1 %)." in told
+    assert "do not tell" not in told
+    assert "Next" not in told
+
+
+def test_a_gate_makes_it_an_upper_bound():
+    told = said({20: LACKING, 28: ENOUGH}, fired=[28])
+    assert told.startswith("At most 28 latent dimensions are needed with this training to keep 90 %")
+    assert "upper bound: training error still fell by more than 1 % in the last tenth" in told
+    assert "try --recipe thorough or more epochs" in told
+    assert "At most" not in said({20: LACKING, 28: ENOUGH}, fired=[20])
+
+
+def test_all_gates_firing_are_all_told():
+    made = rows({20: ENOUGH})
+    for row in made:
+        row["gates"] = [{"name": name, "value": 1, "limit": 0} for name in gates.GATES]
+    told = answer.verdict(made, 0.9)
+    assert told["gates"] == list(gates.GATES)
+    assert all(gate.words in told["sentence"] for gate in gates.GATES.values())
+
+
+def test_undecided_says_how_many_seeds_more():
+    told = answer.verdict(rows({8: LACKING, 16: OPEN}), 0.9)
+    assert (told["status"], told["latent_dim"]) == ("undecided", None)
+    assert "These runs do not decide how many dimensions keep 90 %" in told["sentence"]
+    assert f"at this spread {told['more_seeds']} more seeds a size would settle it" in told["sentence"]
+    assert "Not enough: 8." in told["sentence"]
+    assert "enough to keep" not in told["sentence"]
+
+
+def test_one_seed_has_no_interval_and_the_answer_says_so():
+    told = said({16: [0.884], 48: [0.906]})
+    assert "With one training a size there is no interval" in told
+    assert "48 latent dimensions (90.6 %), and 16 kept 88.4 %" in told
+    assert "--seeds 3" in told
+
+
+def test_not_reached_tells_the_best():
+    told = said({8: LACKING, 16: LACKING, 32: LACKING}, keep=0.99)
+    assert told.startswith(
+        "No size of this study keeps 99 % of the variance of the test images; the best it got is 85.1"
+    )
+    assert "8 latent dimensions" in told
+    assert "More dimensions did not help: try" in told
+
+
+def test_sizes_equal_within_noise_give_the_smaller():
+    assert said({16: ENOUGH, 48: ENOUGH}).startswith("16 latent dimensions are enough")
+
+
+def test_a_larger_size_that_is_worse_is_told():
+    told = said({8: LACKING, 16: ENOUGH, 48: LACKING})
+    assert told.startswith("16 latent dimensions are enough")
+    assert "More dimensions kept less at 48" in told
+
+
+def test_a_single_size_says_that_no_smaller_was_tried():
+    assert "; no smaller size was tried." in said({16: ENOUGH})
+
+
+def test_failed_trainings_are_told_and_not_counted():
+    told = answer.verdict(rows({16: ENOUGH}, failed=[(16, 3), (48, 0)]), 0.9)
+    assert told["gates"] == ["failed"]
+    assert told["sentence"].endswith("2 trainings failed and cannot be counted.")
+    assert answer.verdict(rows({}, failed=[(16, 0)]), 0.9)["sentence"].startswith("No training came to its end")
+
+
+def test_one_dimension_is_singular():
+    assert said({1: ENOUGH}).startswith("1 latent dimension is enough to keep 90 %")
+
+
+def test_intervals_that_straddle_everywhere():
+    told = answer.verdict(rows({8: OPEN, 16: OPEN}), 0.9)
+    assert (told["status"], told["not_enough"]) == ("undecided", None)
+    assert "Not enough" not in told["sentence"]
+
+
+@pytest.mark.parametrize(("keep", "text"), [(0.9, "90 %"), (0.999, "99.9 %"), (0.1 + 0.2, "30 %"), (0.125, "12.5 %")])
+def test_a_share_has_the_digits_it_was_asked_with(keep, text):
+    assert answer.share(keep) == text
+
+
+def test_the_table_of_shares():
+    answers = [
+        answer.verdict(rows({16: LACKING, 32: ENOUGH}, fired=[32]), keep) | {"pca_components": pca}
+        for keep, pca in zip(rule.KEEPS, (24, 43, 84, 187, None), strict=True)
+    ]
+    header, table = answer.table(answers)
+    assert {len(row) for row in table} == {len(header)}
+    assert table == [
+        ["80 %", "16", "-", "24"],
+        ["85 %", "at most 32", "-", "43"],
+        ["90 %", "at most 32", "16", "84"],
+        ["95 %", "not reached", "32", "187"],
+        ["99 %", "not reached", "32", "-"],
+    ]
+
+
+def test_the_table_names_the_size_that_is_undecided():
+    told = [answer.verdict(rows({16: [0.88], 48: [0.906]}), 0.9) | {"pca_components": 85}]
+    assert answer.table(told)[1] == [["90 %", "undecided, perhaps 48", "-", "85"]]
+
+
+def test_what_is_known_now_is_one_line():
+    line = answer.known_now(rows({2: LACKING, 4: OPEN, 8: ENOUGH}), 0.9)
+    assert line == "to keep 90 %: 2: 85.1 % (not), 4: 90.2 % (open), 8: 91.1 % (enough)"

@@ -1,0 +1,131 @@
+"""A share to keep: the search for the size, what the folder keeps of it, and the report."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+from helpers import RECIPE, Inline, contents, small_clothes
+
+from latentfit import answer, report, rule, sweep
+from latentfit.errors import InputError
+
+IMAGES = small_clothes()
+BETTER = replace(
+    RECIPE, hidden=(64,), activation="silu", initialization="glorot", learning_rate=0.005, batch_size=32, epochs=20
+)
+
+
+def search(out, keep=0.6, seeds=2, **options):
+    return sweep.study(IMAGES, keep=keep, seeds=seeds, out=out, **{"recipe": BETTER, "executor": Inline()} | options)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    done = search(tmp_path_factory.mktemp("search") / "study")
+    report.write(done)
+    return done
+
+
+def test_the_search_trains_what_the_rule_asks_for_and_nothing_else(found):
+    trained = answer.explained(found.results["models"])
+    told, asked = {}, []
+    while following := rule.answer(told, 0.6, IMAGES.pixels)["next"]:
+        asked += following
+        told |= {k: trained[k] for k in following}
+    assert sorted(asked) == sorted(trained)
+    assert len(asked) > 2
+    assert {m["seed"] for m in found.results["models"]} == {0, 1}
+    verdict = found.results["verdict"]
+    assert verdict == answer.verdict(found.results["models"], 0.6, IMAGES.pixels)
+    assert verdict["status"] == "found"
+    assert verdict["gates"]
+
+
+def test_what_is_known_is_told_after_each_size(tmp_path):
+    lines = []
+    done = search(tmp_path, tell=lines.append)
+    sizes = len({m["latent_dim"] for m in done.results["models"]})
+    assert len(lines) == sizes
+    assert all(line.startswith("to keep 60 %: 2: ") for line in lines)
+
+
+def test_a_search_that_was_broken_off_ends_with_the_same_bytes(found, tmp_path):
+    class Broken(Exception):
+        pass
+
+    def after(count):
+        if count == 5:
+            raise Broken
+
+    with pytest.raises(Broken):
+        search(tmp_path, executor=Inline(after))
+    assert not (tmp_path / "results.json").exists()
+    again = Inline()
+    report.write(search(tmp_path, executor=again))
+    assert 0 < len(again.jobs) < len(found.results["models"])
+    assert contents(tmp_path) == contents(found.folder)
+
+
+def test_a_finished_search_trains_nothing_and_another_share_goes_on_from_it(tmp_path):
+    done = search(tmp_path)
+    first = {(m["latent_dim"], m["seed"]) for m in done.results["models"]}
+    again, more = Inline(), Inline()
+    assert search(tmp_path, executor=again).results == done.results
+    assert again.jobs == []
+    lower = search(tmp_path, keep=0.2, executor=more)
+    assert more.jobs
+    assert not first & set(more.jobs)
+    assert lower.results["verdict"]["keep"] == 0.2
+    assert json.loads((tmp_path / "study.json").read_bytes())["keep"] == 0.2
+
+
+def test_given_sizes_are_answered_from(tmp_path):
+    done = sweep.study(IMAGES, (2, 8), keep=0.2, recipe=RECIPE, out=tmp_path, executor=Inline())
+    assert {(m["latent_dim"], m["seed"]) for m in done.results["models"]} == {(k, s) for k in (2, 8) for s in range(3)}
+    assert done.results["verdict"]["status"] in ("found", "undecided", "not_reached")
+    assert json.loads((tmp_path / "study.json").read_bytes())["search"] is False
+
+
+def test_without_a_share_nothing_is_recommended(tmp_path):
+    done = sweep.study(IMAGES, (2,), recipe=RECIPE, out=tmp_path, executor=Inline())
+    assert done.results["verdict"] == answer.not_asked()
+    assert done.results["intrinsic"] is None
+    assert [a["keep"] for a in done.results["answers"]] == list(rule.KEEPS)
+
+
+@pytest.mark.parametrize("keep", [0, 1.5, "most"])
+def test_a_share_that_is_none_is_refused_before_anything(tmp_path, keep):
+    with pytest.raises(InputError, match="between 0 and 1"):
+        search(tmp_path / "out", keep=keep)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_size_whose_trainings_all_fail_does_not_turn_for_ever(tmp_path):
+    wild = replace(BETTER, learning_rate=1e6, output="linear", epochs=2)
+    done = search(tmp_path, recipe=wild)
+    assert {m["status"] for m in done.results["models"]} == {"failed"}
+    assert done.results["verdict"]["status"] == "not_reached"
+    assert done.results["lost"] is None
+    report.write(done)
+
+
+def test_the_report_shows_the_answer_and_all_that_belongs_to_it(found):
+    html = (found.folder / "report.html").read_text()
+    markdown = (found.folder / "report.md").read_text()
+    sentence = found.results["verdict"]["sentence"]
+    assert sentence.split(" (")[0] in html
+    assert sentence.split(" (")[0] in markdown
+    for heading in ("How many dimensions?", "What is lost", "Compression", "Interpolations"):
+        assert f">{heading}</h2>" in html
+    header, rows = answer.table(found.results["answers"])
+    for cell in (*header, *(cell for row in rows for cell in row)):
+        assert f">{cell}</t" in html
+    assert {"worst", "gained"} <= {path.stem for path in (found.folder / "figures").iterdir()}
+    assert re.search(r"--seeds 2 --keep 0\.6 --recipe", html) is None  # this recipe has no name to ask for
+
+
+def test_gates_stand_beside_the_numbers(found):
+    fired = [m["latent_dim"] for m in found.results["models"] if m["gates"]]
+    assert fired  # its training is far from its end
+    assert "still falling" in (found.folder / "report.md").read_text()
