@@ -51,7 +51,8 @@ def test_a_gate_makes_it_an_upper_bound():
     assert told.startswith("At most 28 latent dimensions are needed with this training to keep 90 %")
     assert "upper bound: training error still fell by more than 1 % in the last tenth" in told
     assert "try --recipe thorough or more epochs" in told
-    assert "At most" not in said({20: LACKING, 28: ENOUGH}, fired=[20])
+    assert said({20: LACKING, 28: ENOUGH}, fired=[20]).startswith("At most 28")  # "20 are not" rests on it too
+    assert "At most" not in said({8: LACKING, 20: LACKING, 28: ENOUGH}, fired=[8])
 
 
 def test_all_gates_firing_are_all_told():
@@ -74,7 +75,7 @@ def test_undecided_says_how_many_seeds_more():
 
 def test_one_seed_has_no_interval_and_the_answer_says_so():
     told = said({16: [0.884], 48: [0.906]})
-    assert "With one training a size there is no interval" in told
+    assert "With one training of a size there is no interval" in told
     assert "48 latent dimensions (90.6 %), and 16 kept 88.4 %" in told
     assert "--seeds 3" in told
 
@@ -95,7 +96,7 @@ def test_sizes_equal_within_noise_give_the_smaller():
 def test_a_larger_size_that_is_worse_is_told():
     told = said({8: LACKING, 16: ENOUGH, 48: LACKING})
     assert told.startswith("16 latent dimensions are enough")
-    assert "More dimensions kept less at 48" in told
+    assert "More dimensions are not enough at 48" in told
 
 
 def test_a_single_size_says_that_no_smaller_was_tried():
@@ -143,6 +144,23 @@ def test_the_table_of_shares():
 def test_the_table_names_the_size_that_is_undecided():
     told = [answer.verdict(rows({16: [0.88], 48: [0.906]}), 0.9) | {"pca_components": 85}]
     assert answer.table(told)[1] == [["90 %", "undecided, perhaps 48", "-", "85"]]
+
+
+def test_no_size_is_called_short_where_the_runs_do_not_tell():
+    assert said({16: [0.88, 0.9, 0.912]}).startswith("No size of this study is shown to keep 90 %")
+    assert said({16: [0.88]}).startswith("No size of this study is shown to keep 90 %")
+    assert said({16: LACKING}).startswith("No size of this study keeps 90 %")
+
+
+def test_digits_show_the_side_of_the_share():
+    told = said({8: [0.8996, 0.8997, 0.8998], 9: [0.9101, 0.91, 0.9102]})
+    assert "8 are not (89.97 %)" in told
+    assert "90.0 %" not in told
+
+
+def test_a_size_that_failed_is_not_named_to_be_tried():
+    told = answer.verdict(rows({2: LACKING}, failed=[(4, 0), (4, 1)]), 0.9)
+    assert told["next"] == [8]
 
 
 def test_what_is_known_now_is_one_line():

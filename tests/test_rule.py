@@ -97,3 +97,10 @@ def test_the_search_ends_where_no_size_is_enough():
 def test_a_share_lies_between_0_and_1(keep):
     with pytest.raises(InputError, match="between 0 and 1"):
         rule.check(keep)
+
+
+def test_sizes_that_failed_are_gone_around():
+    assert rule.answer(around(k2=0.5), 0.9, failed={4, 8})["next"] == [16]
+    assert rule.answer({}, 0.9, limit=4, failed={2, 4})["next"] == []
+    assert rule.answer(around(k4=0.5, k8=0.95), 0.9, failed={6})["next"] in ([5], [7])
+    assert rule.answer(around(k4=0.5, k6=0.95), 0.9, failed={5})["next"] == []

@@ -106,6 +106,7 @@ def test_a_size_whose_trainings_all_fail_does_not_turn_for_ever(tmp_path):
     done = search(tmp_path, recipe=wild)
     assert {m["status"] for m in done.results["models"]} == {"failed"}
     assert done.results["verdict"]["status"] == "not_reached"
+    assert len({m["latent_dim"] for m in done.results["models"]}) > 2  # larger ones were tried
     assert done.results["lost"] is None
     report.write(done)
 
@@ -129,3 +130,20 @@ def test_gates_stand_beside_the_numbers(found):
     fired = [m["latent_dim"] for m in found.results["models"] if m["gates"]]
     assert fired  # its training is far from its end
     assert "still falling" in (found.folder / "report.md").read_text()
+
+
+def test_more_seeds_are_given_to_every_size_of_a_search(tmp_path):
+    search(tmp_path, seeds=2)
+    done = search(tmp_path, seeds=3)
+    trained = {(m["latent_dim"], m["seed"]) for m in done.results["models"]}
+    assert trained == {(k, s) for k, _ in trained for s in range(3)}
+
+
+def test_a_search_begins_in_a_folder_of_given_sizes_and_ends_where_sizes_are_given(tmp_path):
+    sweep.study(IMAGES, (2, 16), keep=0.6, seeds=2, recipe=BETTER, out=tmp_path, executor=Inline())
+    more, none = Inline(), Inline()
+    done = search(tmp_path, executor=more)
+    assert more.jobs
+    sizes = {m["latent_dim"] for m in done.results["models"]}
+    sweep.study(IMAGES, (2, 32), keep=0.6, seeds=2, recipe=BETTER, out=tmp_path, executor=none)
+    assert {k for k, _ in none.jobs} == {32} - sizes

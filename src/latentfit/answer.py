@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import gates, rule
+from .stats import mean_interval
 from .words import latent, listed, percent
 
 Row = Mapping[str, Any]
@@ -39,14 +40,21 @@ def explained(rows: Sequence[Row]) -> dict[int, list[float]]:
 def verdict(rows: Sequence[Row], keep: float, limit: int | None = None) -> dict[str, Any]:
     """The smallest size that is enough to keep a share of the variance, see `rule.answer`, and the sentence.
 
-    `gates` lists those that fired for a training of the size that is told of.
+    `gates` lists those that fired for a training of the sizes that it rests on: the one that is told of, the largest
+    that is not enough, and those in between.
     """
     told = explained(rows)
-    found = rule.answer(told, keep, limit)
-    fired = {g["name"] for row in rows if row["latent_dim"] == found["best"] for g in row["gates"]}
+    found = rule.answer(told, keep, limit, unable(rows))
+    behind = {found["best"], found["not_enough"], *found["open"]}  # the sizes that the sentence rests on
+    fired = {g["name"] for row in rows if row["latent_dim"] in behind for g in row["gates"]}
     found["gates"] = [name for name in gates.GATES if name in fired]
     make = {"found": _found, "undecided": _undecided, "not_reached": _not_reached}[found["status"]]
     return {**found, "sentence": " ".join([make(found, told), *_failed(rows)])}
+
+
+def unable(rows: Sequence[Row]) -> set[int]:
+    """Sizes none of whose trainings came to its end."""
+    return {row["latent_dim"] for row in rows} - {row["latent_dim"] for row in rows if row["status"] == "ok"}
 
 
 def share(keep: float) -> str:
@@ -54,15 +62,21 @@ def share(keep: float) -> str:
     return f"{100 * keep:.10g} %"
 
 
-def kept(values: Sequence[float], interval: Sequence[float] | None) -> str:
-    """`91.2 %, 95 % interval 90.8 to 91.6 % over 3 seeds`."""
-    mean = percent(sum(values) / len(values), 1)
+def kept(values: Sequence[float], interval: Sequence[float] | None, keep: float) -> str:
+    """`91.2 %, 95 % interval 90.8 to 91.6 % over 3 seeds`, with the digits that show the side of the share."""
+    mean = f"{_sided(sum(values) / len(values), keep)} %"
     if interval is None:
         return f"{mean}, trained once"
-    low, high = (f"{100 * end:.1f}" for end in interval)
+    low, high = (_sided(end, keep) for end in interval)
     if low == high:
         low, high = (f"{100 * end:.3f}" for end in interval)
     return f"{mean}, 95 % interval {low} to {high} % over {len(values)} seeds"
+
+
+def _sided(value: float, keep: float) -> str:
+    """A share in per cent, rounded no further than to its own side of the share to keep."""
+    said = [f"{100 * value:.{digits}f}" for digits in (1, 2, 3, 4)]
+    return next((text for text in said if (float(text) >= 100 * keep) == (value >= keep)), said[-1])
 
 
 def _found(a: Row, told: Mapping[int, Sequence[float]]) -> str:
@@ -71,10 +85,11 @@ def _found(a: Row, told: Mapping[int, Sequence[float]]) -> str:
     head = f"{latent(k)[0].upper()}{latent(k)[1:]} {verb} enough to keep {share(a['keep'])} of the variance"
     if a["gates"]:
         head = f"At most {latent(k)} {verb} needed with this training to keep {share(a['keep'])} of the variance"
-    parts = [f"{head} of the test images ({kept(told[k], a['interval'])})"]
+    parts = [f"{head} of the test images ({kept(told[k], a['interval'], a['keep'])})"]
     if lacking is not None:
         values = told[lacking]
-        parts.append(f"{lacking} {'is' if lacking == 1 else 'are'} not ({percent(sum(values) / len(values), 1)})")
+        mean = _sided(sum(values) / len(values), a["keep"])
+        parts.append(f"{lacking} {'is' if lacking == 1 else 'are'} not ({mean} %)")
         if k - lacking > 1:
             parts.append("between them these runs do not tell")
     elif a["open"]:
@@ -84,8 +99,10 @@ def _found(a: Row, told: Mapping[int, Sequence[float]]) -> str:
     sentences = ["; ".join(parts) + "."]
     if a["gates"]:
         sentences.append(f"That is an upper bound: {gate_words(a['gates'])}.")
-    if larger := [j for j in told if j > k and sum(told[j]) / len(told[j]) < a["keep"]]:
-        sentences.append(f"More dimensions kept less at {listed([*map(str, larger)])}: look at how those were trained.")
+    if larger := [j for j in told if j > k and _word(told[j], a["keep"]) == "not"]:
+        sentences.append(
+            f"More dimensions are not enough at {listed([*map(str, larger)])}: see how those were trained."
+        )
     return " ".join(sentences + _next(a))
 
 
@@ -93,9 +110,10 @@ def _undecided(a: Row, told: Mapping[int, Sequence[float]]) -> str:
     k = a["best"]
     if a["interval"] is None:
         smaller = [j for j in told if j < k]
-        beside = f", and {smaller[-1]} kept {percent(told[smaller[-1]][0], 1)}" if smaller else ""
+        values = told[smaller[-1]] if smaller else []
+        beside = f", and {smaller[-1]} kept {percent(sum(values) / len(values), 1)}" if smaller else ""
         said = (
-            f"With one training a size there is no interval, so no size can be called enough to keep "
+            f"With one training of a size there is no interval, so it cannot be called enough to keep "
             f"{share(a['keep'])} of the variance of the test images: the smallest network that did has "
             f"{latent(k)} ({percent(told[k][0], 1)}){beside}. Train each size again with --seeds {rule.SEEDS}."
         )
@@ -104,7 +122,7 @@ def _undecided(a: Row, told: Mapping[int, Sequence[float]]) -> str:
         more = f"; at this spread {count} more seed{'s' if count != 1 else ''} a size would settle it" if count else ""
         said = (
             f"These runs do not decide how many dimensions keep {share(a['keep'])} of the variance of the test images: "
-            f"{latent(k)} kept it on average ({kept(told[k], a['interval'])}), but not surely{more}."
+            f"{latent(k)} kept it on average ({kept(told[k], a['interval'], a['keep'])}), but not surely{more}."
         )
         if a["not_enough"] is not None:
             said += f" Not enough: {a['not_enough']}."
@@ -116,14 +134,19 @@ def _not_reached(a: Row, told: Mapping[int, Sequence[float]]) -> str:
     if a["best"] is None:
         return "No training came to its end, so no size can be recommended."
     k = a["best"]
+    surely = all(len(values) > 1 for values in told.values()) and a["interval"][1] < a["keep"]
+    verb = "keeps" if surely else "is shown to keep"
+    best = kept(told[k], a["interval"], a["keep"])
     said = (
-        f"No size of this study keeps {share(a['keep'])} of the variance of the test images; the best it got is "
-        f"{kept(told[k], a['interval'])} with {latent(k)}."
+        f"No size of this study {verb} {share(a['keep'])} of the variance of the test images; the best it got is "
+        f"{best} with {latent(k)}."
     )
     if a["gates"]:
         said += f" Better training may get further: {gate_words(a['gates'])}."
-    elif not a["next"]:
+    if a["stuck"]:
         said += f" More dimensions did not help: {gates.BETTER}."
+    elif not a["next"]:
+        said += " There is no larger size to try."
     return " ".join([said, *_next(a)])
 
 
@@ -145,13 +168,18 @@ def gate_words(names: Sequence[str]) -> str:
 
 def known_now(rows: Sequence[Row], keep: float) -> str:
     """One line for who waits: each size so far with what it keeps, and whether that is enough."""
-    told = explained(rows)
-    found = rule.answer(told, keep)
-    parts = []
-    for k, values in told.items():
-        word = "enough" if found["latent_dim"] and k >= found["latent_dim"] else "open" if k in found["open"] else "not"
-        parts.append(f"{k}: {percent(sum(values) / len(values), 1)} ({word})")
+    parts = [
+        f"{k}: {_sided(sum(values) / len(values), keep)} % ({_word(values, keep)})"
+        for k, values in explained(rows).items()
+    ]
+    parts += [f"{k}: failed" for k in sorted(unable(rows))]
     return f"to keep {share(keep)}: {', '.join(parts)}"
+
+
+def _word(values: Sequence[float], keep: float) -> str:
+    """What one size's trainings say by themselves."""
+    interval = mean_interval(values)["interval"]
+    return "open" if interval is None else "enough" if interval[0] >= keep else "not" if interval[1] < keep else "open"
 
 
 def table(answers: Sequence[Row]) -> tuple[list[str], list[list[str]]]:

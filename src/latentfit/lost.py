@@ -45,13 +45,14 @@ def gained(errors: Mapping[Job, Array]) -> NDArray[np.int64]:
 def told_apart(networks: Mapping[Job, Network], images: ImageSet) -> dict[str, Any] | None:
     """Accuracy of a k-nearest-neighbour classifier on the codes of each network, and on the pixels.
 
-    It learns from at most LEARNT_FROM training images and is asked about at most ASKED test images, the first of
-    each. Distances are Euclidean. None without labels.
+    It learns from at most LEARNT_FROM training images and is asked about at most ASKED test images. Distances are
+    Euclidean. None without labels.
     """
     if images.y_train is None or images.y_test is None:
         return None
-    x_train, x_test = images.x_train[:LEARNT_FROM], images.x_test[:ASKED]
-    y_train, y_test = images.y_train[:LEARNT_FROM], images.y_test[:ASKED]
+    learnt, asked = _some(len(images.x_train), LEARNT_FROM), _some(len(images.x_test), ASKED)
+    x_train, x_test = images.x_train[learnt], images.x_test[asked]
+    y_train, y_test = images.y_train[learnt], images.y_test[asked]
     pixels = [to_unit(np.ascontiguousarray(x)).numpy().reshape(len(x), -1) for x in (x_train, x_test)]
     return {
         "neighbours": min(NEIGHBOURS, len(x_train)),
@@ -64,6 +65,11 @@ def told_apart(networks: Mapping[Job, Network], images: ImageSet) -> dict[str, A
             for job, n in networks.items()
         ],
     }
+
+
+def _some(n: int, most: int) -> NDArray[np.int64]:
+    """Indices of some of n images in their order, drawn: a set may be sorted by class."""
+    return np.sort(np.random.default_rng([n, 4]).permutation(n)[:most])
 
 
 def _accuracy(x_train: Array, y_train: Array, x_test: Array, y_test: Array) -> float:
@@ -90,7 +96,7 @@ def compression(
         all of them together, a mean over at most PACKED test images; for each network the bytes of its decoder, and
         for 32 bits a dimension (a float) and 8, 6 and 4 the bytes of a code, its test MSE and what was added to it.
     """
-    some = images.x_test[:PACKED]
+    some = images.x_test[_some(len(images.x_test), PACKED)]
     as_bytes = some if some.dtype == np.uint8 else np.rint(some * 255).astype(np.uint8)
     return {
         "raw_bytes": images.pixels,

@@ -7,7 +7,7 @@ it is *not enough* if the interval lies below it. Otherwise the runs do not tell
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from .errors import InputError
@@ -31,20 +31,22 @@ def check(keep: Any) -> float:
     return float(keep)
 
 
-def answer(explained: Explained, keep: float, limit: int | None = None) -> dict[str, Any]:
+def answer(explained: Explained, keep: float, limit: int | None = None, failed: Collection[int] = ()) -> dict[str, Any]:
     """The smallest size that is enough, and how sure that is.
 
     Args:
         explained: Explained variance of each training, in [-∞, 1], by latent size.
         keep: The share to keep, between 0 and 1.
         limit: The largest size there could be.
+        failed: Sizes none of whose trainings came to its end: they are not tried again.
 
     Returns:
         `status`: `found`, a size is enough; `undecided`, none is although the mean of one is as high;
         `not_reached`, none is. `latent_dim`: the size that is enough. `not_enough`: the largest size below it, or
         of all where none is enough, that is not. `explained_variance`, `interval`: of the size that is enough,
         or of the best. `best`: the size these are of. `open`: sizes that the runs do not decide below the answer.
-        `more_seeds`: at this spread, trainings a size that would settle an undecided answer. `next`: sizes to try.
+        `more_seeds`: at this spread, trainings of the best size that would settle an undecided answer. `next`: sizes
+        to try. `stuck`: two larger sizes were tried, and neither was better.
     """
     told = {k: mean_interval(explained[k]) for k in sorted(explained)}
     enough = [k for k, e in told.items() if e["interval"] and e["interval"][0] >= keep]
@@ -65,27 +67,30 @@ def answer(explained: Explained, keep: float, limit: int | None = None) -> dict[
             "open": [k for k in told if (not enough or k < enough[0]) and k not in lacking],
         }
     if status == "undecided":
-        found["more_seeds"] = _more_seeds([explained[k] for k in reaching], keep)
+        found["more_seeds"] = _more_seeds(explained[found["best"]], keep)
     once = all(e["interval"] is None for e in told.values())  # then the means have to do for what to try
-    return {"status": status, **found, "next": _next(told, reaching if once else enough, limit)}
+    means = [e["mean"] for e in told.values()]
+    stuck = not enough and len(means) > 2 and max(means[-2:]) <= means[-3]
+    following = [] if stuck else _next([*told], reaching if once else enough, limit, failed)
+    return {"status": status, **found, "next": following, "stuck": stuck}
 
 
-def _more_seeds(reaching: Sequence[Sequence[float]], keep: float) -> int | None:
-    """How many trainings more, a size, would make the first of the sizes enough."""
-    needed = [n - len(v) for v in reaching if len(v) > 1 and (n := seeds_needed(v, keep)) is not None]
-    once = [SEEDS - 1 for v in reaching if len(v) == 1]
-    return min(needed + once, default=None)
+def _more_seeds(values: Sequence[float], keep: float) -> int | None:
+    """How many trainings more would make a size enough; after a single one, as many as make an interval."""
+    if len(values) == 1:
+        return SEEDS - 1
+    needed = seeds_needed(values, keep)
+    return None if needed is None else needed - len(values)
 
 
-def _next(told: Mapping[int, Mapping[str, Any]], enough: Sequence[int], limit: int | None) -> list[int]:
+def _next(sizes: Sequence[int], enough: Sequence[int], limit: int | None, failed: Collection[int]) -> list[int]:
     """Doubling until a size is enough, then bisection between it and the largest below it; [] where that ends."""
-    sizes = list(told)
-    if not sizes:
-        return [min(FIRST, limit or FIRST)]
+    largest = limit or 2 * max([*sizes, *failed, FIRST])
     if enough:
         below = max((k for k in sizes if k < enough[0]), default=0)
-        return [(below + enough[0]) // 2] if enough[0] - below > 1 else []
-    doubled = min(2 * sizes[-1], limit or 2 * sizes[-1])
-    means = [told[k]["mean"] for k in sizes]
-    stuck = len(means) > 2 and max(means[-2:]) <= means[-3]  # two sizes more, and none was better
-    return [] if stuck or doubled == sizes[-1] else [doubled]
+        between = [k for k in range(below + 1, enough[0]) if k not in failed]
+        return sorted(between, key=lambda k: abs(k - (below + enough[0]) // 2))[:1]
+    size = min(FIRST, largest) if not sizes else min(2 * sizes[-1], largest)
+    while size in failed and size < largest:
+        size = min(2 * size, largest)
+    return [] if size in failed or size in sizes else [size]

@@ -230,13 +230,11 @@ def _joined(folder: Path, before: dict[str, Any], request: Request, images: Imag
         )
     jobs = {Job(m["latent_dim"], m["seed"]) for m in before["models"]}
     source = request.source if images.stand_in else before["source"]
-    return replace(
-        request,
-        jobs=tuple(sorted(jobs.union(request.jobs))),
-        source=source,
-        keep=before.get("keep") if request.keep is None else request.keep,
-        search=request.search or bool(before.get("search")),
-    )
+    jobs.update(request.jobs)
+    if request.search:  # all sizes that it finds there with all seeds, or it would compare what cannot be
+        jobs = {Job(size, seed) for size in {j.latent_dim for j in jobs} for seed in {j.seed for j in jobs}}
+    keep = before.get("keep") if request.keep is None else request.keep
+    return replace(request, jobs=tuple(sorted(jobs)), source=source, keep=keep)
 
 
 def describe(request: Request, images: ImageSet) -> dict[str, Any]:
@@ -336,14 +334,18 @@ def _widened(folder: Path, asked: Request, images: ImageSet, tell: Callable[[str
     rows = [store.read_json(store.model_folder(folder, job) / "metrics.json") for job in asked.jobs]
     if tell:
         tell(answer.known_now(rows, asked.keep))
-    seeds = sorted({job.seed for job in asked.jobs})
-    following = rule.answer(answer.explained(rows), asked.keep, images.pixels)["next"]
-    jobs = {Job(size, seed) for size in following for seed in seeds}
-    if jobs <= set(asked.jobs):
+    following = _following(rows, asked.keep, images)
+    if not following:
         return None
-    wider = replace(asked, jobs=tuple(sorted(jobs.union(asked.jobs))))
+    wider = replace(asked, jobs=tuple(sorted(following.union(asked.jobs))))
     store.write_json(folder / "study.json", describe(wider, images))
     return wider
+
+
+def _following(rows: Sequence[Mapping[str, Any]], keep: float, images: ImageSet) -> set[Job]:
+    """The networks that a search trains next."""
+    found = rule.answer(answer.explained(rows), keep, images.pixels, answer.unable(rows))
+    return {Job(size, row["seed"]) for size in found["next"] for row in rows}
 
 
 def _sum_up(folder: Path, request: Request, images: ImageSet, ground: Trainings) -> None:
@@ -374,5 +376,6 @@ def _is_finished(folder: Path, request: Request, images: ImageSet) -> bool:
         found, _ = done.results, done.shown  # both can be read
         jobs = tuple(Job(m["latent_dim"], m["seed"]) for m in found["models"])
         same = found["dataset"] == describe_images(images) and found["environment"] == environment(request)
-        return same and jobs == request.jobs and found["verdict"]["keep"] == request.keep
+        asked = same and jobs == request.jobs and found["verdict"]["keep"] == request.keep
+        return asked and not (request.search and _following(found["models"], found["verdict"]["keep"], images))
     return False
