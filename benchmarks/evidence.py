@@ -129,7 +129,7 @@ def page(found: dict[str, Any]) -> str:
         "share half way between what r - 1 and r directions keep. The search (three trainings a size) should answer r",
         "or r + 1.",
         "",
-        f"It did in {sum(right)} of {len(right)} runs.",
+        f'It did in {sum(right)} of {len(right)} runs. "At most": a gate fired, better training may need less.',
         "",
         "| rank | share to keep | answer | not enough | sizes tried | |",
         "|---:|---:|---:|---:|---|---|",
@@ -137,7 +137,7 @@ def page(found: dict[str, Any]) -> str:
     for row, ok in zip(found["flat"], right, strict=True):
         tried = ", ".join(map(str, row["tried"]))
         lacking = "-" if row["not_enough"] is None else row["not_enough"]
-        size = row["latent_dim"] or row["status"]
+        size = f"{'at most ' if row['gates'] else ''}{row['latent_dim']}" if row["latent_dim"] else row["status"]
         lines.append(
             f"| {row['rank']} | {row['keep']:.1%} | {size} | {lacking} | {tried} | {'yes' if ok else '**no**'} |"
         )

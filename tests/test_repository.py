@@ -147,3 +147,11 @@ def test_the_benchmarks_time_the_reference_recipe(monkeypatch):
     assert clock.sizes(16) == [*network.sizes, *network.sizes[-2::-1]]
     assert (recipe.batch_size, math.ceil(60_000 / 128), recipe.epochs) == (clock.BATCH, clock.STEPS, run.EPOCHS)
     assert {name for name, _, _ in quality.STUDIES.values()} == set(RECIPES)
+
+
+def test_the_page_on_the_answer_is_made_from_the_committed_evidence():
+    script = "import evidence, json, sys; sys.stdout.write(evidence.page(json.loads(evidence.RESULT.read_text())))"
+    told = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT / "benchmarks"
+    ).stdout
+    assert told == (ROOT / "docs" / "verdict.md").read_text()
