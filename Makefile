@@ -43,10 +43,10 @@ bench: .venv/installed ## ratios of speed with their goals, in turns (15 minutes
 bench-quality: .venv/installed ## errors of every recipe over several seeds, and their time (hours)
 	$(BIN)/python benchmarks/quality.py
 
-evidence: .venv/installed ## studies whose answer is known; writes docs/verdict.md (half an hour)
+evidence: .venv/installed ## studies whose answer is known; writes docs/verdict.md
 	$(BIN)/python benchmarks/evidence.py
 
-evidence-one: .venv/installed ## one of each kind, printed (minutes)
+evidence-one: .venv/installed ## one of each kind, printed
 	$(BIN)/python benchmarks/evidence.py --one
 
 results: .venv/installed ## make the reference study again; fill README and docs/performance.md

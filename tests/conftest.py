@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from latentfit.data.images import ImageSet
-from latentfit.train import Recipe, train_group
+from latentfit.train import Recipe, build, train_group
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +30,11 @@ def quick():
 def trained(images, quick):
     """Three latent sizes, trained."""
     return train_group([(2, 0), (5, 0), (9, 0)], images, quick)
+
+
+@pytest.fixture(scope="session")
+def network(images, quick, trained):
+    """The trained network of five dimensions."""
+    network = build(images, quick, 5, seed=0)
+    network.load_state_dict({name: torch.from_numpy(value) for name, value in trained[1].weights.items()})
+    return network

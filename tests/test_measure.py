@@ -6,14 +6,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import torch
 from scipy import stats
 
 from latentfit import evaluate, gates, latent, measure, train
 from latentfit.data.images import ImageSet
 from latentfit.measure import PerImage, Yardsticks
 from latentfit.stats import holm, paired
-from latentfit.train import Job, Measured, build
+from latentfit.train import Job, Measured
 from latentfit.walks import Walked
 
 RNG = np.random.default_rng(0)
@@ -22,13 +21,6 @@ RNG = np.random.default_rng(0)
 @pytest.fixture(scope="module")
 def yard(images):
     return Yardsticks.of(images)
-
-
-@pytest.fixture(scope="module")
-def network(images, quick, trained):
-    network = build(images, quick, 5, seed=0)
-    network.load_state_dict({name: torch.from_numpy(value) for name, value in trained[1].weights.items()})
-    return network
 
 
 def values(jobs, n=60, p=40):

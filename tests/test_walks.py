@@ -2,22 +2,14 @@
 
 import numpy as np
 import pytest
-import torch
 from sklearn.metrics import pairwise_distances
 
 from latentfit import evaluate, latent, walks
 from latentfit.data.images import ImageSet
-from latentfit.train import Job, build
+from latentfit.train import Job
 from latentfit.walks import Ground, Nearest, choose
 
 RNG = np.random.default_rng(0)
-
-
-@pytest.fixture(scope="module")
-def network(images, quick, trained):
-    network = build(images, quick, 5, seed=0)
-    network.load_state_dict({name: torch.from_numpy(value) for name, value in trained[1].weights.items()})
-    return network
 
 
 @pytest.fixture(scope="module")

@@ -71,7 +71,7 @@ def write(
             answer.verdict(rows, share, images.pixels) | {"pca_components": pca_for(yard, share)}
             for share in rule.KEEPS
         ],
-        "lost": _lost(rows, networks, errors, images) if networks else None,
+        "lost": _lost(rows, networks, errors, images, shown) if networks else None,
         "intrinsic": None if keep is None else intrinsic.estimates(images, seed),
     }
     store.write_json(folder / "results.json", results)
@@ -99,21 +99,24 @@ def _interpolation(
 
 
 def _lost(
-    rows: list[dict[str, Any]], networks: Mapping[Job, Network], errors: Mapping[Job, Array], images: ImageSet
+    rows: list[dict[str, Any]],
+    networks: Mapping[Job, Network],
+    errors: Mapping[Job, Array],
+    images: ImageSet,
+    shown: Mapping[str, Array],
 ) -> dict[str, Any]:
     codes = {Job(r["latent_dim"], r["seed"]): r["codes"] for r in rows if r["status"] == "ok"}
     ranges = {job: np.array([codes[job]["low"], codes[job]["high"]], np.float32) for job in networks}
     return {
         "by_class": lost.by_class(rows, errors, images),
-        "worst_errors": [
-            job._asdict() | {"test_mse": each[lost.worst(errors)].tolist()} for job, each in errors.items()
-        ],
-        "gained_errors": [
-            job._asdict() | {"test_mse": each[lost.gained(errors)].tolist()} for job, each in errors.items()
-        ],
+        **{f"{name}_errors": _errors_of(errors, shown[f"{name}_indices"]) for name in ("worst", "gained")},
         "neighbours": lost.told_apart(networks, images),
         "compression": lost.compression(networks, ranges, errors, images),
     }
+
+
+def _errors_of(errors: Mapping[Job, Array], chosen: NDArray[np.int64]) -> list[dict[str, Any]]:
+    return [job._asdict() | {"test_mse": each[chosen].tolist()} for job, each in errors.items()]
 
 
 def _extremes(images: ImageSet, errors: Mapping[Job, Array]) -> dict[str, Array]:
