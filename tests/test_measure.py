@@ -53,7 +53,7 @@ def test_a_row_holds_what_evaluate_and_latent_say(network, images, quick, traine
         "last_tenth_fall": gates.last_tenth_fall(trained[1].history),
         "dims_in_use": 5,
         "codes": {
-            "std": pytest.approx(latent.encode(network, images.x_test).std(axis=0, dtype=float).tolist()),
+            "std": pytest.approx(latent.encode(network, images.x_train).std(axis=0, dtype=float).tolist()),
             "low": latent.encode(network, images.x_train).min(axis=0).tolist(),
             "high": latent.encode(network, images.x_train).max(axis=0).tolist(),
         },

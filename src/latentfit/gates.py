@@ -49,7 +49,7 @@ def fired(
         pca_test_mse: Error of as many PCA components on the test images.
         test_variance: Mean squared distance of the test images from the mean training image.
         hidden: Widths of the hidden layers.
-        code_std: Standard deviation of each dimension of the code over the test images.
+        code_std: Standard deviation of each dimension of the code over the training images.
     """
     train, test, k = row["train_mse"], row["test_mse"], row["latent_dim"]
     values = {

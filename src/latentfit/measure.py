@@ -77,7 +77,7 @@ def row(trained: Trained, images: ImageSet, recipe: Recipe, yard: Yardsticks) ->
     if not max(found.train_mse, test_mse) <= 1:  # NaN included
         worst = f"{max(found.train_mse, test_mse):.3g}"
         return failed_row(job, f"its error of {worst} is larger than that of any picture with pixels in [0, 1]")
-    std = found.test_codes.std(axis=0, dtype=np.float64).tolist()
+    std = found.code_std.tolist()
     numbers = {
         "train_mse": found.train_mse,
         "test_mse": test_mse,

@@ -227,6 +227,7 @@ class Measured:
     test_sharpness: NDArray[np.float64]  # (N,), of each reconstruction of a test image
     test_codes: NDArray[np.float32]  # (N, K)
     code_range: NDArray[np.float32]  # (2, K): smallest and largest code of the training images
+    code_std: NDArray[np.float64]  # (K,): standard deviation of the codes of the training images
 
     @classmethod
     def of(cls, network: Network, images: ImageSet) -> Measured:
@@ -242,8 +243,11 @@ class Measured:
             similar[part] = math.nan if each is None else each
         train_errors = np.empty(len(images.x_train))
         code_range = np.array([np.full(k, np.inf), np.full(k, -np.inf)], np.float32)
+        sums, squares = np.zeros(k), np.zeros(k)
         for part, x, z, x_hat in evaluate.reconstruct_batches(network, images.x_train):
             train_errors[part] = evaluate.batch_errors(x, x_hat)
+            centred = z.double().numpy() - codes[0]  # from a point near them, or squares would drown what is left
+            sums, squares = sums + centred.sum(axis=0), squares + np.square(centred).sum(axis=0)
             np.minimum(code_range[0], z.numpy().min(axis=0), out=code_range[0])
             np.maximum(code_range[1], z.numpy().max(axis=0), out=code_range[1])
         return cls(
@@ -253,6 +257,7 @@ class Measured:
             test_sharpness=sharp,
             test_codes=codes,
             code_range=code_range,
+            code_std=np.sqrt((squares / len(images.x_train) - np.square(sums / len(images.x_train))).clip(0)),
         )
 
 
