@@ -120,6 +120,12 @@ def test_comparisons_are_of_neighbours_and_of_the_widest(sizes, couples):
     assert {row["seed"] for row in rows} <= {1}
 
 
+def test_sizes_are_compared_by_the_first_seed_that_each_trained_with():
+    rows = measure.comparisons(values([(4, 1), (8, 0), (8, 1), (16, 1)]))
+    told = [(row["latent_dims"], row["seed"]) for row in rows]
+    assert told == [([4, 8], None), ([8, 16], None), ([4, 16], 1)]
+
+
 def test_comparisons_are_paired_tests_with_holms_p():
     given = values([(4, 0), (8, 0), (16, 0)])
     jobs = list(given)

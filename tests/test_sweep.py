@@ -56,6 +56,29 @@ def test_another_seed_gives_other_bytes(tmp_path):
     assert files["k002-s0/model.safetensors"] != files["k002-s1/model.safetensors"]
 
 
+def test_a_size_whose_first_seed_failed_keeps_its_pictures(tmp_path, monkeypatch):
+    def keep(folder, trained, *others):
+        lost = {"weights": {}, "measured": None, "reason": "it broke"} if trained.job == (4, 0) else {}
+        return whole(folder, replace(trained, **lost), *others)
+
+    whole = sweep._keep
+    monkeypatch.setattr(sweep, "_keep", keep)
+    done = study(tmp_path, seeds=2, draw=True)
+    results = done.results
+    first = [{"latent_dim": 2, "seed": 0}, {"latent_dim": 4, "seed": 1}]
+    assert [m["status"] for m in results["models"]] == ["ok", "ok", "failed", "ok"]
+    for rows in (
+        *(results["interpolation"][name] for name in ("models", "spherical")),
+        *(results["lost"][name] for name in ("worst_errors", "gained_errors")),
+        *(results["lost"][name]["models"] for name in ("neighbours", "compression")),
+    ):
+        assert [{key: row[key] for key in ("latent_dim", "seed")} for row in rows] == first
+    assert [size["latent_dim"] for size in results["lost"]["by_class"]] == [2, 4]
+    assert [(c["latent_dims"], c["seed"]) for c in results["comparisons"]] == [([2, 4], None)]
+    assert "4 dimensions" in (tmp_path / "report.html").read_text()
+    assert list(report.Content.of(done).networks) == [2, 4]
+
+
 def test_only_timing_holds_dates_or_seconds(tmp_path):
     done = study(tmp_path, sizes=(2,), draw=True)
     timing = json.loads((tmp_path / "timing.json").read_bytes())

@@ -21,7 +21,7 @@ from .data.images import ImageSet
 from .evaluate import PCAErrors
 from .model import Network
 from .stats import holm, mean_interval, middle, paired, resampled, welch
-from .train import Job, Recipe, Trained
+from .train import Job, Recipe, Trained, first_seeds
 from .walks import Walked
 
 Array = NDArray[Any]
@@ -60,7 +60,7 @@ class PerImage:
 
     test_mse: Array  # (N,)
     sharpness: Array  # (N,)
-    walked: Walked | None = None  # of networks of the first seed
+    walked: Walked | None = None  # of each size's first seed that trained
 
     def of(self, name: str) -> Array:
         """The values of that name."""
@@ -161,14 +161,15 @@ def against_pca(values: Mapping[Job, PerImage], yard: Yardsticks) -> list[dict[s
 
 
 def comparisons(values: Mapping[Job, PerImage]) -> list[dict[str, Any]]:
-    """Each network of the first seed against the next larger one, and the smallest against the largest.
+    """Each size's first network against that of the next larger size, and the smallest against the largest.
 
     Every quantity is tested in pairs over the same images (or walks), and its p-values are Holm's over all
-    the comparisons of that quantity.
+    the comparisons of that quantity. `seed` is None where the two have different ones.
     """
-    first = min((job.seed for job in values), default=0)
-    couples = _couples(sorted(job for job in values if job.seed == first))
-    rows: list[dict[str, Any]] = [{"seed": first, "latent_dims": [job.latent_dim for job in c]} for c in couples]
+    couples = _couples(first_seeds(values))
+    rows: list[dict[str, Any]] = [
+        {"seed": a.seed if a.seed == b.seed else None, "latent_dims": [a.latent_dim, b.latent_dim]} for a, b in couples
+    ]
     for name in ("test_mse", "sharpness", *WALKED):
         tests = [paired(values[a].of(name), values[b].of(name)) for a, b in couples]
         for entry, test, p in zip(rows, tests, holm([test["p"] for test in tests]), strict=True):

@@ -14,7 +14,7 @@ from . import answer, intrinsic, lost, measure, rule, store, walks
 from .data.images import ImageSet
 from .measure import PerImage, Yardsticks
 from .model import Network
-from .train import Job
+from .train import Job, first_seeds
 from .walks import Ground
 
 Array = NDArray[Any]
@@ -41,8 +41,7 @@ def write(
     rows = [store.read_json(store.model_folder(folder, job) / "metrics.json") for job in jobs]
     seed = min(job.seed for job in jobs)
     ok = [job for job, row in zip(jobs, rows, strict=True) if row["status"] == "ok"]
-    first = min((job.seed for job in ok), default=seed)
-    networks = {job: store.load_network(store.model_folder(folder, job)) for job in ok if job.seed == first}
+    networks = {job: store.load_network(store.model_folder(folder, job)) for job in first_seeds(ok)}
     ground, pairs = Ground.of(images, seed), walks.shown_pairs(images, seed)
     values = {job: taken.get(job) or _measured(folder, job, images) for job in ok}
     for job, network in networks.items():

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any, NamedTuple
@@ -215,6 +215,11 @@ class Job(NamedTuple):
 
     latent_dim: int
     seed: int
+
+
+def first_seeds(jobs: Iterable[Job]) -> list[Job]:
+    """Of each size the job with the smallest seed, smallest size first."""
+    return sorted({job.latent_dim: job for job in sorted(jobs, reverse=True)}.values())
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from . import trade
 from .gates import GATES
+from .train import Job, first_seeds
 from .words import (
     apart,
     carried,
@@ -133,10 +134,9 @@ def _with_half(value: dict[str, Any] | None, form: Callable[[float], str], unit:
 
 
 def _trained(results: Results) -> list[Row]:
-    """The networks of the first seed that trained to the end, smallest first."""
-    ok = [m for m in results["models"] if m["status"] == "ok"]
-    first = min((m["seed"] for m in ok), default=0)
-    return [m for m in ok if m["seed"] == first]
+    """Of each size the network of its first seed that trained to the end, smallest first."""
+    ok = {Job(m["latent_dim"], m["seed"]): m for m in results["models"] if m["status"] == "ok"}
+    return [ok[job] for job in first_seeds(ok)]
 
 
 def _each(rows: Sequence[Row], key: str, digits: int = 0) -> str:
@@ -205,8 +205,9 @@ def _over_seeds(results: Results) -> list[str]:
         f"{mse(sum(e) / len(e))} at {k} ({f'{mse(min(e))} to {mse(max(e))}, ' if len(e) > 1 else ''}{len(e)} trained)"
         for k, e in sorted(by_size.items())
     ]
-    compared = [f"The networks compared are those of seed {c['seed']}." for c in results["comparisons"][:1]]
-    return [*compared, f"Over all seeds the mean test error is {listed(means)}."] if means else []
+    compared = ["The networks compared are those of each size's first seed that trained."]
+    said = [f"Over all seeds the mean test error is {listed(means)}."] if means else []
+    return [*(compared if results["comparisons"] else []), *said]
 
 
 def _sizes_compared(results: Results) -> list[str]:
@@ -344,8 +345,7 @@ def _class_gains(a: Row, b: Row, names: Sequence[str]) -> list[str]:
 
 def _interpolation(results: Results) -> list[str]:
     walks = results["interpolation"]
-    seeds = {m["latent_dim"]: m["seed"] for m in _trained(results)}
-    rows = [m for m in walks["models"] if seeds.get(m["latent_dim"]) == m["seed"]]
+    rows = walks["models"]
     if not rows:
         return []
     widest = _widest_first(results)[:1]

@@ -29,7 +29,7 @@ from ..figures import Curve
 from ..machine import reproducible
 from ..model import Network, to_unit
 from ..store import Study
-from ..train import RECIPES, Job, Recipe
+from ..train import RECIPES, Recipe, first_seeds
 
 Array = NDArray[Any]
 
@@ -99,7 +99,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Content:
-    """A study with the networks its pictures show: those of its first seed that trained to the end."""
+    """A study with the networks its pictures show: those of each size's first seed that trained to the end."""
 
     study: Study
     networks: Mapping[int, Network]
@@ -108,8 +108,7 @@ class Content:
     @classmethod
     def of(cls, study: Study) -> Content:
         """Load what the pictures need."""
-        first = min((job.seed for job in study.jobs), default=0)
-        jobs = [Job(k, seed) for k, seed in study.jobs if seed == first]
+        jobs = first_seeds(study.jobs)
         return cls(
             study,
             {job.latent_dim: study.network(*job) for job in jobs},
