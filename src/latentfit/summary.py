@@ -19,6 +19,8 @@ from .walks import Ground
 
 Array = NDArray[Any]
 
+EXTREMES = ("worst", "gained")
+
 
 def write(
     folder: Path,
@@ -108,7 +110,7 @@ def _lost(
     ranges = {job: np.array([codes[job]["low"], codes[job]["high"]], np.float32) for job in networks}
     return {
         "by_class": lost.by_class(rows, errors, images),
-        **{f"{name}_errors": _errors_of(errors, shown[f"{name}_indices"]) for name in ("worst", "gained")},
+        **{f"{name}_errors": _errors_of(errors, shown[f"{name}_indices"]) for name in EXTREMES if name in shown},
         "neighbours": lost.told_apart(networks, images),
         "compression": lost.compression(networks, ranges, errors, images),
     }
@@ -119,10 +121,9 @@ def _errors_of(errors: Mapping[Job, Array], chosen: NDArray[np.int64]) -> list[d
 
 
 def _extremes(images: ImageSet, errors: Mapping[Job, Array]) -> dict[str, Array]:
-    """The images with the largest error, and those that the largest code gains most on."""
-    if not errors:
-        return {}
-    chosen = {"worst": lost.worst(errors), "gained": lost.gained(errors)}
+    """The images with the largest error, and those that the largest code gains most on where there are two sizes."""
+    chosen = {"worst": lost.worst(errors)} if errors else {}
+    chosen |= {"gained": lost.gained(errors)} if len(errors) > 1 else {}
     return {
         key: array
         for name, at in chosen.items()

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from .. import answer, evaluate, figures, latent, store, sweep, trade, verdict, words
+from .. import answer, evaluate, figures, latent, store, summary, sweep, trade, verdict, words
 from ..figures import Curve
 from ..machine import reproducible
 from ..model import Network, to_unit
@@ -80,7 +80,7 @@ def picture_names(study: Study) -> list[str]:
     ]
     if study.results["dataset"]["classes"] and study.jobs:
         names.append("error-by-class")
-    return [*names, "worst", "gained"] if "worst" in study.results["shown"] else names
+    return names + [name for name in summary.EXTREMES if name in study.results["shown"]]
 
 
 @dataclass(frozen=True)
@@ -193,13 +193,12 @@ class Content:
     def _gained(self) -> Picture:
         rows = self._made("gained")
         small, large = min(self.networks), max(self.networks)
-        caption = f"The test images whose error {words.dims(large)} lower most against {small}{self._named('gained')}."
-        if small != large:
-            rows.append((f"{large} less {small}", figures.difference(rows[1][1], rows[-1][1])))
-            caption += (
-                f" The last row is what {large} keeps that {small} drops: orange is brighter, blue is darker, white "
-                "the same; half of the range from black to white is full colour."
-            )
+        rows.append((f"{large} less {small}", figures.difference(rows[1][1], rows[-1][1])))
+        caption = (
+            f"The test images whose error {words.dims(large)} lower most against {small}{self._named('gained')}. The "
+            f"last row is what {large} keeps that {small} drops: orange is brighter, blue is darker, white the same; "
+            "half of the range from black to white is full colour."
+        )
         return Picture(figures.image_rows(rows), caption, tuple((name, strip(images)) for name, images in rows))
 
     def _made(self, which: str) -> list[tuple[str, Array]]:
