@@ -70,9 +70,20 @@ def test_bytes_are_those_of_the_files(network, images, errors):
         assert row["added_mse"] == row["test_mse"] - errors.mean()
 
 
-def test_floats_and_colours_are_packed_too(network):
-    x = RNG.uniform(size=(4, 6, 6, 3)).astype(np.float32)
-    assert lost._png_bytes(np.rint(x[0] * 255).astype(np.uint8)) > 50
+def test_floats_are_packed_where_bytes_stand_for_them_alone(network, images, errors):
+    def packed(x_test):
+        given = replace(images, x_train=images.x_train / np.float32(255), x_test=x_test.astype(np.float32))
+        found = lost.compression({}, {}, {}, given)
+        return [found[f"{kind}_bytes"] for kind in ("raw", "png", "zlib")]
+
+    plain = lost.compression({}, {}, {}, images)
+    told = [plain[f"{kind}_bytes"] for kind in ("raw", "png", "zlib")]
+    assert packed(images.x_test / 255) == packed(images.x_test * np.float32(1 / 255)) == told
+    assert packed(np.sqrt(images.x_test / 255)) == [4 * 132, None, None]
+
+
+def test_colours_are_packed_too():
+    assert lost._png_bytes(RNG.integers(0, 256, (6, 6, 3), np.uint8)) > 50
 
 
 def rows(by_class):

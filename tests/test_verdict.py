@@ -625,6 +625,17 @@ def test_bytes_of_a_colour_image_count_its_channels():
     assert "pixel" not in told
 
 
+def test_floats_that_are_no_bytes_have_no_png():
+    results = study(BETTER)
+    results["lost"]["compression"] |= {"raw_bytes": 3136, "png_bytes": None, "zlib_bytes": None}
+    told = said(results)["What it means for compression"]
+    assert told.startswith(
+        "An image is 3,136 bytes (four a number, as float32); it has no size as PNG or with zlib, because bytes cannot "
+        "hold its numbers. A code of 16 dimensions is 64 bytes as float32, a ratio of 49.0;"
+    )
+    assert trade.compression_table(results)[1][0][5:8] == ["49.0", "-", "-"]
+
+
 def test_the_table_of_bytes_by_hand():
     header, rows = trade.compression_table(study(BETTER))
     assert len(rows) == 8

@@ -92,16 +92,17 @@ def compression(
         images: Their images.
 
     Returns:
-        Bytes of an image as it came, as PNG (colour and grey alone; None for floats that are no bytes) and as zlib of
-        all of them together, a mean over at most PACKED test images; for each network the bytes of its decoder, and
-        for 32 bits a dimension (a float) and 8, 6 and 4 the bytes of a code, its test MSE and what was added to it.
+        Bytes of an image as it came, as PNG and as zlib of all of them together, a mean over at most PACKED test
+        images; floats that no byte stands for take four a number, and their PNG and zlib are None. For each network
+        the bytes of its decoder, and for 32 bits a dimension (a float) and 8, 6 and 4 the bytes of a code, its test
+        MSE and what was added to it.
     """
     some = images.x_test[_some(len(images.x_test), PACKED)]
-    as_bytes = some if some.dtype == np.uint8 else np.rint(some * 255).astype(np.uint8)
+    exact = _as_bytes(some)
     return {
-        "raw_bytes": images.pixels,
-        "png_bytes": float(np.mean([_png_bytes(image) for image in as_bytes])),
-        "zlib_bytes": len(zlib.compress(np.ascontiguousarray(as_bytes).tobytes(), 9)) / len(some),
+        "raw_bytes": images.pixels * (4 if exact is None else 1),
+        "png_bytes": None if exact is None else float(np.mean([_png_bytes(image) for image in exact])),
+        "zlib_bytes": None if exact is None else len(zlib.compress(exact.tobytes(), 9)) / len(some),
         "packed_images": len(some),
         "models": [
             {
@@ -131,6 +132,14 @@ def _decoded_error(network: Network, z: Array, x: Array) -> float:
         difference = latent.decode(network, z[part], x.shape[1:]) - to_unit(np.ascontiguousarray(x[part])).numpy()
         total += float(np.square(difference, dtype=np.float64).sum())
     return total / x.size
+
+
+def _as_bytes(x: Array) -> Array | None:
+    """Images as bytes, the same shape; None for floats that are no multiples of 1/255 but for rounding."""
+    if x.dtype == np.uint8:
+        return x
+    whole = np.rint(x * 255)
+    return whole.astype(np.uint8) if np.allclose(x * 255, whole, rtol=0, atol=1e-4) else None
 
 
 def _png_bytes(image: Array) -> int:

@@ -32,11 +32,7 @@ def compression(results: Results) -> list[str]:
     if not found:
         return []
     raw, count = found["raw_bytes"], results["dataset"]["train_images"] + results["dataset"]["test_images"]
-    sentences = [
-        f"An image is {plural(raw, 'byte')} (one a number), {found['png_bytes']:.0f} as PNG and "
-        f"{found['zlib_bytes']:.0f} with zlib over many (means of {plural(found['packed_images'], 'test image')}); "
-        "both of these lose nothing, a code does."
-    ]
+    sentences = [_image_bytes(found)]
     for model in found["models"]:
         k = model["latent_dim"]
         whole, fine = model["bits"][0], model["bits"][1]
@@ -50,6 +46,19 @@ def compression(results: Results) -> list[str]:
     return sentences
 
 
+def _image_bytes(found: dict[str, Any]) -> str:
+    raw = plural(found["raw_bytes"], "byte")
+    if found["png_bytes"] is None:
+        return (
+            f"An image is {raw} (four a number, as float32); it has no size as PNG or with zlib, because bytes cannot "
+            "hold its numbers."
+        )
+    return (
+        f"An image is {raw} (one a number), {found['png_bytes']:.0f} as PNG and {found['zlib_bytes']:.0f} with zlib "
+        f"over many (means of {plural(found['packed_images'], 'test image')}); both of these lose nothing, a code does."
+    )
+
+
 def compression_table(results: Results) -> Table | None:
     """Bits a dimension, bytes, error and ratios for each size."""
     found = results["lost"] and results["lost"]["compression"]
@@ -60,10 +69,11 @@ def compression_table(results: Results) -> Table | None:
     rows = []
     for model in found["models"]:
         for row in model["bits"]:
-            ratios = [found[f"{kind}_bytes"] / row["bytes"] for kind in ("raw", "png", "zlib")]
+            wholes = [found[f"{kind}_bytes"] for kind in ("raw", "png", "zlib")]
+            ratios = [whole and whole / row["bytes"] for whole in wholes]
             ratios.append(found["raw_bytes"] / (row["bytes"] + model["decoder_bytes"] / count))
             cells = [str(model["latent_dim"]), str(row["bits"]), f"{row['bytes']:g}", mse(row["test_mse"])]
-            rows.append([*cells, f"{row['added_mse']:.1e}", *(f"{ratio:.1f}" for ratio in ratios)])
+            rows.append([*cells, f"{row['added_mse']:.1e}", *(or_dash(ratio, ".1f") for ratio in ratios)])
     return header, rows
 
 
