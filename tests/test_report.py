@@ -167,6 +167,8 @@ def test_csv_has_every_number_of_every_network(study):
         assert float(values["test_mse"]) == row["test_mse"]
         assert float(values["effective_dim"]) == row["effective_dim"]
         assert float(values["pca_test_mse"]) > 0
+        assert values["gates"].split() == [gate["name"] for gate in row["gates"]]
+    assert any(row["gates"] for row in study.results["models"])
 
 
 def test_colour_images_without_labels_are_drawn(tmp_path):

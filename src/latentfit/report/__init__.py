@@ -328,14 +328,18 @@ def recipe_words(recipe: Mapping[str, Any]) -> str:
 
 
 def csv_table(results: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
-    """`results.csv`: one row a network with every number that is one number, and PCA's beside it."""
+    """`results.csv`: one row a network with every number that is one number, PCA's beside it, the gates that fired."""
     pca = {entry["latent_dim"]: entry for entry in results["pca"]}
     columns = [key for key in results["models"][0] if key not in ("gates", "test_mse_by_class", "codes")]
     rows = [
-        [*(m[key] for key in columns), pca[m["latent_dim"]]["train_mse"], pca[m["latent_dim"]]["test_mse"]]
+        [
+            *(m[key] for key in columns),
+            *(pca[m["latent_dim"]][f"{split}_mse"] for split in ("train", "test")),
+            " ".join(gate["name"] for gate in m["gates"]),
+        ]
         for m in results["models"]
     ]
-    return [*columns, "pca_train_mse", "pca_test_mse"], rows
+    return [*columns, "pca_train_mse", "pca_test_mse", "gates"], rows
 
 
 def png(figure: Figure) -> bytes:
