@@ -165,6 +165,14 @@ def test_against_pca_takes_all_components_where_there_are_fewer_than_dimensions(
     assert row["test_mse"]["means"][0] == pytest.approx(yard.pca.test[-1], rel=1e-5)
 
 
+def test_one_test_image_or_none_that_varies_says_nothing_of_others(images, yard):
+    given = values([(2, 0), (5, 0)], n=len(images.x_test))
+    assert [entry["latent_dim"] for entry in measure.sampling(given, yard)] == [2, 5]
+    flat = replace(yard, variance=yard.variance | {"test": 0.0})
+    single = Yardsticks.of(replace(images, x_test=images.x_test[:1], y_test=images.y_test[:1]))
+    assert measure.sampling(given, flat) == measure.sampling(values([(2, 0)], n=1), single) == []
+
+
 def test_a_network_worse_than_any_picture_is_failed_and_holds_no_nan(images, yard):
     wild = train.Recipe(output="linear", learning_rate=1e3, batch_size=1000, epochs=1)
     (trained,) = train.train_group([(3, 0)], images, wild)

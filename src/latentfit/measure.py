@@ -227,10 +227,11 @@ def size_comparisons(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def sampling(values: Mapping[Job, PerImage], yard: Yardsticks) -> list[dict[str, Any]]:
     """What other test images could have said of the same networks: 95 % intervals of a paired bootstrap over images.
 
-    For each size, over its networks' mean error of each image; the same images are drawn for all sizes.
+    For each size, over its networks' mean error of each image; the same images are drawn for all sizes. None where
+    there is a single test image, or they do not vary.
     """
     known = sorted({job.latent_dim for job in values})
-    if not known:
+    if not known or len(yard.pca.test_images) < 2 or yard.variance["test"] <= 0:
         return []
     errors = np.stack(
         [np.mean([v.test_mse for job, v in values.items() if job.latent_dim == k], axis=0) for k in known], axis=1
