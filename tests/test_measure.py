@@ -173,6 +173,21 @@ def test_one_test_image_or_none_that_varies_says_nothing_of_others(images, yard)
     assert measure.sampling(given, flat) == measure.sampling(values([(2, 0)], n=1), single) == []
 
 
+@pytest.mark.parametrize("tested", [True, False])
+def test_sizes_without_a_p_value_are_not_counted_in_the_family(tested):
+    seeds = {2: 3, 4: 3, 8: 1, 16: 3} if tested else {2: 1, 4: 1}
+    rows = [
+        {"latent_dim": k, "status": "ok", "test_mse": error}
+        for k, n in seeds.items()
+        for error in RNG.normal(1 / k, 0.01, n)
+    ]
+    told = {tuple(c["latent_dims"]): c["test_mse"] for c in measure.size_comparisons(rows)}
+    assert {couple: test["p"] is not None for couple, test in told.items()} == (
+        {(2, 4): True, (4, 8): False, (8, 16): False, (2, 16): True} if tested else {(2, 4): False}
+    )
+    assert {test["family"] for test in told.values()} == {2 if tested else 0}
+
+
 def test_a_network_worse_than_any_picture_is_failed_and_holds_no_nan(images, yard):
     wild = train.Recipe(output="linear", learning_rate=1e3, batch_size=1000, epochs=1)
     (trained,) = train.train_group([(3, 0)], images, wild)

@@ -20,7 +20,7 @@ from . import evaluate, gates, latent
 from .data.images import ImageSet
 from .evaluate import PCAErrors
 from .model import Network
-from .stats import holm, mean_interval, middle, paired, resampled, welch
+from .stats import family, mean_interval, middle, paired, resampled, welch
 from .train import Job, Recipe, Trained, first_seeds
 from .walks import Walked
 
@@ -155,9 +155,8 @@ def against_pca(values: Mapping[Job, PerImage], yard: Yardsticks) -> list[dict[s
         k = min(job.latent_dim, yard.pca.test_images.shape[1] - 1)
         test = paired(yard.pca.test_images[:, k].astype(np.float64), value.test_mse)
         rows.append(job._asdict() | {"components": k, "test_mse": test})
-    for entry, p in zip(rows, holm([entry["test_mse"]["p"] for entry in rows]), strict=True):
-        entry["test_mse"] |= {"p": p, "family": len(rows)}
-    return rows
+    tests = family([entry["test_mse"] for entry in rows])
+    return [entry | {"test_mse": test} for entry, test in zip(rows, tests, strict=True)]
 
 
 def comparisons(values: Mapping[Job, PerImage]) -> list[dict[str, Any]]:
@@ -171,9 +170,9 @@ def comparisons(values: Mapping[Job, PerImage]) -> list[dict[str, Any]]:
         {"seed": a.seed if a.seed == b.seed else None, "latent_dims": [a.latent_dim, b.latent_dim]} for a, b in couples
     ]
     for name in ("test_mse", "sharpness", *WALKED):
-        tests = [paired(values[a].of(name), values[b].of(name)) for a, b in couples]
-        for entry, test, p in zip(rows, tests, holm([test["p"] for test in tests]), strict=True):
-            entry[name] = test | {"p": p, "family": len(couples)}
+        tests = family([paired(values[a].of(name), values[b].of(name)) for a, b in couples])
+        for entry, test in zip(rows, tests, strict=True):
+            entry[name] = test
     return rows
 
 
@@ -216,12 +215,8 @@ def size_comparisons(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         for k in sorted({row["latent_dim"] for row in rows})
     }
     couples = _couples([k for k, values in errors.items() if values])
-    tests = [welch(errors[a], errors[b]) for a, b in couples]
-    adjusted = holm([test["p"] for test in tests])
-    return [
-        {"latent_dims": [*couple], "test_mse": test | {"p": p, "family": len(couples)}}
-        for couple, test, p in zip(couples, tests, adjusted, strict=True)
-    ]
+    tests = family([welch(errors[a], errors[b]) for a, b in couples])
+    return [{"latent_dims": [*couple], "test_mse": test} for couple, test in zip(couples, tests, strict=True)]
 
 
 def sampling(values: Mapping[Job, PerImage], yard: Yardsticks) -> list[dict[str, Any]]:

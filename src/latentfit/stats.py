@@ -105,6 +105,13 @@ def holm(p: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
+def family(tests: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The tests with Holm's p-values, and as `family` how many of them have one."""
+    adjusted = holm([test["p"] for test in tests])
+    count = sum(p is not None for p in adjusted)
+    return [test | {"p": p, "family": count} for test, p in zip(tests, adjusted, strict=True)]
+
+
 def resampled(values: Array, weights: Array | None = None, count: int = 1000, seed: int = 0) -> Array:
     """Means of images drawn with replacement, the same images for every column: a paired bootstrap.
 
