@@ -67,6 +67,12 @@ def test_every_gate_says_what_it_means_and_what_to_do():
         assert gate.short
 
 
+def test_names_are_those_that_fired_for_any_in_their_order():
+    rows = [{"gates": [{"name": "overfitted"}]}, {"gates": [{"name": "still_falling"}, {"name": "overfitted"}]}]
+    assert gates.names(rows) == ["still_falling", "overfitted"]
+    assert gates.names([]) == []
+
+
 def test_a_failed_training_is_a_gate():
     assert gates.failed() == [{"name": "failed", "value": 1.0, "limit": 0}]
 

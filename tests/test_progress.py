@@ -38,6 +38,17 @@ def test_elsewhere_there_are_a_few_plain_lines():
     assert all(line.startswith("latentfit:   ") for line in lines)
 
 
+def test_a_line_of_its_own_does_not_cut_a_live_one():
+    stream = Terminal()
+    with Lines(stream, 3) as lines:
+        for epoch in (1, 2):
+            for job in JOBS:
+                lines(job, Epoch(epoch, 0.5, 0.5))
+            lines.say("to keep 90 %: not yet")
+    said = re.split(r"[\r\n]+", stream.getvalue())
+    assert said.count("latentfit: to keep 90 %: not yet") == 2
+
+
 def test_quiet_writes_nothing():
     assert written(Terminal(), 3, quiet=True) == ""
     assert written(io.StringIO(), 3, quiet=True) == ""

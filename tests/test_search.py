@@ -42,12 +42,19 @@ def test_the_search_trains_what_the_rule_asks_for_and_nothing_else(found):
     assert verdict["gates"]
 
 
-def test_what_is_known_is_told_after_each_size(tmp_path):
-    lines = []
+def test_what_is_known_is_told_after_each_training(tmp_path):
+    lines, again, given = [], [], []
     done = search(tmp_path, tell=lines.append)
-    sizes = len({m["latent_dim"] for m in done.results["models"]})
-    assert len(lines) == sizes
-    assert all(line.startswith("to keep 60 %: 2: ") for line in lines)
+    rows = done.results["models"]
+    assert len(lines) == len(rows)
+    assert lines[:2] == [answer.known_now(rows[:n], 0.6) for n in (1, 2)]
+    assert lines[-1] == answer.known_now(rows, 0.6)
+    assert "(open" in lines[0]
+    (tmp_path / "models" / "k002-s1" / "metrics.json").unlink()
+    search(tmp_path, tell=again.append)
+    assert again == lines[-1:]
+    search(tmp_path / "given", latent_dims=(2,), tell=given.append)
+    assert given == []
 
 
 def test_a_search_that_was_broken_off_ends_with_the_same_bytes(found, tmp_path):

@@ -46,8 +46,7 @@ def verdict(rows: Sequence[Row], keep: float, limit: int | None = None) -> dict[
     told = explained(rows)
     found = rule.answer(told, keep, limit, unable(rows))
     behind = {found["best"], found["not_enough"], *found["open"]}  # the sizes that the sentence rests on
-    fired = {g["name"] for row in rows if row["latent_dim"] in behind for g in row["gates"]}
-    found["gates"] = [name for name in gates.GATES if name in fired]
+    found["gates"] = gates.names(row for row in rows if row["latent_dim"] in behind)
     make = {"found": _found, "undecided": _undecided, "not_reached": _not_reached}[found["status"]]
     return {**found, "sentence": " ".join([make(found, told), *_failed(rows)])}
 
@@ -167,11 +166,12 @@ def gate_words(names: Sequence[str]) -> str:
 
 
 def known_now(rows: Sequence[Row], keep: float) -> str:
-    """One line for who waits: each size so far with what it keeps, and whether that is enough."""
-    parts = [
-        f"{k}: {_sided(sum(values) / len(values), keep)} % ({_word(values, keep)})"
-        for k, values in explained(rows).items()
-    ]
+    """One line for who waits: each size so far with what it keeps, whether that is enough, and the gates that fired."""
+    parts = []
+    for k, values in explained(rows).items():
+        fired = [gates.GATES[name].short for name in gates.names(row for row in rows if row["latent_dim"] == k)]
+        beside = f"; gates: {', '.join(fired)}" if fired else ""
+        parts.append(f"{k}: {_sided(sum(values) / len(values), keep)} % ({_word(values, keep)}{beside})")
     parts += [f"{k}: failed" for k in sorted(unable(rows))]
     return f"to keep {share(keep)}: {', '.join(parts)}"
 

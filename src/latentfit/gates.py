@@ -6,7 +6,7 @@ fired for is an upper bound.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .train import Epoch
@@ -71,6 +71,12 @@ def in_use(code_std: Sequence[float]) -> int:
     variances = [std**2 for std in code_std]
     mean = sum(variances) / len(variances)
     return sum(variance >= DEAD * mean and variance > 0 for variance in variances)
+
+
+def names(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The gates that fired for any of these networks, in the order of GATES."""
+    fired = {gate["name"] for row in rows for gate in row["gates"]}
+    return [name for name in GATES if name in fired]
 
 
 def failed() -> list[dict[str, Any]]:

@@ -197,7 +197,7 @@ def sizes(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 "seeds": len(ok),
                 "failed": len(of_size) - len(ok),
                 **{name: _over([row[name] for row in ok]) for name in AVERAGED},
-                "gates": [name for name in gates.GATES if any(g["name"] == name for r in of_size for g in r["gates"])],
+                "gates": gates.names(of_size),
             }
         )
     return told

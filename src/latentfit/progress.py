@@ -46,7 +46,7 @@ class Lines:
         """A line of its own."""
         if not self.quiet:
             with self._while_someone_reads():
-                print(f"latentfit: {text}", file=self.stream, flush=True)
+                tqdm.write(f"latentfit: {text}", file=self.stream)  # above the live lines
 
     def __call__(self, job: Job, row: Epoch | None) -> None:
         """Take an epoch of a network, or its ending."""

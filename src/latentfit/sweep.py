@@ -152,7 +152,7 @@ def study(
         executor: Runs the jobs; local processes if it is not given. Not shut down.
         progress: Called with (job, row) after each epoch, and with (job, None) when a network is finished;
             from a thread of its own, and only where jobs run in local processes.
-        tell: Called with a line of what is known, after each size of a search.
+        tell: Called with a line of what is known, after each training of a search.
 
     Returns:
         The finished study. A network that diverged is a row whose status is `failed`.
@@ -171,11 +171,11 @@ def study(
     clock.lap("load")
     if not _is_finished(folder, asked, images):
         with reproducible():
-            ground = Trainings(images, executor, progress, clock)
+            ground = Trainings(images, executor, progress, tell, clock)
             while True:
                 ground.train(folder, asked)
                 clock.lap("train")
-                wider = _widened(folder, asked, images, tell)
+                wider = _widened(folder, asked, images)
                 if wider is None:
                     break
                 asked = wider
@@ -300,8 +300,15 @@ def environment(request: Request) -> dict[str, str]:
 class Trainings:
     """Trains what is missing of a study, and holds what its parent process measures and takes from its workers."""
 
-    def __init__(self, images: ImageSet, executor: Executor | None, progress: Progress | None, clock: Clock) -> None:
-        self.images, self.executor, self.progress, self.clock = images, executor, progress, clock
+    def __init__(
+        self,
+        images: ImageSet,
+        executor: Executor | None,
+        progress: Progress | None,
+        tell: Callable[[str], None] | None,
+        clock: Clock,
+    ) -> None:
+        self.images, self.executor, self.progress, self.tell, self.clock = images, executor, progress, tell, clock
         self.taken: dict[Job, PerImage] = {}
 
     @cached_property
@@ -311,29 +318,30 @@ class Trainings:
 
     def train(self, folder: Path, request: Request) -> None:
         """Train the networks that the folder lacks, and keep each as it comes."""
-        missing = [job for job in request.jobs if store.finished_row(folder, job) is None]
+        rows = {job: store.finished_row(folder, job) for job in request.jobs}
+        missing = [job for job, row in rows.items() if row is None]
         if not missing:
             return
         work = Work(self.images, request.recipe, request.precision, request.device)
         with pool.training(missing, work, self.executor, self.progress) as results:
             yard = self.yard  # measured while workers train
             for trained in results:
-                _keep(folder, trained, request, self.images, yard)
+                rows[trained.job] = _keep(folder, trained, request, self.images, yard)
                 if (measured := trained.measured) is not None:
                     self.taken[trained.job] = PerImage(measured.test_errors, measured.test_sharpness)
                 self.clock.note(trained)
                 self.clock.write(folder)
                 if self.progress:
                     self.progress(trained.job, None)
+                if self.tell and request.search and request.keep is not None:
+                    self.tell(answer.known_now([row for row in rows.values() if row], request.keep))
 
 
-def _widened(folder: Path, asked: Request, images: ImageSet, tell: Callable[[str], None] | None) -> Request | None:
+def _widened(folder: Path, asked: Request, images: ImageSet) -> Request | None:
     """The request with the size that a search tries next, written down; None where it has ended."""
     if not asked.search or asked.keep is None:
         return None
     rows = [store.read_json(store.model_folder(folder, job) / "metrics.json") for job in asked.jobs]
-    if tell:
-        tell(answer.known_now(rows, asked.keep))
     following = _following(rows, asked.keep, images)
     if not following:
         return None
@@ -358,13 +366,15 @@ def _sum_up(folder: Path, request: Request, images: ImageSet, ground: Trainings)
     summary.write(folder, request.jobs, asked, images, ground.yard, ground.taken)
 
 
-def _keep(folder: Path, trained: Trained, request: Request, images: ImageSet, yard: Yardsticks) -> None:
-    """Write one network: weights, history, and last of all the row that says it is finished."""
+def _keep(folder: Path, trained: Trained, request: Request, images: ImageSet, yard: Yardsticks) -> dict[str, Any]:
+    """Write one network: weights, history, and last of all the row that says it is finished, which is returned."""
     at = store.model_folder(folder, trained.job)
     store.write_history(at, trained.history)
     if trained.reason is None:
         store.save_network(at, trained.weights, images, request.recipe, trained.job)
-    store.write_json(at / "metrics.json", measure.row(trained, images, request.recipe, yard))
+    row = measure.row(trained, images, request.recipe, yard)
+    store.write_json(at / "metrics.json", row)
+    return row
 
 
 def _is_finished(folder: Path, request: Request, images: ImageSet) -> bool:
