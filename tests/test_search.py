@@ -4,10 +4,12 @@ import json
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from helpers import RECIPE, Inline, contents, small_clothes
 
 from latentfit import answer, report, rule, sweep
+from latentfit.data.images import ImageSet
 from latentfit.errors import InputError
 
 IMAGES = small_clothes()
@@ -16,8 +18,8 @@ BETTER = replace(
 )
 
 
-def search(out, keep=0.6, seeds=2, **options):
-    return sweep.study(IMAGES, keep=keep, seeds=seeds, out=out, **{"recipe": BETTER, "executor": Inline()} | options)
+def search(out, keep=0.6, seeds=2, images=IMAGES, **options):
+    return sweep.study(images, keep=keep, seeds=seeds, out=out, **{"recipe": BETTER, "executor": Inline()} | options)
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +139,15 @@ def test_gates_stand_beside_the_numbers(found):
     fired = [m["latent_dim"] for m in found.results["models"] if m["gates"]]
     assert fired  # its training is far from its end
     assert "still falling" in (found.folder / "report.md").read_text()
+
+
+def test_a_search_in_images_of_one_pixel_begins_with_one_dimension(tmp_path):
+    x = np.random.default_rng(0).uniform(size=(60, 1, 1)).astype(np.float32)
+    done = search(tmp_path, keep=0.99, images=ImageSet("dots", x[:40], x[40:]), recipe=RECIPE)
+    assert [(m["latent_dim"], m["seed"]) for m in done.results["models"]] == [(1, 0), (1, 1)]
+    report.write(done)
+    with pytest.raises(InputError, match="latent size 2 is larger"):
+        sweep.study(ImageSet("dots", x[:40], x[40:]), (2,), out=tmp_path / "given")
 
 
 def test_more_seeds_are_given_to_every_size_of_a_search(tmp_path):

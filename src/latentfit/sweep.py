@@ -96,14 +96,21 @@ class Request:
             device = "cpu" if precision == "bf16" else best_device()
         return replace(self, device=device, precision=best_precision(device) if precision == "auto" else precision)
 
-    def check_fits(self, images: ImageSet) -> None:
-        """Raise an InputError where a latent size is larger than the images."""
+    def fitting(self, images: ImageSet) -> Request:
+        """The request for these images: a search begins with no more dimensions than they have pixels.
+
+        Raises:
+            InputError: A latent size that was asked for is larger than the images.
+        """
+        if self.search:
+            return replace(self, jobs=tuple(Job(min(k, images.pixels), seed) for k, seed in self.jobs))
         largest = self.jobs[-1].latent_dim
         if largest > images.pixels:
             raise InputError(
                 f"latent size {largest} is larger than an image of {images.name}; "
                 f"expected at most its {images.pixels} pixels"
             )
+        return self
 
 
 def _named(recipe: str) -> Recipe:
@@ -165,7 +172,7 @@ def study(
     images = source if isinstance(source, ImageSet) else data.load(source, data_dir)
     if not isinstance(source, ImageSet):
         request = replace(request, source=images.name if _is_found_name(source, images) else str(source))
-    request.check_fits(images)
+    request = request.fitting(images)
     folder = Path(out) if out is not None else default_folder(images)
     asked = _open(folder, request, images, fresh)
     clock.lap("load")
