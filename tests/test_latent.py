@@ -144,12 +144,31 @@ def test_spherical_walks_stay_on_the_circle_and_end_at_their_ends():
     assert z.dtype == np.float32
 
 
-@pytest.mark.parametrize("b", [[2.0, 0.0], [-1.0, 0.0], [0.0, 0.0]])
-def test_a_circle_that_is_not_told_is_a_straight_line(b):
-    a = np.array([[1.0, 0.0]], np.float32)
-    z = latent.interpolate(a, np.array([b], np.float32), 3, spherical=True)
-    assert np.isfinite(z).all()
-    np.testing.assert_array_equal(z[0, -1], b)
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ([1.0, 0.0], [2.0, 0.0]),
+        ([1.0, 0.0], [-1.0, 0.0]),
+        ([1.0, 0.0], [-3.0, 0.0]),
+        ([0.3, 0.7], [-0.9, -2.1]),
+        ([0.3, 0.7], [0.9, 2.1]),
+        ([1.0, 0.0], [0.0, 0.0]),
+        ([0.0, 0.0], [0.0, 2.0]),
+        ([0.0, 0.0], [0.0, 0.0]),
+    ],
+)
+def test_a_circle_that_is_not_told_is_a_straight_line(a, b):
+    ends = np.array([[a], [b]], np.float32)
+    z = latent.interpolate(*ends, 5, spherical=True)
+    np.testing.assert_allclose(z, latent.interpolate(*ends, 5), rtol=0, atol=2e-6)
+    np.testing.assert_array_equal(z[0, [0, -1]], ends[:, 0])
+
+
+@pytest.mark.parametrize("angle", [1e-4, 3e-4, np.pi - 3e-4, np.pi - 1e-4])
+def test_a_circle_is_told_also_where_codes_all_but_lie_on_a_line(angle):
+    a, b = np.array([[2.0, 0]], np.float32), np.array([[2 * np.cos(angle), 2 * np.sin(angle)]], np.float32)
+    z = latent.interpolate(a, b, 3, spherical=True)
+    np.testing.assert_allclose(np.linalg.norm(z, axis=-1), 2, rtol=1e-3)
 
 
 def test_detour_by_hand():

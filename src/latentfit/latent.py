@@ -62,15 +62,15 @@ def interpolate(z_a: Array, z_b: Array, steps: int = 5, spherical: bool = False)
 
 
 def _on_circles(a: Array, b: Array, t: Array) -> Array:
-    lengths = [np.linalg.norm(z, axis=1)[:, None, None] for z in (a, b)]  # (P, 1, 1)
-    u, v = (z[:, None] / np.where(length > 0, length, 1) for z, length in zip((a, b), lengths, strict=True))
+    """Walks on great circles, (P, S, K); the straight line where codes lie on one with 0, which tells no circle."""
+    a, b = (z[:, None].astype(np.float64) for z in (a, b))  # (P, 1, K)
+    lengths = [np.linalg.norm(z, axis=-1, keepdims=True) for z in (a, b)]  # (P, 1, 1)
+    u, v = (z / np.where(length > 0, length, 1) for z, length in zip((a, b), lengths, strict=True))
     angle = np.arccos(np.clip((u * v).sum(axis=-1, keepdims=True), -1, 1))  # (P, 1, 1)
-    flat = np.sin(angle) < 1e-6  # along one line: no circle is told, the straight line is
-    sine = np.where(flat, 1, np.sin(angle))
-    from_a = np.where(flat, 1 - t, np.sin((1 - t) * angle) / sine)
-    from_b = np.where(flat, t, np.sin(t * angle) / sine)
-    circle: Array = (from_a * u + from_b * v) * ((1 - t) * lengths[0] + t * lengths[1])  # (P, S, K)
-    return circle.astype(np.float32)
+    told = (np.sin(angle) > 1e-6) & (lengths[0] > 0) & (lengths[1] > 0)
+    directions = (np.sin((1 - t) * angle) * u + np.sin(t * angle) * v) / np.where(told, np.sin(angle), 1)
+    circles = directions * ((1 - t) * lengths[0] + t * lengths[1])  # (P, S, K)
+    return np.where(told, circles, (1 - t) * a + t * b).astype(np.float32)
 
 
 def walk(network: Network, x_a: Array, x_b: Array, steps: int = 5) -> Array:
