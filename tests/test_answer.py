@@ -55,6 +55,13 @@ def test_a_gate_makes_it_an_upper_bound():
     assert "At most" not in said({8: LACKING, 20: LACKING, 28: ENOUGH}, fired=[8])
 
 
+@pytest.mark.parametrize("sizes", [{28: ENOUGH}, {28: OPEN}, {8: LACKING, 16: LACKING, 32: LACKING}])
+def test_a_thorough_study_is_told_to_take_more_epochs_alone(sizes):
+    told = answer.verdict(rows(sizes, fired=list(sizes)), 0.9, recipe="thorough")["sentence"]
+    assert "try more epochs" in told
+    assert "--recipe" not in told
+
+
 def test_all_gates_firing_are_all_told():
     made = rows({20: ENOUGH})
     for row in made:

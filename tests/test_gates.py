@@ -67,6 +67,12 @@ def test_every_gate_says_what_it_means_and_what_to_do():
         assert gate.short
 
 
+def test_nobody_is_told_to_take_the_recipe_they_took():
+    told = "still falling (try --recipe thorough or more epochs)"
+    assert gates.advice(told, "reference") == told
+    assert gates.advice(told, "thorough") == "still falling (try more epochs)"
+
+
 def test_names_are_those_that_fired_for_any_in_their_order():
     rows = [{"gates": [{"name": "overfitted"}]}, {"gates": [{"name": "still_falling"}, {"name": "overfitted"}]}]
     assert gates.names(rows) == ["still_falling", "overfitted"]

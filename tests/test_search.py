@@ -39,7 +39,7 @@ def test_the_search_trains_what_the_rule_asks_for_and_nothing_else(found):
     assert len(asked) > 2
     assert {m["seed"] for m in found.results["models"]} == {0, 1}
     verdict = found.results["verdict"]
-    assert verdict == answer.verdict(found.results["models"], 0.6, IMAGES.pixels)
+    assert verdict == answer.verdict(found.results["models"], 0.6, IMAGES.pixels, "small")
     assert verdict["status"] == "found"
     assert verdict["gates"]
 
@@ -133,6 +133,13 @@ def test_the_report_shows_the_answer_and_all_that_belongs_to_it(found):
         assert f">{cell}</t" in html
     assert {"worst", "gained"} <= {path.stem for path in (found.folder / "figures").iterdir()}
     assert re.search(r"--seeds 2 --keep 0\.6 --recipe", html) is None  # this recipe has no name to ask for
+
+
+def test_the_answers_know_the_recipe(tmp_path):
+    done = search(tmp_path, recipe=replace(BETTER, name="thorough"))
+    told = [a["sentence"] for a in (done.results["verdict"], *done.results["answers"])]
+    assert any("try more epochs" in sentence for sentence in told)
+    assert "--recipe thorough" not in " ".join(told)
 
 
 def test_gates_stand_beside_the_numbers(found):

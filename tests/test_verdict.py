@@ -508,6 +508,12 @@ def test_training_that_still_fell_is_not_called_finished():
     assert "try --recipe thorough or more epochs." in words
 
 
+def test_a_thorough_training_is_told_to_go_on_for_longer():
+    recipe = sweep.recipe_dict(train.RECIPES["thorough"])
+    words = said(study(BETTER, {"last_tenth_fall": 0.03}, recipe=recipe))["Was the training finished?"]
+    assert "in the last tenth of the epochs; try more epochs." in words
+
+
 def test_only_the_networks_that_still_fell_are_named():
     results = study(BETTER)
     results["models"][1]["gates"] = [{"name": "still_falling", "value": 0.03, "limit": 0.01}]

@@ -37,18 +37,18 @@ def explained(rows: Sequence[Row]) -> dict[int, list[float]]:
     return {k: [row["test_explained_variance"] for row in known if row["latent_dim"] == k] for k in sizes}
 
 
-def verdict(rows: Sequence[Row], keep: float, limit: int | None = None) -> dict[str, Any]:
+def verdict(rows: Sequence[Row], keep: float, limit: int | None = None, recipe: str = "") -> dict[str, Any]:
     """The smallest size that is enough to keep a share of the variance, see `rule.answer`, and the sentence.
 
     `gates` lists those that fired for a training of the sizes that it rests on: the one that is told of, the largest
-    that is not enough, and those in between.
+    that is not enough, and those in between. The sentence does not advise to take the `recipe` that was taken.
     """
     told = explained(rows)
     found = rule.answer(told, keep, limit, unable(rows))
     behind = {found["best"], found["not_enough"], *found["open"]}  # the sizes that the sentence rests on
     found["gates"] = gates.names(row for row in rows if row["latent_dim"] in behind)
     make = {"found": _found, "undecided": _undecided, "not_reached": _not_reached}[found["status"]]
-    return {**found, "sentence": " ".join([make(found, told), *_failed(rows)])}
+    return {**found, "sentence": gates.advice(" ".join([make(found, told), *_failed(rows)]), recipe)}
 
 
 def unable(rows: Sequence[Row]) -> set[int]:

@@ -79,6 +79,11 @@ def names(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     return [name for name in GATES if name in fired]
 
 
+def advice(text: str, recipe: str) -> str:
+    """A text of help for a study of this recipe: without the advice to take it."""
+    return text.replace(f"--recipe {recipe} or ", "")
+
+
 def failed() -> list[dict[str, Any]]:
     """The gate of a network that could not be trained."""
     return [{"name": "failed", "value": 1.0, "limit": GATES["failed"].limit}]

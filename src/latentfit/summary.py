@@ -52,14 +52,14 @@ def write(
     shown = _shown(images, pairs, seed) | _extremes(images, errors)
     store.write_shown(folder, shown)
     sizes = sorted({job.latent_dim for job in jobs})
-    keep = asked["keep"]
+    keep, recipe = asked["keep"], asked["recipe"]["name"]
     results = {
         "schema": store.SCHEMA,
         **{name: asked[name] for name in ("dataset", "recipe", "environment")},
         "models": rows,
         "pca": measure.pca_rows(yard, sizes),
         "interpolation": _interpolation(ground, networks, values, yard, pairs),
-        "verdict": answer.not_asked() if keep is None else answer.verdict(rows, keep, images.pixels),
+        "verdict": answer.not_asked() if keep is None else answer.verdict(rows, keep, images.pixels, recipe),
         "variance": yard.variance,
         "pca_curve": measure.pca_rows(yard, [k for k in measure.CURVE if k <= images.pixels]),
         "comparisons": measure.comparisons(values),
@@ -69,7 +69,7 @@ def write(
         "size_comparisons": measure.size_comparisons(rows),
         "sampling": measure.sampling(values, yard),
         "answers": [
-            answer.verdict(rows, share, images.pixels) | {"pca_components": pca_for(yard, share)}
+            answer.verdict(rows, share, images.pixels, recipe) | {"pca_components": pca_for(yard, share)}
             for share in rule.KEEPS
         ],
         "lost": _lost(rows, networks, errors, images, shown) if networks else None,

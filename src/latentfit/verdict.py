@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from . import trade
-from .gates import GATES
+from .gates import GATES, advice
 from .train import Job, first_seeds
 from .words import (
     apart,
@@ -280,8 +280,9 @@ def _training(results: Results) -> list[str]:
     for name, gate in GATES.items():
         if hit := [m for m in rows if any(g["name"] == name for g in m["gates"])]:
             sentences.append(
-                f"At {listed([str(m['latent_dim']) for m in hit])} a gate fires: {gate.words}; {gate.help}. Part of "
-                "any difference between the networks may be how well each was trained."
+                f"At {listed([str(m['latent_dim']) for m in hit])} a gate fires: {gate.words}; "
+                f"{advice(gate.help, results['recipe']['name'])}. Part of any difference between the networks may be "
+                "how well each was trained."
             )
     gaps = [
         f"{signed(m['test_mse'] / m['train_mse'] - 1, 1)} with {m['latent_dim']}" for m in rows if m["train_mse"] > 0
