@@ -178,6 +178,15 @@ def test_error_by_size_shows_every_network_and_names_the_sizes():
     assert list(ax.get_xticks()) == [16, 48]
 
 
+def test_training_errors_have_no_colour_of_a_size_and_not_the_look_of_pca():
+    (ax,) = figures.error_by_size([4, 16], [0.02, 0.01], [0.03, 0.02], {1: 0.05, 64: 0.02}).axes
+    pca, train, test = ax.get_lines()
+    assert train.get_color() not in figures.COLOURS[:-1]
+    assert (train.get_marker(), train.get_markerfacecolor(), train.get_linestyle()) == ("o", "none", "None")
+    assert pca.get_linestyle() == ":"
+    assert len({line.get_color() for line in (pca, train, test)}) == 3
+
+
 def test_sizes_whose_training_was_not_sound_are_hollow_and_the_answer_has_a_line():
     figure = figures.error_by_size([4, 16], [0.02, 0.01], [0.03, 0.02], {1: 0.05}, gated=[4], enough=16)
     (ax,) = figure.axes

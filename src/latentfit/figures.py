@@ -182,7 +182,7 @@ def error_by_size(
                 list(of_size), ends[:, 0].clip(min(means) / 2), ends[:, 1], color=COLOURS[1], alpha=0.2, lw=0
             )
             ax.plot(list(of_size), means, color=COLOURS[1], linewidth=1)
-        (of_train,) = ax.plot(sizes, train_mse, color=COLOURS[0], marker="o", linestyle="", markerfacecolor="none")
+        (of_train,) = ax.plot(sizes, train_mse, color=INK, marker="o", linestyle="", markerfacecolor="none")
         look: dict[str, Any] = {"color": COLOURS[1], "marker": "s", "linestyle": ""}
         names = {"PCA, test": of_pca, "network, training": of_train}
         for name, hollow in (("network, test", False), ("test, a gate fired", True)):
