@@ -116,6 +116,18 @@ def test_a_finished_study_is_not_touched_again(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
+def test_a_study_whose_walks_were_not_tested_is_of_an_older_version(tmp_path):
+    before = study(tmp_path, sizes=(2,)).results
+    older = json.loads(json.dumps(before))
+    del older["interpolation"]["models"][0]["against"]
+    store.write_json(tmp_path / "results.json", older)
+    with pytest.raises(InputError, match="older version"):
+        store.load(tmp_path)
+    again = Inline()
+    assert study(tmp_path, sizes=(2,), executor=again).results == before
+    assert again.jobs == []
+
+
 def test_a_kill_between_two_models_loses_one_and_the_rerun_trains_only_that(tmp_path):
     script = f"""
         import os, signal, sys

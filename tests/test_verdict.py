@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from latentfit import answer, gates, measure, rule, stats, sweep, trade, train, verdict, words
+from latentfit import answer, gates, measure, rule, stats, sweep, trade, train, verdict, walks, words
 from latentfit.measure import PerImage
 from latentfit.train import Job, Recipe
 from latentfit.walks import Walked
@@ -70,10 +70,13 @@ def study(errors, changes=None, failed=(), values=per_image, **parts):
     rows = [model(*job, each[job].test_mse, **(changes or {})) for job in jobs]
     walk = {"evenness": 0.8, "detour": 1.3, "midpoint_distance": 0.9, "drift": 0.1, "midpoint_sharpness": 0.6}
     first = train.first_seeds(jobs)
+    tests = walks.against({job: each[job].walked for job in first}, dict.fromkeys(first, values(0, 1000).walked))
     interpolation = {
         "pairs": [[0, 1], [2, 3]],
         "measured_pairs": 500,
-        "models": [job._asdict() | walk for job in first],
+        "models": [
+            job._asdict() | walk | {"against": dict.fromkeys(("cross_fade", "pca"), tests[job])} for job in first
+        ],
         "spherical": [job._asdict() | walk for job in first],
         "cross_fade": walk | {"evenness": 1.0, "drift": None, "midpoint_sharpness": 0.9},
         "pca": [{"latent_dim": job.latent_dim} | walk for job in first],
@@ -594,7 +597,10 @@ def test_who_is_sharper_and_more_even_follows_the_sign(difference, winner, other
 def test_who_is_sharper_is_not_settled_by_chance(p):
     words = sharper(0.1, p)
     assert "is not settled" in words["Sharpness"]
-    assert words["What the interpolations show"].count("is not settled") == 2
+    assert (
+        len(re.findall("more evenly is not settled|half way is not settled", words["What the interpolations show"]))
+        == 2
+    )
     assert "than the one with" not in words["Sharpness"] + words["What the interpolations show"]
 
 
@@ -665,6 +671,62 @@ def test_the_table_of_walks_names_every_way():
     assert {len(row) for row in rows} == {len(header)}
     assert rows[0][1:] == ["0.800", "1.300", "0.900", "0.100", "0.600"]
     assert rows[-1][4] == "-"
+
+
+def compared(**tests):
+    """What is said of the widest pair's walks where the tests of some quantities have this difference and p."""
+    results = study({4: 0.04, 16: 0.02, 48: 0.01})
+    for comparison in results["comparisons"]:
+        for name in ("detour", "midpoint_distance", "drift"):
+            difference, p = tests.get(name, (0, 1))
+            comparison[name] |= {"difference": difference, "p": p, "family": 1}
+    (told,) = (s for s in trade.walk_references(results) if s.startswith("Of the networks with 4 and 48 dimensions"))
+    return told.partition(", ")[2]
+
+
+def test_which_walks_are_better_is_told_of_the_widest_pair_as_far_as_it_is_carried():
+    nothing = "went straighter (paired p = 1.000)"
+    nearer, less = "came nearer to training images half way (paired p {})", "drifted less (paired p {})"
+    assert compared(detour=(-1, 0.01), midpoint_distance=(-1, 0.0001), drift=(-1, 0.02)) == (
+        f"the one with 48 went straighter (paired p = 0.010), {nearer.format('< 0.001')} and {less.format('= 0.020')}."
+    )
+    assert compared(midpoint_distance=(1, 0.01), drift=(-1, 0.02)) == (
+        f"the one with 48 {less.format('= 0.020')}, and the one with 4 {nearer.format('= 0.010')}, "
+        f"and which one {nothing} is not settled."
+    )
+    assert compared(midpoint_distance=(1, None)) == (
+        f"which one {nothing}, which one {nearer.format('unknown')} and which one {less.format('= 1.000')} "
+        "is not settled."
+    )
+
+
+def test_without_a_second_network_no_walks_are_compared():
+    assert not [s for s in trade.walk_references(STUDIES["single"]) if s.startswith("Of the networks")]
+
+
+def test_differences_from_fading_and_pca_are_grouped_by_size():
+    results = study({1: 0.06, 4: 0.04, 16: 0.02, 48: 0.01})
+    outcomes = {  # reference and quantity: difference and p at 1, 4, 16 and 48
+        ("cross_fade", "midpoint_distance"): [(-1, 0.6), (-1, 0.01), (-1, 0.001), (-1, 0.04)],
+        ("cross_fade", "midpoint_sharpness"): [(-1, 0.01)] * 4,
+        ("pca", "midpoint_distance"): [(1, 0.01), (1, 0.01), (-1, 0.01), (1, None)],
+        ("pca", "midpoint_sharpness"): [(1, 0.01), (-1, 0.01), (1, 0.01), (1, 0.01)],
+    }
+    for i, model in enumerate(results["interpolation"]["models"]):
+        model["against"] = {
+            reference: {
+                name: {"difference": told[i][0], "p": told[i][1]}
+                for (of, name), told in outcomes.items()
+                if of == reference
+            }
+            for reference in ("cross_fade", "pca")
+        }
+    assert (
+        "Tested in pairs over the same walks, pictures half way are, against fading, nearer to training images at "
+        "4, 16 and 48, not told apart in distance at 1, blurrier at all sizes; against as many PCA components, nearer "
+        "to training images at 16, farther from training images at 1 and 4, not told apart in distance at 48, blurrier "
+        "at 4, sharper at 1, 16 and 48."
+    ) in trade.walk_references(results)
 
 
 def test_estimates_of_the_images_own_dimension_are_told_with_their_sample_and_gaps():

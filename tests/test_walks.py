@@ -1,11 +1,14 @@
 """Which pairs are walked, and what is measured of a walk."""
 
+import json
+
 import numpy as np
 import pytest
 from sklearn.metrics import pairwise_distances
 
 from latentfit import evaluate, latent, walks
 from latentfit.data.images import ImageSet
+from latentfit.stats import holm, paired
 from latentfit.train import Job
 from latentfit.walks import Ground, Nearest, choose
 
@@ -152,6 +155,20 @@ def test_interpolation_gives_means_over_the_walks(network, ground, pca):
     assert (model["latent_dim"], model["seed"], linear["latent_dim"]) == (5, 0, 5)
     assert spherical["detour"] != model["detour"]
     assert found["cross_fade"]["evenness"] == pytest.approx(1)
+
+
+def test_walks_are_tested_in_pairs_against_fading_and_pca(network, ground, pca):
+    walked = {Job(5, 0): ground.walk(network), Job(9, 1): ground.walk(network, spherical=True)}
+    models = walks.interpolation(ground, walked, {}, pca, ground.pairs[:4])["models"]
+    assert all(list(model["against"]) == ["cross_fade", "pca"] for model in models)
+    linear = {job: ground.along_pca(pca, job.latent_dim) for job in walked}
+    for reference, of in (("cross_fade", dict.fromkeys(walked, ground.fade())), ("pca", linear)):
+        assert all(list(model["against"][reference]) == list(walks.REFERRED) for model in models)
+        for name in walks.REFERRED:
+            tests = [paired(getattr(of[job], name), getattr(value, name)) for job, value in walked.items()]
+            told = [test | {"p": p, "family": 2} for test, p in zip(tests, holm([t["p"] for t in tests]), strict=True)]
+            assert [model["against"][reference][name] for model in models] == told
+    json.dumps(models, allow_nan=False)
 
 
 def test_images_that_are_all_the_same_have_a_usual_distance():

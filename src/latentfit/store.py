@@ -279,7 +279,7 @@ class Study:
         self.results: dict[str, Any] = read_json(self.folder / "results.json")
         if not isinstance(self.results, dict) or self.results.get("schema") != SCHEMA:
             raise InputError(f"{self.folder / 'results.json'} is not of schema {SCHEMA}; run the study again")
-        if "sizes" not in self.results:
+        if "sizes" not in self.results or any("against" not in m for m in self.results["interpolation"]["models"]):
             raise InputError(f"{self.folder} is of an older version; run the same study again to measure what is new")
 
     @property

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -304,19 +304,16 @@ def environment(request: Request) -> dict[str, str]:
     }
 
 
+@dataclass
 class Trainings:
     """Trains what is missing of a study, and holds what its parent process measures and takes from its workers."""
 
-    def __init__(
-        self,
-        images: ImageSet,
-        executor: Executor | None,
-        progress: Progress | None,
-        tell: Callable[[str], None] | None,
-        clock: Clock,
-    ) -> None:
-        self.images, self.executor, self.progress, self.tell, self.clock = images, executor, progress, tell, clock
-        self.taken: dict[Job, PerImage] = {}
+    images: ImageSet
+    executor: Executor | None
+    progress: Progress | None
+    tell: Callable[[str], None] | None
+    clock: Clock
+    taken: dict[Job, PerImage] = field(default_factory=dict)
 
     @cached_property
     def yard(self) -> Yardsticks:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .words import dims, listed, mse, or_dash, percent, plural
+from .words import carried, dims, listed, mse, or_dash, p_value, percent, plural
 
 Results = dict[str, Any]
 Table = tuple[list[str], list[list[str]]]
@@ -107,7 +107,10 @@ def walk_references(results: Results) -> list[str]:
     sentences = [
         "Half way, the nearest training image is, in units of the usual distance between neighbours, at "
         f"{listed(said)}; at {walks['cross_fade']['midpoint_distance']:.2f} when one picture is faded into the other. "
-        "Blur brings a picture nearer to all others, so sharpness has to be read beside it."
+        "Blur brings a picture nearer to all others, so sharpness has to be read beside it.",
+        "Tested in pairs over the same walks, pictures half way are, against fading, "
+        f"{_half_way(walks['models'], 'cross_fade')}; against as many PCA components, "
+        f"{_half_way(walks['models'], 'pca')}.",
     ]
     ways = [f"{m['detour']:.2f} with {m['latent_dim']}" for m in walks["models"]]
     drifts = [f"{percent(m['drift'])} with {m['latent_dim']}" for m in walks["models"]]
@@ -115,12 +118,57 @@ def walk_references(results: Results) -> list[str]:
         f"A walk's way through the pictures is longer than the straight one by a factor of {listed(ways)}; decoded and "
         f"encoded again, its middle moves by {listed(drifts)} of the walk's length."
     )
+    sentences += _walks_compared(results)
     if walks["spherical"]:
         sentences.append(
             "Spherical walks (in the table) are for codes with a Gaussian prior, which lie in a shell around 0. These "
             "networks have no prior: their codes have no such centre, and a circle around 0 means nothing to them."
         )
     return sentences
+
+
+HALF_WAY = {  # what a test against a reference says: lower, higher, not told
+    "midpoint_distance": ("nearer to training images", "farther from training images", "not told apart in distance"),
+    "midpoint_sharpness": ("blurrier", "sharper", "not told apart in sharpness"),
+}
+
+
+def _half_way(models: list[dict[str, Any]], reference: str) -> str:
+    """What the tests against a reference carry, grouped by size: `nearer to training images at 16 and 48, ...`."""
+    said = []
+    for name, (lower, higher, open_) in HALF_WAY.items():
+        groups: dict[str, list[str]] = {lower: [], higher: [], open_: []}
+        for m in models:
+            test = m["against"][reference][name]
+            word = open_ if not carried(test) else lower if test["difference"] < 0 else higher
+            groups[word].append(str(m["latent_dim"]))
+        told = {word: "all sizes" if len(k) == len(models) > 2 else listed(k) for word, k in groups.items() if k}
+        said += [f"{word} at {where}" for word, where in told.items()]
+    return ", ".join(said)
+
+
+BETTER = {  # of walks, where the value is lower
+    "detour": "went straighter",
+    "midpoint_distance": "came nearer to training images half way",
+    "drift": "drifted less",
+}
+
+
+def _walks_compared(results: Results) -> list[str]:
+    """Of the widest pair of sizes, whose walks are better in what; a sentence where there are two sizes."""
+    widest = max(results["comparisons"], key=lambda c: c["latent_dims"][1] - c["latent_dims"][0], default=None)
+    if widest is None:
+        return []
+    small, large = widest["latent_dims"]
+    won: dict[int | None, list[str]] = {large: [], small: [], None: []}
+    for name, did in BETTER.items():
+        test = widest[name]
+        winner = None if not carried(test) else large if test["difference"] < 0 else small
+        won[winner].append(f"{did} (paired {p_value(test)})")
+    parts = [f"the one with {k} {listed(won[k])}" for k in (large, small) if won[k]]
+    if won[None]:
+        parts.append(f"{listed([f'which one {did}' for did in won[None]])} is not settled")
+    return [f"Of the networks with {small} and {dims(large)}, {', and '.join(parts)}."]
 
 
 def estimates(results: Results) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from . import evaluate, latent
 from .data.images import ImageSet
 from .evaluate import PCAErrors
 from .model import Network, to_unit
+from .stats import family, paired
 from .train import Job
 
 Array = NDArray[Any]
@@ -27,6 +28,7 @@ Array = NDArray[Any]
 SHOWN_PAIRS = 4  # walks in the pictures
 MEASURED_PAIRS = 500  # walks behind the numbers
 STEPS = 5
+REFERRED = ("evenness", "detour", "midpoint_distance", "midpoint_sharpness")  # what a walk without a network has too
 AMONG = 10_000  # training images that the nearest is looked for among, at most
 
 
@@ -171,13 +173,32 @@ def interpolation(
     pca: PCAErrors,
     shown: NDArray[np.int64],
 ) -> dict[str, Any]:
-    """How the walks of each network go, and how those of the references do."""
-    sizes = sorted({job.latent_dim for job in walked})
+    """How the walks of each network go, how those of the references do, and how surely they differ."""
+    faded = ground.fade()
+    linear = {k: ground.along_pca(pca, k) for k in sorted({job.latent_dim for job in walked})}
+    references = {"cross_fade": dict.fromkeys(walked, faded), "pca": {job: linear[job.latent_dim] for job in walked}}
+    tests = {name: against(walked, reference) for name, reference in references.items()}
     return {
         "pairs": shown.tolist(),
         "measured_pairs": len(ground.pairs),
-        "models": [job._asdict() | ground.told(value) for job, value in walked.items()],
+        "models": [
+            job._asdict() | ground.told(value) | {"against": {name: of[job] for name, of in tests.items()}}
+            for job, value in walked.items()
+        ],
         "spherical": [job._asdict() | ground.told(value) for job, value in spherical.items()],
-        "cross_fade": ground.told(ground.fade()),
-        "pca": [{"latent_dim": k} | ground.told(ground.along_pca(pca, k)) for k in sizes],
+        "cross_fade": ground.told(faded),
+        "pca": [{"latent_dim": k} | ground.told(value) for k, value in linear.items()],
     }
+
+
+def against(walked: Mapping[Job, Walked], references: Mapping[Job, Walked]) -> dict[Job, dict[str, Any]]:
+    """Each network's walks against its reference's, in pairs over the same walks (the first of a test's means is its).
+
+    The p-values are Holm's over the networks.
+    """
+    found: dict[Job, dict[str, Any]] = {job: {} for job in walked}
+    for name in REFERRED:
+        tests = [paired(getattr(references[job], name), getattr(value, name)) for job, value in walked.items()]
+        for job, test in zip(walked, family(tests), strict=True):
+            found[job][name] = test
+    return found
