@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from latentfit.backward import by_autograd, by_hand, flatten
+from latentfit.backward import Cut, by_autograd, by_hand, flatten
 from latentfit.model import Network
 from latentfit.train import RECIPES
 
@@ -24,18 +24,18 @@ def pictures(n, pixels=13):
     return torch.from_numpy(np.random.default_rng(0).uniform(0, 1, (n, pixels)))
 
 
-def both(net, x):
+def both(net, x, cut=None):
     """Loss and gradients by hand, and those that autograd finds at the same weights."""
     flat = flatten(net)
     flat.grad.fill_(7)  # what is left of the step before
-    loss = by_hand(net, x)
+    loss = by_hand(net, x, cut)
     ours = {name: p.grad.clone() for name, p in net.named_parameters()}
-    right = by_autograd(net, x)
+    right = by_autograd(net, x, cut)
     return (loss, ours), (right, {name: p.grad.clone() for name, p in net.named_parameters()})
 
 
-def assert_same(net, x):
-    (loss, ours), (right, theirs) = both(net, x)
+def assert_same(net, x, cut=None):
+    (loss, ours), (right, theirs) = both(net, x, cut)
     np.testing.assert_allclose(loss, right, rtol=1e-12)
     assert ours.keys() == theirs.keys()
     for name, gradient in theirs.items():
@@ -47,6 +47,28 @@ def assert_same(net, x):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_loss_and_gradients_are_autograds(shape, batch):
     assert_same(network(*shape), pictures(batch))
+
+
+def shortened():
+    """Codes of 3 dimensions cut to 1, 3 and 2, and weights of the images."""
+    kept = torch.tensor([[1, 0, 0], [1, 1, 1], [1, 1, 0]]).double()
+    return Cut(kept, torch.tensor([[2.0], [0.5], [1.0]]).double())
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_also_where_codes_are_cut(shape):
+    assert_same(network(*shape), pictures(3), shortened())
+
+
+def test_a_code_that_is_cut_is_one_without_its_last_dimensions():
+    net, x, cut = network((9,), "silu", "linear"), pictures(3), shortened()
+    flatten(net)
+    z = net.encode(x).detach()
+    z[0, 1:] = 0
+    z[2, 2:] = 0
+    each = (net.decode(z) - x).square().mean(dim=1)
+    expected = (2 * each[0] + 0.5 * each[1] + each[2]) / 3
+    assert by_hand(net, x, cut).item() == pytest.approx(expected.item(), rel=1e-12)
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)

@@ -232,6 +232,7 @@ def test_help_names_what_works_and_nothing_else(capsys):
             "--recipe",
             "--epochs",
             "--out",
+            "--curve",
             "--data-dir",
             "--fresh",
             "--quiet",

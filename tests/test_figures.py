@@ -163,6 +163,14 @@ def test_error_curves_show_each_curve_and_pca_in_the_colour_of_its_size():
     assert labels == {"16 dimensions", "48 dimensions", "PCA, 16 components", "PCA, 48 components"}
 
 
+def test_a_screening_is_a_dashed_line_with_its_name():
+    (ax,) = figures.error_by_size([2, 8], [0.02, 0.01], [0.03, 0.02], {1: 0.05}, curve={2: 0.04, 4: 0.03, 8: 0.02}).axes
+    (line,) = (line for line in ax.lines if list(line.get_xdata()) == [2, 4, 8])
+    assert list(line.get_ydata()) == [0.04, 0.03, 0.02]
+    assert line.is_dashed()
+    assert "one network for all sizes, test" in [text.get_text() for text in ax.get_legend().get_texts()]
+
+
 def test_error_by_size_shows_every_network_and_names_the_sizes():
     (ax,) = figures.error_by_size([16, 16, 48], [0.02, 0.021, 0.01], [0.03, 0.031, 0.02], {1: 0.05, 64: 0.02}).axes
     pca, means, train, test = ax.get_lines()

@@ -736,3 +736,52 @@ def test_a_folder_of_a_version_whose_recipes_had_fewer_keys_goes_on(tmp_path):
     again = Inline()
     study(tmp_path, sizes=(2, 4), executor=again)
     assert again.jobs == [(4, 0)]
+
+
+def test_the_curve_of_one_network_is_found_once_and_the_trained_networks_stay_the_same(tmp_path):
+    plain = study(tmp_path / "plain", sizes=(2, 9))
+    first = Inline()
+    done = study(tmp_path / "curve", sizes=(2, 9), curve=True, executor=first)
+    assert first.jobs == [(2, 0), (9, 0), (9, 0)]
+    curve = done.results["curve"]
+    assert (curve["status"], curve["sizes"]) == ("ok", [2, 3, 4, 6, 8, 9])
+    assert all(0 < error < 1 for error in curve["test_mse"])
+    above = {part["latent_dim"]: part["above"] for part in curve["apart"]}
+    trained = {m["latent_dim"]: m["test_mse"] for m in done.results["models"]}
+    assert above == {k: curve["test_mse"][curve["sizes"].index(k)] / trained[k] - 1 for k in (2, 9)}
+    assert done.results | {"curve": None} == plain.results
+    again = Inline()
+    assert study(tmp_path / "curve", sizes=(2, 9), executor=again).results == done.results
+    assert again.jobs == []
+
+
+def test_a_curve_may_be_asked_of_a_finished_study_and_a_larger_size_makes_it_anew(tmp_path):
+    study(tmp_path / "steps", sizes=(2, 4))
+    second = Inline()
+    study(tmp_path / "steps", sizes=(2, 4), curve=True, executor=second)
+    assert second.jobs == [(4, 0)]
+    study(tmp_path / "steps", sizes=(2, 4, 6))
+    study(tmp_path / "once", sizes=(2, 4, 6), curve=True)
+    assert contents(tmp_path / "steps") == contents(tmp_path / "once")
+
+
+def test_a_curve_that_is_damaged_is_found_again(tmp_path):
+    study(tmp_path, sizes=(2, 4), curve=True)
+    before = contents(tmp_path)
+    (tmp_path / "curve.json").write_text("{")
+    (tmp_path / "results.json").unlink()
+    study(tmp_path, sizes=(2, 4), curve=True)
+    assert contents(tmp_path) == before
+
+
+def test_a_screening_that_diverges_is_told_and_the_networks_are_kept(tmp_path):
+    wild = replace(RECIPE, output="linear", learning_rate=1e30)
+    done = study(tmp_path, sizes=(2,), curve=True, recipe=wild, draw=True)
+    assert done.results["curve"]["status"] == "failed"
+    assert "finite" in done.results["curve"]["reason"]
+    assert done.results["curve"]["test_mse"] == [None]
+
+
+def test_local_processes_find_the_same_curve(tmp_path):
+    inline = study(tmp_path / "inline", curve=True).results["curve"]
+    assert study(tmp_path / "processes", curve=True, executor=None).results["curve"] == inline

@@ -149,15 +149,19 @@ def study(errors, changes=None, failed=(), values=per_image, **parts):
     rows = results["models"]
     if not first:
         results["lost"] = None
-    results["intrinsic"] = None
+    results |= {"intrinsic": None, "curve": None}
     derived = {
         "sizes": measure.sizes(rows),
         "size_comparisons": measure.size_comparisons(rows),
         "answers": [answer.verdict(rows, keep) | {"pca_components": 9} for keep in rule.KEEPS],
     }
-    order = [*(name for name in results if name not in ("sampling", "lost", "intrinsic")), "sizes", "size_comparisons"]
+    order = [
+        *(name for name in results if name not in ("sampling", "lost", "curve", "intrinsic")),
+        "sizes",
+        "size_comparisons",
+    ]
     everything = results | derived
-    return {name: everything[name] for name in (*order, "sampling", "answers", "lost", "intrinsic")}
+    return {name: everything[name] for name in (*order, "sampling", "answers", "lost", "curve", "intrinsic")}
 
 
 def constant(level, _):
@@ -736,6 +740,40 @@ def test_estimates_of_the_images_own_dimension_are_told_with_their_sample_and_ga
     assert "is 3.0 of 16 and 3.0 of 48." in told
     assert "from 2,000 training images: TwoNN 14.2 and MLE no answer (gave nan)." in told
     assert "dimension, from" not in said(study(BETTER))["The shape of the code"]
+
+
+def test_a_screening_is_told_with_how_far_it_is_from_the_trained_sizes():
+    results = study(BETTER)
+    assert "All sizes from one training" not in said(results)
+    curve = {
+        "latent_dim": 48,
+        "seed": 0,
+        "status": "ok",
+        "reason": None,
+        "sizes": [16, 32, 48],
+        "test_mse": [0.022, 0.02, 0.018],
+    }
+    apart = measure.curve_apart(curve, results["sizes"])
+    told = said(results | {"curve": curve | {"apart": apart}})["All sizes from one training"]
+    trained = [size["test_mse"]["mean"] for size in results["sizes"]]
+    expected = [f"{100 * (error / mean - 1):+.0f} %" for error, mean in zip((0.022, 0.018), trained, strict=True)]
+    assert f"its test error is {expected[0]} at 16 and {expected[1]} at 48." in told
+    assert "no answer rests on it" in told
+
+
+def test_a_screening_that_failed_says_why():
+    curve = {
+        "latent_dim": 48,
+        "seed": 0,
+        "status": "failed",
+        "reason": "it burst",
+        "sizes": [16, 48],
+        "test_mse": [None] * 2,
+    }
+    results = study(BETTER) | {"curve": curve | {"apart": []}}
+    assert (
+        said(results)["All sizes from one training"] == "The screening of all sizes with one network failed: it burst."
+    )
 
 
 def test_classes_told_apart_are_held_against_the_pixels():

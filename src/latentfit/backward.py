@@ -3,17 +3,16 @@
 `by_autograd` says what it is and is the specification. `by_hand` computes the same in less time: it
 overwrites what nobody needs again, and its gradients go into memory that stays from step to step.
 
-B images a batch, D numbers an image.
+B images a batch, D numbers an image, K latent dimensions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import mse_loss
 
 from .model import Network
 
@@ -35,6 +34,13 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+class Cut(NamedTuple):
+    """How each code of a batch is shortened, and how much each image's error counts."""
+
+    kept: Tensor  # (B, K), 1 for what is kept of a code and 0 for what is cut off
+    weight: Tensor  # (B, 1)
+
+
 def flatten(network: Network) -> nn.Parameter:
     """Move a network's parameters, and their gradients, into one tensor each, and give the first.
 
@@ -50,16 +56,20 @@ def flatten(network: Network) -> nn.Parameter:
     return flat
 
 
-def by_autograd(network: Network, x: Tensor) -> Tensor:
-    """The mean squared error of images (B, D), a scalar; its gradient is left in the parameters."""
+def by_autograd(network: Network, x: Tensor, cut: Cut | None = None) -> Tensor:
+    """The mean squared error of images (B, D), a scalar; its gradient is left in the parameters.
+
+    With a cut it is that of the shortened codes, weighted.
+    """
     network.zero_grad(set_to_none=False)
-    loss = mse_loss(network(x), x)
+    kept, weight = cut or (1, 1)
+    loss = (weight * (network.decode(network.encode(x) * kept) - x).square()).mean()
     loss.backward()  # type: ignore[no-untyped-call]
     return loss.detach()
 
 
 @torch.no_grad()
-def by_hand(network: Network, x: Tensor) -> Tensor:
+def by_hand(network: Network, x: Tensor, cut: Cut | None = None) -> Tensor:
     """The same, for a network that went through `flatten`: without it the gradient has no place."""
     layers = [*network.encoder, *network.decoder]
     names = [*[network.activation] * (len(network.encoder) - 1), "linear"]  # the function behind each layer
@@ -68,10 +78,14 @@ def by_hand(network: Network, x: Tensor) -> Tensor:
     for layer, name in zip(layers, names, strict=True):
         sums.append(torch.mm(inputs[-1], layer.weight.t()).add_(layer.bias))  # (B, out)
         inputs.append(FUNCTIONS[name](sums[-1]))
+        if cut and len(sums) == len(network.encoder):
+            inputs[-1].mul_(cut.kept)  # (B, K)
     x_hat = inputs.pop()
     difference = x_hat - x
-    loss = difference.square().mean()
+    loss = (difference.square().mul_(cut.weight) if cut else difference.square()).mean()
     above = difference.mul_(2 / x.numel())  # (B, D)
+    if cut:
+        above.mul_(cut.weight)
     outputs = [*inputs[1:], x_hat]
     for i in reversed(range(len(layers))):
         above = SLOPES[names[i]](above, sums[i], outputs[i])  # (B, out)
@@ -79,4 +93,6 @@ def by_hand(network: Network, x: Tensor) -> Tensor:
         torch.sum(above, 0, out=layers[i].bias.grad)
         if i:
             above = torch.mm(above, layers[i].weight)  # (B, in)
+            if cut and i == len(network.encoder):
+                above.mul_(cut.kept)  # (B, K)
     return loss

@@ -96,6 +96,9 @@ def _add_study(verbs: Any) -> None:
         "--keep", type=_share, metavar="SHARE", help="say how many dimensions keep this share of the variance: 0.90"
     )
     verb.add_argument(
+        "--curve", action="store_true", help="screen all sizes at once with one more network, a dashed line"
+    )
+    verb.add_argument(
         "--recipe",
         default="reference",
         metavar="NAME",
@@ -181,6 +184,7 @@ def _study(options: argparse.Namespace) -> int:
             sizes,
             seeds=options.seeds,
             keep=options.keep,
+            curve=options.curve,
             recipe=options.recipe,
             epochs=options.epochs,
             out=options.out,
@@ -198,7 +202,8 @@ def _study(options: argparse.Namespace) -> int:
         report.write(done)
     if not options.quiet:
         _print_answer(done)
-    return 0 if all(m["status"] == "ok" for m in done.results["models"]) else 1
+    networks = [*done.results["models"], *filter(None, [done.results["curve"]])]
+    return 0 if all(m["status"] == "ok" for m in networks) else 1
 
 
 def _import_report() -> None:

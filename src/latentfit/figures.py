@@ -154,6 +154,7 @@ def error_by_size(
     gated: Collection[int] = (),
     enough: int | None = None,
     marks: Mapping[str, float] | None = None,
+    curve: Mapping[int, float] | None = None,
 ) -> Figure:
     """Error against latent size, a point a network, with PCA's test error as a line.
 
@@ -169,6 +170,7 @@ def error_by_size(
         gated: Sizes whose training was not sound: the marks of their test errors are hollow.
         enough: The size that is the answer, marked with a line.
         marks: Name and number of dimensions of other estimates, ticks at the top.
+        curve: Size to test error of a screening, a dashed line.
     """
     with rc_context(STYLE):
         ax = ax or _axes(3.4)
@@ -191,6 +193,10 @@ def error_by_size(
                 (names[name],) = ax.plot(*zip(*some, strict=True), **look)
                 if hollow:
                     names[name].set_markerfacecolor("none")
+        if curve:
+            (names["one network for all sizes, test"],) = ax.plot(
+                list(curve), list(curve.values()), color=COLOURS[1], linestyle=(0, (4, 2)), linewidth=1.2
+            )
         if enough is not None:
             ax.axvline(enough, color=COLOURS[2], linewidth=1.2)
             place: Any = {"xy": (enough, 0.95), "xycoords": ("data", "axes fraction"), "textcoords": "offset points"}

@@ -120,6 +120,22 @@ NUMBERS = (
 )
 
 
+def curve_row(trained: Trained, sizes: Sequence[int]) -> dict[str, Any]:
+    """What a screening found: its error on the test images with codes cut to each size, null where it failed."""
+    curve, reason = trained.curve or {}, trained.reason
+    if curve and not max(curve.values()) <= 1:  # NaN included
+        curve, reason = {}, "its error is larger than that of any picture with pixels in [0, 1]"
+    status = {"status": "failed" if reason else "ok", "reason": reason}
+    return {**trained.job._asdict(), **status, "sizes": [*sizes], "test_mse": [curve.get(k) for k in sizes]}
+
+
+def curve_apart(curve: Mapping[str, Any], told: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """How far a screening's error is above the mean of the networks trained for a size, as a share of that mean."""
+    errors = dict(zip(curve["sizes"], curve["test_mse"], strict=True))
+    means = {size["latent_dim"]: size["test_mse"]["mean"] for size in told if size["test_mse"]}
+    return [{"latent_dim": k, "above": errors[k] / mean - 1} for k, mean in means.items() if errors[k] and mean > 0]
+
+
 def _identity(job: Job, status: str, reason: str | None, fired: list[dict[str, Any]]) -> dict[str, Any]:
     return {"latent_dim": job.latent_dim, "seed": job.seed, "status": status, "reason": reason, "gates": fired}
 

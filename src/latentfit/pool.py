@@ -14,11 +14,12 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -26,6 +27,7 @@ import loky
 from loky.backend import get_context
 
 from .data.images import ImageSet
+from .screening import screen
 from .train import Epoch, Job, Recipe, Trained, train_group
 
 Progress = Callable[[Job, Epoch | None], None]
@@ -46,12 +48,19 @@ class Work:
         recipe: How.
         precision: Of the training's products: `fp32` or `bf16`.
         device: `cpu`, `cuda` or `mps`.
+        expected: Of a screening: the sizes to cut at and the error to expect at each, see `screening.screen`.
     """
 
     images: ImageSet
     recipe: Recipe
     precision: str = "fp32"
     device: str = "cpu"
+    expected: Mapping[int, float] | None = None
+
+    @property
+    def task(self) -> Callable[..., list[Trained]]:
+        """What does it: takes a list of jobs, and all but `expected` of the above."""
+        return train_group if self.expected is None else partial(screen, expected=self.expected)
 
 
 @contextmanager
@@ -73,7 +82,7 @@ def training(
     """
     if executor is not None:
         futures = [
-            executor.submit(train_group, [job], work.images, work.recipe, work.precision, work.device) for job in jobs
+            executor.submit(work.task, [job], work.images, work.recipe, work.precision, work.device) for job in jobs
         ]
         try:
             yield (trained for future in as_completed(futures) for trained in future.result())
@@ -185,4 +194,4 @@ def _train_and_tell(job: Job, work: Work) -> Trained:
         with suppress(OSError):  # a parent that does not listen is no reason to stop
             _parent.send((job, epoch))
 
-    return train_group([job], work.images, work.recipe, work.precision, work.device, tell)[0]
+    return work.task([job], work.images, work.recipe, work.precision, work.device, tell)[0]

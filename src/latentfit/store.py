@@ -2,6 +2,7 @@
 
     DIR/study.json          what was asked
     DIR/models/k016-s0/     model.safetensors  model.json  history.csv  metrics.json (last: it is finished)
+    DIR/curve.json          what the screening of --curve found
     DIR/shown.safetensors   the images that the pictures show, so that a report needs nothing but DIR
     DIR/results.json        what was found
     DIR/timing.json         the only file that holds dates and seconds
@@ -41,7 +42,7 @@ from .train import Epoch, Job, Recipe
 SCHEMA = 1
 PART = ".part"  # how the names of files end that are not whole yet
 DERIVED = ("results.csv", "report.html", "report.md", "figures")
-OURS = ("study.json", "models", "shown.safetensors", "results.json", "timing.json", *DERIVED)
+OURS = ("study.json", "models", "curve.json", "shown.safetensors", "results.json", "timing.json", *DERIVED)
 
 MAX_WIDTH = 1 << 20
 MAX_WEIGHTS = 1 << 28
@@ -279,7 +280,7 @@ class Study:
         self.results: dict[str, Any] = read_json(self.folder / "results.json")
         if not isinstance(self.results, dict) or self.results.get("schema") != SCHEMA:
             raise InputError(f"{self.folder / 'results.json'} is not of schema {SCHEMA}; run the study again")
-        if "sizes" not in self.results or any("against" not in m for m in self.results["interpolation"]["models"]):
+        if not {"sizes", "curve"} <= self.results.keys():
             raise InputError(f"{self.folder} is of an older version; run the same study again to measure what is new")
 
     @property

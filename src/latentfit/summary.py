@@ -35,7 +35,8 @@ def write(
     Args:
         folder: The study's, with every network trained.
         jobs: Its networks.
-        asked: The `dataset`, `recipe` and `environment` of `results.json`, and the share to `keep` or None.
+        asked: The `dataset`, `recipe` and `environment` of `results.json`, the share to `keep` or None, and what
+            the screening of the `curve` found or None.
         images: What they were trained on.
         yard: What the images alone say.
         taken: Values of networks as their workers measured them.
@@ -53,6 +54,7 @@ def write(
     store.write_shown(folder, shown)
     sizes = sorted({job.latent_dim for job in jobs})
     keep, recipe = asked["keep"], asked["recipe"]["name"]
+    told, curve = measure.sizes(rows), asked["curve"]
     results = {
         "schema": store.SCHEMA,
         **{name: asked[name] for name in ("dataset", "recipe", "environment")},
@@ -65,7 +67,7 @@ def write(
         "comparisons": measure.comparisons(values),
         "against_pca": measure.against_pca(values, yard),
         "shown": {name[:-8]: shown[name].tolist() for name in shown if name.endswith("_indices")},
-        "sizes": measure.sizes(rows),
+        "sizes": told,
         "size_comparisons": measure.size_comparisons(rows),
         "sampling": measure.sampling(values, yard),
         "answers": [
@@ -73,6 +75,7 @@ def write(
             for share in rule.KEEPS
         ],
         "lost": _lost(rows, networks, errors, images, shown) if networks else None,
+        "curve": curve and curve | {"apart": measure.curve_apart(curve, told)},
         "intrinsic": None if keep is None else intrinsic.estimates(images, seed),
     }
     store.write_json(folder / "results.json", results)

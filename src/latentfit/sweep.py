@@ -28,7 +28,7 @@ from .timing import Clock
 from .train import RECIPES, Job, Recipe, Trained
 
 SIZES = (16, 48)  # of a study that names none
-GROWING = ("latent_dims", "seeds", "models", "keep", "search")  # what may be added to a study that is there
+GROWING = ("latent_dims", "seeds", "models", "keep", "search", "curve")  # what may be added to a study that is there
 NOT_COMPARED = (*GROWING, "source", "dataset.stand_in")  # the same images may come by another way
 
 
@@ -44,6 +44,7 @@ class Request:
         device: Where training runs: `cpu`, `cuda`, `mps`, or `auto` while that is open.
         keep: The share of the variance that the study is asked about, None if it is not.
         search: Whether sizes are added until the answer is found.
+        curve: Whether one more network is trained for all sizes at once, see `screening.screen`.
     """
 
     jobs: tuple[Job, ...]
@@ -53,6 +54,7 @@ class Request:
     device: str = "auto"
     keep: float | None = None
     search: bool = False
+    curve: bool = False
 
     @classmethod
     def of(
@@ -64,6 +66,7 @@ class Request:
         precision: str = "auto",
         device: str = "auto",
         keep: float | None = None,
+        curve: bool = False,
     ) -> Request:
         """Resolve what a user said; `auto` stays open until the study's folder was looked into.
 
@@ -84,7 +87,7 @@ class Request:
             chosen = replace(chosen, epochs=epochs)
         machine.check(*(best if asked == "auto" else asked for asked, best in ((precision, "fp32"), (device, "cpu"))))
         jobs = tuple(Job(size, seed) for size in sizes for seed in range(seeds))
-        return cls(jobs, chosen, precision=precision, device=device, keep=keep, search=search)
+        return cls(jobs, chosen, precision=precision, device=device, keep=keep, search=search, curve=curve)
 
     def on_this_machine(self, before: Mapping[str, Any]) -> Request:
         """The request with `auto` decided: as the study was begun (its `study.json`), or as this machine does best."""
@@ -125,6 +128,7 @@ def study(
     *,
     seeds: int | None = None,
     keep: float | None = None,
+    curve: bool = False,
     recipe: str | Recipe = "reference",
     epochs: int | None = None,
     out: str | Path | None = None,
@@ -148,6 +152,8 @@ def study(
         seeds: Trainings a size; 5 means seeds 0 to 4. 1 if it is not given, or 3 with `keep`.
         keep: The share of the variance of the test images to keep, between 0 and 1: the study then says how many
             dimensions that takes, see `rule.answer`.
+        curve: Train one more network of the largest size whose codes are cut at random lengths: it screens all sizes
+            from the smallest to the largest at once, see `screening.screen`.
         recipe: A name, or a `Recipe` of your own.
         epochs: In place of the recipe's own number.
         out: The study's folder, `runs/<name of the data set>` if it is not given.
@@ -168,7 +174,7 @@ def study(
         InputError: Something asked for cannot be used; nothing was started or written.
     """
     clock = Clock()
-    request = Request.of(latent_dims, seeds, recipe, epochs, precision, device, keep)
+    request = Request.of(latent_dims, seeds, recipe, epochs, precision, device, keep, curve)
     images = source if isinstance(source, ImageSet) else data.load(source, data_dir)
     if not isinstance(source, ImageSet):
         request = replace(request, source=images.name if _is_found_name(source, images) else str(source))
@@ -186,6 +192,9 @@ def study(
                 if wider is None:
                     break
                 asked = wider
+            if asked.curve:
+                ground.screen(folder, asked, tell)
+                clock.lap("screen")
             _sum_up(folder, asked, images, ground)
             clock.lap("sum up")
             clock.write(folder)
@@ -241,7 +250,8 @@ def _joined(folder: Path, before: dict[str, Any], request: Request, images: Imag
     if request.search:  # all sizes that it finds there with all seeds, or it would compare what cannot be
         jobs = {Job(size, seed) for size in {j.latent_dim for j in jobs} for seed in {j.seed for j in jobs}}
     keep = before.get("keep") if request.keep is None else request.keep
-    return replace(request, jobs=tuple(sorted(jobs)), source=source, keep=keep)
+    curve = request.curve or before.get("curve", False)
+    return replace(request, jobs=tuple(sorted(jobs)), source=source, keep=keep, curve=curve)
 
 
 def describe(request: Request, images: ImageSet) -> dict[str, Any]:
@@ -258,6 +268,7 @@ def describe(request: Request, images: ImageSet) -> dict[str, Any]:
         "device": request.device,
         "keep": request.keep,
         "search": request.search,
+        "curve": request.curve,
     }
 
 
@@ -340,6 +351,35 @@ class Trainings:
                 if self.tell and request.search and request.keep is not None:
                     self.tell(answer.known_now([row for row in rows.values() if row], request.keep))
 
+    def screen(self, folder: Path, request: Request, tell: Callable[[str], None] | None) -> None:
+        """Train the one network for all sizes, where the folder lacks what it found."""
+        if _screened(folder, request) is not None:
+            return
+        sizes = _screened_sizes(request)
+        expected = {k: max(self.yard.pca.at("train", k), 1e-6) for k in sizes}
+        work = Work(self.images, request.recipe, request.precision, request.device, expected)
+        job = Job(sizes[-1], request.jobs[0].seed)
+        if tell:
+            tell(f"screening all sizes from {sizes[0]} to {sizes[-1]} with one network")
+        with pool.training([job], work, self.executor) as results:
+            for trained in results:
+                store.write_json(folder / "curve.json", measure.curve_row(trained, sizes))
+
+
+def _screened_sizes(request: Request) -> list[int]:
+    """The sizes that a screening is told of: those of the study, and some between them."""
+    sizes = {job.latent_dim for job in request.jobs}
+    return sorted(sizes | {k for k in measure.CURVE if min(sizes) <= k <= max(sizes)})
+
+
+def _screened(folder: Path, request: Request) -> dict[str, Any] | None:
+    """What a finished screening of these sizes found; None where there is none."""
+    with suppress(InputError, KeyError, TypeError):
+        found: dict[str, Any] = store.read_json(folder / "curve.json")
+        if found["sizes"] == _screened_sizes(request) and found["seed"] == request.jobs[0].seed:
+            return found
+    return None
+
 
 def _widened(folder: Path, asked: Request, images: ImageSet) -> Request | None:
     """The request with the size that a search tries next, written down; None where it has ended."""
@@ -366,6 +406,7 @@ def _sum_up(folder: Path, request: Request, images: ImageSet, ground: Trainings)
         "recipe": recipe_dict(request.recipe),
         "environment": environment(request),
         "keep": request.keep,
+        "curve": _screened(folder, request) if request.curve else None,
     }
     summary.write(folder, request.jobs, asked, images, ground.yard, ground.taken)
 
@@ -391,5 +432,6 @@ def _is_finished(folder: Path, request: Request, images: ImageSet) -> bool:
         jobs = tuple(Job(m["latent_dim"], m["seed"]) for m in found["models"])
         same = found["dataset"] == describe_images(images) and found["environment"] == environment(request)
         asked = same and jobs == request.jobs and found["verdict"]["keep"] == request.keep
+        asked = asked and (found["curve"] is not None) == request.curve
         return asked and not (request.search and _following(found["models"], found["verdict"]["keep"], images))
     return False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .words import carried, dims, listed, mse, or_dash, p_value, percent, plural
+from .words import carried, dims, listed, mse, or_dash, p_value, percent, plural, signed
 
 Results = dict[str, Any]
 Table = tuple[list[str], list[list[str]]]
@@ -198,3 +198,19 @@ def shape(results: Results) -> list[str]:
             "something else by a dimension, and none says what a network of that size keeps."
         )
     return sentences
+
+
+def screening(results: Results) -> list[str]:
+    """How far the one network for all sizes is from those that were trained for one."""
+    curve = results["curve"]
+    if not curve:
+        return []
+    if curve["reason"]:
+        return [f"The screening of all sizes with one network failed: {curve['reason']}."]
+    said = [f"{signed(apart['above'])} at {apart['latent_dim']}" for apart in curve["apart"]]
+    first = (
+        f"One network with {dims(curve['latent_dim'])}, trained with codes cut at a random length for each image, "
+        "gives the dashed line"
+    )
+    compared = f"; against the networks trained for a size its test error is {listed(said)}" if said else ""
+    return [f"{first}{compared}.", "It is a screening: it says where to look, and no answer rests on it."]

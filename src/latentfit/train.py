@@ -141,6 +141,7 @@ def fit(
     seed: int = 0,
     progress: Callable[[Epoch], None] | None = None,
     precision: str = "fp32",
+    cut: Callable[[int], backward.Cut] | None = None,
 ) -> list[Epoch]:
     """Train a network in place, on the device where it is.
 
@@ -152,6 +153,7 @@ def fit(
         progress: Called after each epoch.
         precision: Of the training's matrix products: `fp32`, or `bf16` for factors rounded to bfloat16 and
             sums in fp32. Weights, everything else, and the test error are fp32.
+        cut: How the codes of a batch of that many images are shortened; not at all if it is not given.
 
     Returns:
         One row an epoch.
@@ -175,7 +177,7 @@ def fit(
             for step, batch in enumerate(torch.split(order, recipe.batch_size)):
                 optimizer.param_groups[0]["lr"] = recipe.rate((epoch - 1 + step / steps) / recipe.epochs)
                 x = to_tensor(x_train.index_select(0, batch))  # (B, D)
-                loss = backward.by_hand(network, x)
+                loss = backward.by_hand(network, x, cut(len(batch)) if cut else None)
                 optimizer.step()
                 losses[step] = loss * len(batch)
         train_mse = _finite_mean(losses, len(x_train), epoch)
@@ -270,7 +272,8 @@ class Measured:
 class Trained:
     """What a job gives back: arrays and numbers, so that any executor can carry it.
 
-    Where the training failed `reason` says why, `weights` is empty and `measured` is None.
+    Where the training failed `reason` says why, `weights` is empty and `measured` is None. A screening has no
+    `measured` but the `curve`: test MSE with codes cut to each latent size.
     """
 
     job: Job
@@ -280,6 +283,7 @@ class Trained:
     seconds: float
     peak_memory: int | None
     reason: str | None = None
+    curve: dict[int, float] | None = None
 
 
 def build(images: ImageSet, recipe: Recipe, latent_dim: int, seed: int) -> Network:
@@ -289,7 +293,7 @@ def build(images: ImageSet, recipe: Recipe, latent_dim: int, seed: int) -> Netwo
     )
 
 
-_ONE_AT_A_TIME = Lock()  # the precision of products is the whole process's, also where an executor has threads
+ONE_AT_A_TIME = Lock()  # the precision of products is the whole process's, also where an executor has threads
 
 
 def train_group(
@@ -319,7 +323,7 @@ def train_group(
         InputError: This machine lacks the device, or the instructions for the precision.
     """
     machine.check(precision, device)
-    with _ONE_AT_A_TIME, reproducible():
+    with ONE_AT_A_TIME, reproducible():
         return [_train(Job(*job), images, recipe, precision, device, progress) for job in jobs]
 
 

@@ -59,6 +59,7 @@ def analysis(results: Results) -> list[Finding]:
     """What a study found, as headings and sentences; only those that its numbers can fill."""
     parts: list[tuple[str, Callable[[Results], list[str]]]] = [
         ("Error and latent dimension", _error),
+        ("All sizes from one training", trade.screening),
         ("Against PCA", _pca),
         ("Was the training finished?", _training),
         ("Sharpness", _sharpness),

@@ -240,12 +240,18 @@ class Content:
                 dict(sorted(pca.items())),
                 gated=[size["latent_dim"] for size in self.study.results["sizes"] if size["gates"]],
                 enough=self.study.results["verdict"]["latent_dim"],
+                curve=self._screened(),
                 marks={e["name"]: e["value"] for e in trade.estimates(self.study.results) if e["value"] is not None},
             ),
             "Error against latent size: each network on the training and on the test images, and PCA's test error. "
             "Where a size was trained several times the line is the mean test error and the band its 95 % interval."
+            + (" Dashed: a screening, one network for all sizes." if self._screened() else "")
             + (" Names above: estimates of the images' own dimension." if self.study.results["intrinsic"] else ""),
         )
+
+    def _screened(self) -> dict[int, float]:
+        curve = self.study.results["curve"]
+        return dict(zip(curve["sizes"], curve["test_mse"], strict=True)) if curve and not curve["reason"] else {}
 
     def _by_class(self) -> Picture:
         classes = self.study.results["dataset"]["classes"]
@@ -307,7 +313,7 @@ def command(results: Mapping[str, Any], source: str | None) -> str | None:
     if source is None or not source.isprintable() or not same or jobs != [(k, seed) for k in sizes for seed in seeds]:
         return None
     keep = results["verdict"]["keep"]
-    asked = f" --keep {keep!r}" if keep is not None else ""
+    asked = (f" --keep {keep!r}" if keep is not None else "") + (" --curve" if results["curve"] else "")
     return (
         f"latentfit study {shlex.quote(source)} --latent-dims {' '.join(map(str, sizes))} --seeds {len(seeds)}{asked} "
         f"--recipe {recipe['name']} --epochs {recipe['epochs']} --precision {results['environment']['precision']} "
