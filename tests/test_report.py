@@ -12,6 +12,7 @@ from helpers import RECIPE, Inline, small_clothes
 
 from latentfit import report, sweep, train, verdict
 from latentfit.data.images import ImageSet
+from latentfit.request import recipe_dict
 
 HOSTILE = ("<img src=x onerror=alert(1)>", "</script>", "{{7*7}}", "$x_1$", "`rm`", "a|b", '"', "'", "&amp;", "Bag")
 
@@ -180,11 +181,17 @@ def test_colour_images_without_labels_are_drawn(tmp_path):
 
 
 def test_the_command_is_quoted_only_where_it_makes_the_same_study():
-    def results(jobs, keep=None, **recipe):
-        named = sweep.recipe_dict(replace(train.RECIPES["reference"], **recipe))
+    def results(jobs, keep=None, curve=None, **recipe):
+        named = recipe_dict(replace(train.RECIPES["reference"], **recipe))
         models = [{"latent_dim": k, "seed": s} for k, s in jobs]
         environment = {"precision": "bf16", "device": "cpu"}
-        return {"recipe": named, "models": models, "environment": environment, "verdict": {"keep": keep}}
+        return {
+            "recipe": named,
+            "models": models,
+            "environment": environment,
+            "verdict": {"keep": keep},
+            "curve": curve,
+        }
 
     grid = [(2, 0), (2, 1), (16, 0), (16, 1)]
     told = (
@@ -193,6 +200,7 @@ def test_the_command_is_quoted_only_where_it_makes_the_same_study():
     )
     assert report.command(results(grid, epochs=7), "my images.npz") == told
     assert " --seeds 2 --keep 0.9 --recipe" in report.command(results(grid, keep=0.9), "garments")
+    assert " --keep 0.9 --curve --recipe" in report.command(results(grid, keep=0.9, curve={}), "garments")
     assert report.command(results(grid), None) is None
     assert report.command(results(grid), "a\nb.npz") is None
     assert report.command(results(grid[:3]), "x.npz") is None
@@ -216,10 +224,10 @@ def test_a_class_named_like_a_colour_keeps_its_name(study):
 
 
 def test_a_recipe_of_an_older_study_is_told_with_what_it_meant():
-    now = sweep.recipe_dict(train.RECIPES["reference"])
+    now = recipe_dict(train.RECIPES["reference"])
     older = {
         key: value for key, value in now.items() if key not in ("schedule", "initialization", "beta2", "weight_decay")
     }
     assert report.recipe_words(older) == report.recipe_words(now)
     assert "512-256" in report.recipe_words(now)
-    assert "weight decay 0.1" in report.recipe_words(sweep.recipe_dict(train.RECIPES["thorough"]))
+    assert "weight decay 0.1" in report.recipe_words(recipe_dict(train.RECIPES["thorough"]))

@@ -11,6 +11,7 @@ import pytest
 
 from latentfit import answer, gates, measure, rule, stats, sweep, trade, train, verdict, walks, words
 from latentfit.measure import PerImage
+from latentfit.request import recipe_dict
 from latentfit.train import Job, Recipe
 from latentfit.walks import Walked
 
@@ -95,7 +96,7 @@ def study(errors, changes=None, failed=(), values=per_image, **parts):
     results = {
         "schema": 1,
         "dataset": dataset,
-        "recipe": sweep.recipe_dict(Recipe()),
+        "recipe": recipe_dict(Recipe()),
         "environment": {},
         "models": sorted([*rows, *broken], key=lambda m: (m["latent_dim"], m["seed"])),
         "pca": [{"latent_dim": k, "train_mse": PCA[k], "test_mse": PCA[k]} for k in sizes],
@@ -516,7 +517,7 @@ def test_training_that_still_fell_is_not_called_finished():
 
 
 def test_a_thorough_training_is_told_to_go_on_for_longer():
-    recipe = sweep.recipe_dict(train.RECIPES["thorough"])
+    recipe = recipe_dict(train.RECIPES["thorough"])
     words = said(study(BETTER, {"last_tenth_fall": 0.03}, recipe=recipe))["Was the training finished?"]
     assert "in the last tenth of the epochs; try more epochs." in words
 

@@ -24,10 +24,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from .. import answer, evaluate, figures, latent, store, summary, sweep, trade, verdict, words
+from .. import answer, evaluate, figures, latent, store, summary, trade, verdict, words
 from ..figures import Curve
 from ..machine import reproducible
 from ..model import Network, to_unit
+from ..request import recipe_dict
 from ..store import Study
 from ..train import RECIPES, Recipe, first_seeds
 
@@ -309,11 +310,11 @@ def command(results: Mapping[str, Any], source: str | None) -> str | None:
     jobs = sorted((m["latent_dim"], m["seed"]) for m in results["models"])
     sizes, seeds = sorted({k for k, _ in jobs}), sorted({seed for _, seed in jobs})
     known = RECIPES.get(recipe["name"])
-    same = known is not None and sweep.recipe_dict(replace(known, epochs=recipe["epochs"])) == recipe
+    same = known is not None and recipe_dict(replace(known, epochs=recipe["epochs"])) == recipe
     if source is None or not source.isprintable() or not same or jobs != [(k, seed) for k in sizes for seed in seeds]:
         return None
     keep = results["verdict"]["keep"]
-    asked = (f" --keep {keep!r}" if keep is not None else "") + (" --curve" if results["curve"] else "")
+    asked = (f" --keep {keep!r}" if keep is not None else "") + (" --curve" if results["curve"] is not None else "")
     return (
         f"latentfit study {shlex.quote(source)} --latent-dims {' '.join(map(str, sizes))} --seeds {len(seeds)}{asked} "
         f"--recipe {recipe['name']} --epochs {recipe['epochs']} --precision {results['environment']['precision']} "
