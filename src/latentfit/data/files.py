@@ -6,8 +6,10 @@ ever unpickled, and whatever is wrong becomes one line that says how to put it r
 
 from __future__ import annotations
 
+import io
 import math
 import tokenize
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -27,8 +29,11 @@ ALLOWED = (
 # What zipfile, zlib and numpy raise for a file that is not what its name says.
 DAMAGE = (
     *(OSError, ValueError, EOFError, RuntimeError, KeyError, zipfile.BadZipFile, zlib.error),
-    *(SyntaxError, tokenize.TokenError),  # numpy reads a header as Python source
+    # numpy reads a header as Python source, and makes types and sizes of whatever is there
+    *(SyntaxError, tokenize.TokenError, MemoryError, TypeError, IndexError, OverflowError),
 )
+HEADER = 1 << 14  # bytes before the numbers of an .npy file; numpy reads no header of more than 10,000
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what numpy writes; LZMA may ask for 4 GB before the first byte
 
 
 def load(path: Path) -> ImageSet:
@@ -50,12 +55,13 @@ def load(path: Path) -> ImageSet:
     """
     if path.is_dir():
         return _folder(path)
-    if not path.exists():
+    if not path.is_file():  # a pipe may never end
         raise InputError(f"{path}: no such file or folder; expected {ALLOWED}")
     if path.suffix.lower() not in (".npz", ".npy"):
         raise InputError(f"{path}: cannot read a {path.suffix or 'file without a suffix'}; expected {ALLOWED}")
     try:
-        return _npz(path) if path.suffix.lower() == ".npz" else _npy(path)
+        with warnings.catch_warnings(action="ignore"):  # numpy's and Python's, of what a header says
+            return _npz(path) if path.suffix.lower() == ".npz" else _npy(path)
     except InputError:
         raise
     except DAMAGE as error:
@@ -96,6 +102,8 @@ def _npz(path: Path) -> ImageSet:
 
 def _member(path: Path, archive: zipfile.ZipFile, key: str) -> Array:
     info = archive.getinfo(f"{key}.npy")
+    if info.compress_type not in PACKED:
+        raise InputError(f"{key} in {path}: not packed as numpy packs; expected deflate or none; save it with np.savez")
     # The directory of a zip can lie as well as the header, but neither can beat deflate.
     size = min(info.file_size, path.stat().st_size * idx.DEFLATE)
     with archive.open(info) as stream:
@@ -119,7 +127,8 @@ def _npy(path: Path) -> ImageSet:
     return ImageSet(path.resolve().stem, x[~test], x_test)
 
 
-def _check_header(what: str, stream: IO[bytes], size: int) -> tuple[int, ...]:
+def _check_header(what: str, file: IO[bytes], size: int) -> tuple[int, ...]:
+    stream = io.BytesIO(file.read(HEADER))  # so that a header that claims 4 GB of itself gets none
     version = np.lib.format.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"version {version} of the .npy format; expected (1, 0) or (2, 0)")
