@@ -16,8 +16,11 @@ import csv
 import hashlib
 import io
 import json
+import math
 import os
+import reprlib
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -44,8 +47,13 @@ PART = ".part"  # how the names of files end that are not whole yet
 DERIVED = ("results.csv", "report.html", "report.md", "figures")
 OURS = ("study.json", "models", "curve.json", "shown.safetensors", "results.json", "timing.json", *DERIVED)
 
+# What safetensors, and NumPy below it, raise for a file that is not theirs.
+NO_TENSORS = (SafetensorError, ValueError, KeyError, TypeError, OverflowError)
+
 MAX_WIDTH = 1 << 20
 MAX_WEIGHTS = 1 << 28
+MAX_LAYERS = 1000
+MAX_TEXT = 1 << 20  # bytes of model.json, and of what a weight file says of its tensors
 
 
 class ModelError(InputError):
@@ -113,7 +121,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         raise InputError(f"{path} is not there; expected a file that `latentfit study` writes") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is no readable JSON: {error}; restore it, or start over with --fresh") from None
 
 
@@ -154,32 +162,54 @@ def load_network(folder: Path) -> Network:
         ModelError: A file is missing or damaged, or they do not belong together.
     """
     path = folder / "model.safetensors"
+    spec = _read_spec(folder / "model.json")
+    sizes = _checked_sizes(folder / "model.json", spec)
+    weights = _checked_weights(path, _read_hashed(path, spec.get("sha256"), sizes), sizes)
+    network = Network(sizes[0], sizes[-1], sizes[1:-1], spec["activation"], spec["output"])
+    network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    return network
+
+
+def _read_spec(path: Path) -> Any:
+    _check_room(path, MAX_TEXT)
     try:
-        spec = read_json(folder / "model.json")
+        return read_json(path)
+    except InputError as error:
+        raise ModelError(str(error)) from None
+
+
+def _read_hashed(path: Path, sha256: Any, sizes: list[int]) -> bytes:
+    numbers = sum(math.prod(shape) for shape in tensor_shapes(sizes).values())
+    _check_room(path, 4 * numbers + MAX_TEXT)
+    try:
         data = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; run the study again to train this model") from None
-    except InputError as error:
-        raise ModelError(str(error)) from None
-    sizes = _checked_sizes(folder / "model.json", spec)
-    if hashlib.sha256(data).hexdigest() != spec.get("sha256"):
+    if hashlib.sha256(data).hexdigest() != sha256:
         raise ModelError(f"{path} is damaged: its sha256 is not model.json's; run the study again to train it anew")
-    weights = _checked_weights(path, data, sizes)
-    network = Network(sizes[0], sizes[-1], sizes[1:-1], spec["activation"], spec["output"])
-    network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.items()})
-    return network
+    return data
+
+
+def _check_room(path: Path, most: int) -> None:
+    """Refuse a file that is larger than it can need to be, and a pipe or a device, which may never end."""
+    try:
+        held = path.stat()
+    except OSError:
+        return  # which reading it will tell
+    if not stat.S_ISDIR(held.st_mode) and (not stat.S_ISREG(held.st_mode) or held.st_size > most):
+        raise ModelError(f"{path} is no file of at most {most:,} bytes, which is room enough; run the study again")
 
 
 def _checked_sizes(path: Path, spec: Any) -> list[int]:
     sizes = spec.get("sizes") if isinstance(spec, dict) else None
-    if not isinstance(sizes, list) or len(sizes) < 2:
-        raise ModelError(f"{path}: no list of layer sizes; expected what `latentfit study` writes")
+    if not isinstance(sizes, list) or not 2 <= len(sizes) <= MAX_LAYERS:
+        raise ModelError(f"{path}: no list of 2 to {MAX_LAYERS} layer sizes; expected what `latentfit study` writes")
     if not all(type(n) is int and 0 < n <= MAX_WIDTH for n in sizes):
-        raise ModelError(f"{path}: layer sizes {sizes}; expected whole numbers from 1 to {MAX_WIDTH}")
+        raise ModelError(f"{path}: layer sizes {_told(sizes)}; expected whole numbers from 1 to {MAX_WIDTH}")
     if sum(a * b for a, b in pairwise(sizes)) > MAX_WEIGHTS:
-        raise ModelError(f"{path}: layer sizes {sizes} ask for more than {MAX_WEIGHTS} weights")
-    if str(spec.get("activation")) not in ACTIVATIONS or str(spec.get("output")) not in OUTPUTS:
-        found = f"{spec.get('activation')!r} and {spec.get('output')!r}"
+        raise ModelError(f"{path}: layer sizes {_told(sizes)} ask for more than {MAX_WEIGHTS} weights")
+    if spec.get("activation") not in [*ACTIVATIONS] or spec.get("output") not in [*OUTPUTS]:
+        found = f"{_told(spec.get('activation'))} and {_told(spec.get('output'))}"
         raise ModelError(f"{path}: activation and output are {found}; expected {[*ACTIVATIONS]} and {[*OUTPUTS]}")
     return sizes
 
@@ -187,17 +217,23 @@ def _checked_sizes(path: Path, spec: Any) -> list[int]:
 def _checked_weights(path: Path, data: bytes, sizes: list[int]) -> dict[str, NDArray[np.float32]]:
     try:
         weights = parse_safetensors(data)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+    except NO_TENSORS as error:
         raise ModelError(f"{path} is not a readable safetensors file: {error}") from None
     expected = tensor_shapes(sizes)
     found = {name: array.shape for name, array in weights.items()}
     if found != expected:
         odd = sorted(set(found.items()) ^ set(expected.items()))[0]
-        raise ModelError(f"{path}: tensor {odd[0]} {odd[1]} does not fit layer sizes {sizes} of model.json")
+        named = f"tensor {_told(odd[0])} {_told(odd[1])}"
+        raise ModelError(f"{path}: {named} does not fit layer sizes {_told(sizes)} of model.json")
     for name, array in weights.items():
         if array.dtype != np.float32 or not np.isfinite(array).all():
             raise ModelError(f"{path}: tensor {name} is {array.dtype} or not finite; expected finite float32")
     return weights
+
+
+def _told(value: Any) -> str:
+    # What a file says may be nested deeper than `repr` goes, and longer than anyone reads.
+    return reprlib.repr(value)
 
 
 def tensor_shapes(sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:
@@ -235,7 +271,7 @@ def read_history(folder: Path) -> list[Epoch]:
         if tuple(rows[0]) != Epoch._fields:
             raise ValueError("unexpected header")
         return [Epoch(int(epoch), float(train), float(test)) for epoch, train, test in rows[1:]]
-    except (OSError, ValueError, IndexError) as error:
+    except (OSError, ValueError, IndexError, csv.Error) as error:
         raise ModelError(f"{path} is not a readable history: {error}; run the study again") from None
 
 
@@ -306,7 +342,7 @@ class Study:
         path = self.folder / "shown.safetensors"
         try:
             return dict(parse_safetensors(path.read_bytes()))
-        except (OSError, SafetensorError) as error:
+        except (OSError, *NO_TENSORS) as error:
             raise InputError(f"{path} cannot be read: {error}; run the study again to make it anew") from None
 
     def _folder_of(self, latent_dim: int, seed: int) -> Path:
