@@ -1,7 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: help install study test check notebook bench bench-quality evidence evidence-one results clean
+.PHONY: help install study test check notebook bench bench-quality evidence evidence-one fuzz results flagship reliability mutants clean
 
 PYTHON ?= python3
+FUZZ_SECONDS ?= 60
 BIN := .venv/bin
 
 # The real data where a copy lies beside this checkout; otherwise it is fetched, or `auto` takes the stand-in.
@@ -49,10 +50,27 @@ evidence: .venv/installed ## studies whose answer is known; writes docs/verdict.
 evidence-one: .venv/installed ## one of each kind, printed
 	$(BIN)/python benchmarks/evidence.py --one
 
+fuzz: .venv/fuzz ## damage files at each of the three doors, FUZZ_SECONDS (60) a door; what breaks one stays in .fuzz/
+	@for door in idx arrays model; do \
+		mkdir -p .fuzz/$$door; \
+		$(BIN)/python fuzz/$$door.py -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=20 -dict=fuzz/words.dict \
+			-print_final_stats=1 -artifact_prefix=.fuzz/$$door- .fuzz/$$door fuzz/corpus/$$door || exit 1; \
+	done
+
+.venv/fuzz: .venv/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
+	@touch $@
+
 results: .venv/installed ## make the reference study again; fill README and docs/performance.md
 	$(BIN)/latentfit study fashion-mnist --fresh --out runs/reference
 	$(BIN)/python docs/fill_readme.py runs/reference
 	$(BIN)/python docs/fill_performance.py
 
+reliability: .venv/installed ## the crash tests; writes docs/reliability.md
+	$(BIN)/python docs/fill_reliability.py --crash
+
+mutants: .venv/installed ## take each safety line out and see a test fail
+	$(BIN)/python tests/mutants.py
+
 clean: ## remove .venv and what the tools cache; runs/ stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .fuzz .hypothesis
