@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from .errors import InputError, StandInWarning
+from .errors import InputError, Lost, StandInWarning, one_line
 
 if TYPE_CHECKING:
     from .store import Study
@@ -55,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at exit
         return 1
+    except Lost as error:
+        return _fail(error, 1, options)
     except OSError as error:
         return _fail(f"{error.strerror or error}; what is finished is kept, the same command goes on", 1, options)
     except Exception as error:
@@ -178,7 +180,7 @@ def _study(options: argparse.Namespace) -> int:
         os.environ["TQDM_DISABLE"] = "1"  # the bar of a download is not ours to pass a flag to
     known = RECIPES.get(options.recipe)
     with Lines(sys.stderr, options.epochs or (known.epochs if known else 0), options.quiet) as lines:
-        lines.say(f"loading {options.data}; the first epoch may take a while")
+        lines.say(f"loading {one_line(options.data)}; the first epoch may take a while")
         done = study(
             options.data,
             sizes,
@@ -219,13 +221,13 @@ def _print_answer(study: Study) -> None:
     widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
     for row in (header, *rows):
         print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
-    print(f"\n{verdict.headline(study.results)}\n\nReport: {study.folder / 'report.html'}")
+    print(f"\n{one_line(verdict.headline(study.results))}\n\nReport: {one_line(str(study.folder / 'report.html'))}")
 
 
 def _report(options: argparse.Namespace) -> int:
     from . import report
 
-    print(report.write(options.folder))
+    print(one_line(str(report.write(options.folder))))
     return 0
 
 
@@ -246,7 +248,7 @@ def _data(options: argparse.Namespace) -> int:
         "fingerprint": images.fingerprint,
     }
     for name, value in facts.items():
-        print(f"{name:32}{value}")
+        print(f"{name:32}{one_line(value)}")
     return 0
 
 
@@ -264,7 +266,7 @@ def _stop(signum: int, _frame: FrameType | None) -> None:
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"latentfit: warning: {message}", file=sys.stderr)
+    print(f"latentfit: warning: {one_line(str(message))}", file=sys.stderr)
 
 
 def _fail(error: object, status: int, options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""The one error that means: what you gave cannot be used; and the one warning."""
+"""What a user is told: what you gave cannot be used, something was lost on the way, a stand-in took its place."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ class InputError(ValueError):
 
     def __str__(self) -> str:
         return "\n  ".join((super().__str__(), *self.details))
+
+
+class Lost(RuntimeError):
+    """Something that was there when the work began is gone; the message says what, and what to do."""
 
 
 class StandInWarning(UserWarning):

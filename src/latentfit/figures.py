@@ -47,6 +47,7 @@ STYLE: Any = {
     "ytick.color": INK,
 }
 DPI = 200
+TINY = 1e-12  # errors below are 0 to any eye, and a log scale has no 0
 WIDTH = 5.0  # inches: text keeps its size on a telephone's screen
 
 
@@ -133,7 +134,7 @@ def error_curves(curves: Mapping[int, Curve], pca: Mapping[int, float], ax: Axes
             ax.plot(curve.epochs, curve.train_mse, color=colour, linestyle=(0, (4, 2)), linewidth=1)
             ax.plot(curve.epochs, curve.test_mse, color=colour, marker=marker, markevery=every)
             labels.append((curve.test_mse[-1], f"{k} dimensions", colour))
-            if pca.get(k, 0) > 0:  # a log scale has no 0
+            if pca.get(k, 0) > TINY:
                 ax.axhline(pca[k], color=colour, linestyle=":", linewidth=1.2)
                 labels.append((pca[k], f"PCA, {k} components", colour))
         _log_errors(ax)
@@ -174,6 +175,7 @@ def error_by_size(
     """
     with rc_context(STYLE):
         ax = ax or _axes(3.4)
+        pca = {k: error for k, error in pca.items() if error > TINY}
         (of_pca,) = ax.plot(list(pca), list(pca.values()), color=GREY, linestyle=":", marker=".", markersize=3)
         of_size = {k: [e for s, e in zip(sizes, test_mse, strict=True) if s == k] for k in sorted(set(sizes))}
         if any(len(errors) > 1 for errors in of_size.values()):

@@ -27,6 +27,7 @@ import loky
 from loky.backend import get_context
 
 from .data.images import ImageSet
+from .errors import Lost
 from .screening import screen
 from .train import Epoch, Job, Recipe, Trained, train_group
 
@@ -35,7 +36,7 @@ Progress = Callable[[Job, Epoch | None], None]
 RENEWALS = 3  # how often a broken pool is made anew before a study gives up
 
 
-class WorkersLost(RuntimeError):
+class WorkersLost(Lost):
     """Worker processes ended again and again, which is nearly always a lack of memory."""
 
 

@@ -13,6 +13,7 @@ Everything is written by `write`, and everything is read back with a check.
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -22,8 +23,8 @@ import reprlib
 import shutil
 import stat
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import cached_property
 from itertools import pairwise
@@ -42,8 +43,14 @@ from .errors import InputError
 from .model import ACTIVATIONS, OUTPUTS, Network
 from .train import Epoch, Job, Recipe
 
+try:
+    import fcntl
+except ImportError:  # Windows has none: two studies in one folder are not kept apart there
+    fcntl = None  # type: ignore[assignment]
+
 SCHEMA = 1
 PART = ".part"  # how the names of files end that are not whole yet
+PID = f".pid{PART}"  # which process works on the folder, for whoever else wants to
 DERIVED = ("results.csv", "report.html", "report.md", "figures")
 OURS = ("study.json", "models", "curve.json", "shown.safetensors", "results.json", "timing.json", *DERIVED)
 
@@ -63,7 +70,8 @@ class ModelError(InputError):
 def write(path: Path, data: bytes) -> None:
     """Write a file so that at every instant it is the old one or the new one, whole.
 
-    A temporary name in the same folder, fsync, rename, fsync of the folder. The folder is made if needed.
+    A temporary name in the same folder, fsync, rename, fsync of the folder. The folder is made if needed, but not what
+    it stands in: a study that was removed while it ran is not begun again half way.
 
     Raises:
         OSError: It cannot be written; the message names the file.
@@ -75,7 +83,7 @@ def write(path: Path, data: bytes) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -368,7 +376,59 @@ def is_free(folder: Path) -> bool:
 def remove_leftovers(folder: Path) -> None:
     """Remove what writes that were killed left behind."""
     for path in list(folder.rglob(f".*{PART}")):
-        path.unlink(missing_ok=True)
+        if path != folder / PID:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Make a study's folder if it is not there, and hold it for this process alone.
+
+    The system's own lock on the folder: it ends with the process, however that ends, so that none is ever stale. A
+    folder that is still empty in the end is removed again.
+
+    Raises:
+        InputError: Another process holds it, or it cannot be made.
+    """
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder} is a file; expected a folder, or a name that is free; give another --out")
+        made = [path for path in (folder, *folder.parents) if not path.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY) if fcntl else None
+    except OSError as error:
+        raise InputError(f"{folder} cannot be used: {error.strerror}; give another --out") from None
+    note = folder / PID
+    try:
+        if handle is not None and not _locked(handle):
+            raise InputError(f"{folder} is in use by {_holder(note)}; wait until that has ended, or give another --out")
+        with suppress(OSError):  # a finished study may lie where nobody can write
+            note.write_text(str(os.getpid()))
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                note.unlink()
+    finally:
+        if handle is not None:
+            os.close(handle)
+        with suppress(OSError):  # the first that is not empty
+            for path in made:
+                path.rmdir()
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EAGAIN, errno.EACCES)  # else the file system knows no locks
+    return True
+
+
+def _holder(note: Path) -> str:
+    with suppress(OSError, ValueError):
+        return f"process {int(note.read_text())}"
+    return "another process"
 
 
 def read_request(folder: Path) -> dict[str, Any] | None:

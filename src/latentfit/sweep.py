@@ -17,7 +17,7 @@ from typing import Any
 
 from . import answer, data, machine, measure, pool, rule, store, summary
 from .data.images import ImageSet
-from .errors import InputError
+from .errors import InputError, Lost
 from .machine import reproducible
 from .measure import PerImage, Yardsticks
 from .pool import Progress, Work
@@ -75,7 +75,9 @@ def study(
         The finished study. A network that diverged is a row whose status is `failed`.
 
     Raises:
-        InputError: Something asked for cannot be used; nothing was started or written.
+        InputError: Something asked for cannot be used, or another process works in the folder; nothing was started
+            or written.
+        Lost: Workers died again and again, or the folder was removed while the study ran.
     """
     clock = Clock()
     request = Request.of(latent_dims, seeds, recipe, epochs, precision, device, keep, curve)
@@ -84,25 +86,36 @@ def study(
         request = replace(request, source=images.name if _is_found_name(source, images) else str(source))
     request = request.fitting(images)
     folder = Path(out) if out is not None else default_folder(images)
-    asked = _open(folder, request, images, fresh)
-    clock.lap("load")
-    if not _is_finished(folder, asked, images):
-        with reproducible():
+    with store.lock(folder):
+        asked = _open(folder, request, images, fresh)
+        clock.lap("load")
+        if not _is_finished(folder, asked, images):
             ground = Trainings(images, executor, progress, tell, clock)
-            while True:
-                ground.train(folder, asked)
-                clock.lap("train")
-                wider = _widened(folder, asked, images)
-                if wider is None:
-                    break
-                asked = wider
-            if asked.curve:
-                ground.screen(folder, asked, tell)
-                clock.lap("screen")
-            _sum_up(folder, asked, images, ground)
-            clock.lap("sum up")
-            clock.write(folder)
-    return store.load(folder)
+            try:
+                with reproducible():
+                    _run(folder, asked, ground)
+            except (InputError, OSError):
+                if not folder.exists():
+                    raise Lost(f"{folder} was removed while the study ran; start it again") from None
+                raise
+        return store.load(folder)
+
+
+def _run(folder: Path, asked: Request, ground: Trainings) -> None:
+    """Train and measure all that is missing, and write the results."""
+    while True:
+        ground.train(folder, asked)
+        ground.clock.lap("train")
+        wider = _widened(folder, asked, ground.images)
+        if wider is None:
+            break
+        asked = wider
+    if asked.curve:
+        ground.screen(folder, asked)
+        ground.clock.lap("screen")
+    _sum_up(folder, asked, ground)
+    ground.clock.lap("sum up")
+    ground.clock.write(folder)
 
 
 def _is_found_name(source: str | Path, images: ImageSet) -> bool:
@@ -119,8 +132,6 @@ def default_folder(images: ImageSet) -> Path:
 def _open(folder: Path, request: Request, images: ImageSet, fresh: bool) -> Request:
     """Settle what the folder is for, and write it down: the request with all that was asked before."""
     try:
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"{folder} is a file; expected a folder, or a name that is free; give another --out")
         if not (folder / "study.json").exists() and not store.is_free(folder):
             raise InputError(f"{folder} holds other files and no study; give an empty or new folder with --out")
         before = None if fresh else store.read_request(folder)
@@ -134,6 +145,7 @@ def _open(folder: Path, request: Request, images: ImageSet, fresh: bool) -> Requ
         store.remove_leftovers(folder)
         if (wanted := describe(request, images)) != before:
             store.write_json(folder / "study.json", wanted)
+        (folder / "models").mkdir(exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder} cannot be used: {error.strerror}; give another --out") from None
     return request
@@ -175,7 +187,7 @@ class Trainings:
                 if self.tell and request.search and request.keep is not None:
                     self.tell(answer.known_now([row for row in rows.values() if row], request.keep))
 
-    def screen(self, folder: Path, request: Request, tell: Callable[[str], None] | None) -> None:
+    def screen(self, folder: Path, request: Request) -> None:
         """Train the one network for all sizes, where the folder lacks what it found."""
         if _screened(folder, request) is not None:
             return
@@ -183,8 +195,8 @@ class Trainings:
         expected = {k: max(self.yard.pca.at("train", k), 1e-6) for k in sizes}
         work = Work(self.images, request.recipe, request.precision, request.device, expected)
         job = Job(sizes[-1], request.jobs[0].seed)
-        if tell:
-            tell(f"screening all sizes from {sizes[0]} to {sizes[-1]} with one network")
+        if self.tell:
+            self.tell(f"screening all sizes from {sizes[0]} to {sizes[-1]} with one network")
         with pool.training([job], work, self.executor) as results:
             for trained in results:
                 store.write_json(folder / "curve.json", measure.curve_row(trained, sizes))
@@ -224,15 +236,15 @@ def _following(rows: Sequence[Mapping[str, Any]], keep: float, images: ImageSet)
     return {Job(size, row["seed"]) for size in found["next"] for row in rows}
 
 
-def _sum_up(folder: Path, request: Request, images: ImageSet, ground: Trainings) -> None:
+def _sum_up(folder: Path, request: Request, ground: Trainings) -> None:
     asked = {
-        "dataset": describe_images(images),
+        "dataset": describe_images(ground.images),
         "recipe": recipe_dict(request.recipe),
         "environment": environment(request),
         "keep": request.keep,
         "curve": _screened(folder, request) if request.curve else None,
     }
-    summary.write(folder, request.jobs, asked, images, ground.yard, ground.taken)
+    summary.write(folder, request.jobs, asked, ground.images, ground.yard, ground.taken)
 
 
 def _keep(folder: Path, trained: Trained, request: Request, images: ImageSet, yard: Yardsticks) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import re
 import shlex
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from html import escape
 from pathlib import Path
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .. import answer, evaluate, figures, latent, store, summary, trade, verdict, words
+from ..errors import InputError
 from ..figures import Curve
 from ..machine import reproducible
 from ..model import Network, to_unit
@@ -51,6 +53,8 @@ def write(study: str | Path | Study) -> Path:
     """
     study = study if isinstance(study, Study) else store.load(study)
     content = Content.of(study)
+    with suppress(InputError), store.lock(study.folder):  # what a drawing that was killed left behind
+        store.remove_leftovers(study.folder)
     with reproducible():  # as in the study itself
         pictures = content.pictures()
     for name, picture in pictures.items():
