@@ -1,0 +1,94 @@
+"""Sets and recipes at the edge, from the study to the page: a sensible result or a clear error, never a NaN."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import RECIPE, Inline, small_clothes
+
+from latentfit import report, sweep
+from latentfit.data.images import ImageSet
+from latentfit.train import Recipe
+
+RNG = np.random.default_rng(0)
+NOISE = RNG.integers(0, 256, (40, 5, 5), np.uint8)
+
+
+def made(x, test=10, **labels):
+    y = labels.get("y")
+    names = ("only",) if y is not None else None
+    of = (None, None) if y is None else (y[:-test], y[-test:])
+    return ImageSet("edge", x[:-test], x[-test:], *of, names)
+
+
+SETS = {
+    "all black": made(np.zeros((40, 5, 5), np.uint8)),
+    "all white": made(np.full((40, 5, 5), 255, np.uint8)),
+    "all equal": made(np.repeat(NOISE[:1], 40, axis=0)),
+    "training images equal, test images not": ImageSet("edge", np.repeat(NOISE[:1], 30, axis=0), NOISE[:10]),
+    "two images many times": made(np.tile(NOISE[:2], (20, 1, 1))),
+    "one class": made(NOISE, y=np.zeros(40, int)),
+    "one image of each split": made(NOISE[:2], test=1),
+    "two training images": made(NOISE[:4], test=2),
+    "one pixel": made(NOISE[:, :1, :1]),
+    "one line": made(NOISE[:, :1]),
+    "floats at both ends": made(np.where(NOISE > 127, 1, 0).astype(np.float32)),
+    "floats near nothing": made(np.full((40, 5, 5), 1e-38, np.float32) * NOISE),
+}
+
+
+def numbers(value):
+    """Every number of a nest of lists and dictionaries."""
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from numbers(inner)
+    elif isinstance(value, float):
+        yield value
+
+
+def assert_sound(done):
+    """All files can be read and drawn, and nowhere is a number that is none."""
+    for path in done.folder.rglob("*.json"):
+        assert all(map(math.isfinite, numbers(json.loads(path.read_bytes()))))
+    page = report.write(done).read_text()
+    words = re.sub(r"<style.*?</style>|<svg.*?</svg>|<[^>]*>", " ", page, flags=re.DOTALL)
+    assert not re.search(r"\b(nan|inf|None|undefined)\b", words)
+    assert "nan" not in (done.folder / "results.csv").read_text()
+
+
+@pytest.mark.fault("extremes")
+@pytest.mark.parametrize("keep", [None, 0.9])
+@pytest.mark.parametrize("images", SETS.values(), ids=SETS)
+def test_a_set_at_the_edge_goes_through(tmp_path, monkeypatch, images, keep):
+    monkeypatch.setattr("latentfit.intrinsic.ESTIMATORS", {"TwoNN": ""})
+    sizes = sorted({1, min(2, images.pixels), images.pixels})
+    done = sweep.study(images, sizes, recipe=RECIPE, keep=keep, out=tmp_path, executor=Inline())
+    assert [m["status"] for m in done.results["models"] if m["seed"] == 0] == ["ok"] * len(sizes)
+    assert_sound(done)
+
+
+@pytest.mark.fault("diverge")
+@pytest.mark.parametrize("output", ["sigmoid", "linear"])
+@pytest.mark.parametrize("rate", [1e-30, 1.0, 1e3, 1e6])
+def test_a_learning_rate_at_the_edge_is_a_number_or_a_failed_row(tmp_path, rate, output):
+    recipe = replace(RECIPE, learning_rate=rate, output=output)
+    done = sweep.study(small_clothes(60, 20), (2, 3), recipe=recipe, out=tmp_path, executor=Inline())
+    assert_sound(done)
+    for m in done.results["models"]:
+        assert m["status"] == "ok" or re.search(r"epoch \d+, batch \d+|after epoch|larger than", m["reason"])
+
+
+@pytest.mark.fault("extremes")
+def test_a_thousand_epochs_on_ten_images_go_through(tmp_path):
+    recipe = Recipe("long", hidden=(8,), learning_rate=0.01, epochs=1000)
+    images = ImageSet("few", NOISE[:10], NOISE[10:12])
+    done = sweep.study(images, (2,), recipe=recipe, out=tmp_path, executor=Inline())
+    (m,) = done.results["models"]
+    assert m["train_mse"] < m["test_mse"]
+    assert "overfitted" in [gate["name"] for gate in m["gates"]]
+    assert_sound(done)
