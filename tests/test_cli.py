@@ -140,6 +140,7 @@ def test_the_report_quotes_a_command_that_can_be_pasted(images, tmp_path, monkey
     assert (tmp_path / "a/results.json").read_bytes() == (tmp_path / "b/results.json").read_bytes()
 
 
+@pytest.mark.fault("diverge")
 def test_a_network_that_failed_is_exit_status_1(images, tmp_path, monkeypatch, capsys):
     from latentfit import train
 
@@ -147,6 +148,18 @@ def test_a_network_that_failed_is_exit_status_1(images, tmp_path, monkeypatch, c
     monkeypatch.setitem(train.RECIPES, "reference", wild)
     assert run("study", images, *QUICK, "--out", tmp_path / "out") == 1
     assert "failed" in capsys.readouterr().out
+
+
+@pytest.mark.fault("names")
+def test_names_with_escape_sequences_move_no_cursor(images, tmp_path, capsys):
+    evil = tmp_path / "a\x1b]0;owned\x07\x1b[2J\nb.npz"
+    evil.write_bytes(images.read_bytes())
+    assert run("data", evil) == 0
+    assert run("study", evil, *QUICK, "--out", tmp_path / "o\x1b[1mut") == 0
+    assert run("study", str(evil) + "\x1b") == 2
+    told = "".join(capsys.readouterr())
+    assert "\\x1b]0;owned" in told
+    assert not {"\x1b", "\x07"} & set(told)
 
 
 def test_data_describes(no_fashion_mnist, images, capsys):
@@ -276,6 +289,7 @@ def long_study(images: Path, out: Path) -> Iterator[tuple[subprocess.Popen[str],
         process.wait()
 
 
+@pytest.mark.fault("signal")
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_stops_everything_at_once(images, tmp_path, sent, status):
@@ -289,6 +303,7 @@ def test_a_signal_stops_everything_at_once(images, tmp_path, sent, status):
     assert not list(tmp_path.rglob("*.part"))
 
 
+@pytest.mark.fault("signal")
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_second_signal_ends_what_the_first_could_not(tmp_path, sent, status):
@@ -307,6 +322,7 @@ def test_a_second_signal_ends_what_the_first_could_not(tmp_path, sent, status):
     process.stdout.close()
 
 
+@pytest.mark.fault("worker")
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
 def test_workers_end_with_a_parent_that_is_killed(images, tmp_path):
     with long_study(images, tmp_path / "out") as (process, workers):

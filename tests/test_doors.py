@@ -58,6 +58,7 @@ def test_what_is_kept_for_fuzzing(tmp_path, path):
     assert (result is not None) == path.name.startswith("sound-")
 
 
+@pytest.mark.fault("idx", "arrays", "model")
 @pytest.mark.parametrize("door", DOORS)
 @quick
 @given(data=st.binary(max_size=120))
@@ -86,6 +87,7 @@ def damaged(draw, sound):
     return data
 
 
+@pytest.mark.fault("idx", "gzip", "arrays", "model")
 @pytest.mark.parametrize("door", DOORS)
 @quick
 @given(data=st.data())
@@ -93,6 +95,7 @@ def test_a_sound_file_that_was_damaged(tmp_path, door, data):
     DOORS[door](data.draw(damaged(SOUND[door])), tmp_path)
 
 
+@pytest.mark.fault("idx")
 @quick
 @given(
     kept=st.sampled_from([0, 2]),
@@ -121,6 +124,7 @@ TYPES = [
 ]
 
 
+@pytest.mark.fault("arrays")
 @quick
 @given(
     kept=st.integers(0, 3),
@@ -151,6 +155,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.fault("model")
 @quick
 @given(
     fields=st.lists(
@@ -181,6 +186,7 @@ ENTRY = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.fault("model")
 @quick
 @given(
     changed=st.dictionaries(st.sampled_from([*WEIGHTS, "extra", "two\nlines", "\ud800", ""]), ENTRY, max_size=2),
@@ -198,6 +204,7 @@ def test_any_tensors(tmp_path, changed, missing, metadata, more):
     assert network is None or (not missing - changed.keys() and not more)
 
 
+@pytest.mark.fault("model")
 @quick
 @given(values=hnp.arrays(np.float32, 2, elements=st.floats(width=32, allow_nan=True, allow_infinity=True)))
 def test_weights_are_finite(tmp_path, values):
@@ -286,6 +293,7 @@ class Canary:
         return os.mkdir, (str(self.path),)
 
 
+@pytest.mark.fault("pickle")
 def test_no_pickle_is_opened_at_any_other_door(tmp_path):
     """Beside those of test_files.py and test_store.py."""
     canary, where = tmp_path / "canary", tmp_path / "files"
@@ -310,6 +318,7 @@ def test_no_pickle_is_opened_at_any_other_door(tmp_path):
         pickle.loads(pickle.dumps(Canary(tmp_path / "no" / "canary")))
 
 
+@pytest.mark.fault("names")
 def test_a_message_stays_one_line_of_a_length_that_is_read(tmp_path):
     told = str(InputError("a\nb\r\x1b[2J\u2028\ud800" + "x" * 10**5 + "end", ("c\nd",)))
     first, second = told.split("\n")
@@ -337,6 +346,7 @@ def test_packing_that_could_claim_gigabytes_is_refused(tmp_path):
         files.load(tmp_path / "a.npz")
 
 
+@pytest.mark.fault("model")
 def test_a_model_asks_for_no_more_than_its_layers(tmp_path):
     doors.model(json.dumps(SPEC).encode() + b"\0" + save(WEIGHTS) + bytes(store.MAX_TEXT), tmp_path)
     with pytest.raises(store.ModelError, match="no file of at most"):
@@ -457,6 +467,7 @@ def memory(tmp_path_factory):
     return {name: (size, taken[name]) for name, size in sizes.items()}
 
 
+@pytest.mark.fault("idx", "gzip", "arrays", "model")
 @pytest.mark.parametrize("name", ["idx", "idx-gzip", "bytes.npy", "floats.npy", "bytes.npz", "floats.npz", "model"])
 def test_reading_takes_less_than_three_times_the_size(memory, name):
     size, taken = memory[name]
@@ -464,6 +475,7 @@ def test_reading_takes_less_than_three_times_the_size(memory, name):
     assert size / 4 < taken < 3 * size  # floats of 64 bits are kept as 32
 
 
+@pytest.mark.fault("idx", "arrays")
 def test_a_lie_costs_no_more_than_what_is_there(memory):
     lies = {name: taken for name, (_, taken) in memory.items() if name.startswith("lie")}
     assert len(lies) == 7

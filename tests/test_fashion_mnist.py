@@ -221,6 +221,7 @@ def test_a_repacked_copy_is_fine(tmp_path, packing):
     assert_small_set(fashion_mnist.load(str(tmp_path / "given")))
 
 
+@pytest.mark.fault("other-set")
 def test_other_data_under_these_names(tmp_path):
     other = made_up(1)
     folder = fill(tmp_path / "mnist", {name: gzip.compress(data) for name, data in other.items()})
@@ -258,6 +259,7 @@ def test_a_damaged_file_in_a_folder_is_named(tmp_path, damage):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.fault("cache")
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_file_in_the_cache_is_fetched_again(monkeypatch, cache, serve, damage):
     server = serve()
@@ -339,6 +341,7 @@ FAILURES = {
 }
 
 
+@pytest.mark.fault("mirror")
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_failing_mirror(monkeypatch, cache, serve, failure):
     behave, told = FAILURES[failure]
@@ -359,6 +362,7 @@ def test_a_failing_mirror(monkeypatch, cache, serve, failure):
     assert held(cache) == COMPLETE
 
 
+@pytest.mark.fault("mirror")
 def test_a_mirror_that_fails_half_way_keeps_what_is_right(monkeypatch, serve):
     def half(request, name):
         request.answer(*((PACKED[name],) if name == TRAIN else (b"", 404)))
@@ -369,6 +373,7 @@ def test_a_mirror_that_fails_half_way_keeps_what_is_right(monkeypatch, serve):
     assert second.asked == [TRAIN_LABELS, TEST, TEST_LABELS]
 
 
+@pytest.mark.fault("mirror")
 def test_every_mirror_has_its_line(monkeypatch, serve):
     resolve = socket.getaddrinfo
 
@@ -392,6 +397,7 @@ def test_every_mirror_has_its_line(monkeypatch, serve):
     assert len(str(caught.value).splitlines()) == 4
 
 
+@pytest.mark.fault("mirror")
 @pytest.mark.parametrize(("behave", "times"), [(cut_short, 2), (FAILURES["404"][0], 1)])
 def test_only_what_may_pass_is_tried_again(monkeypatch, serve, behave, times):
     server = serve(behave)
@@ -417,6 +423,7 @@ def redirect_to(url):
     return lambda request, name: request.answer(b"", 302, Location=f"{url}{name}.gz")
 
 
+@pytest.mark.fault("mirror")
 def test_https_never_becomes_http(monkeypatch, cache, serve, tls):
     plain = serve()
     secure = serve(redirect_to(plain.url), tls)
@@ -443,6 +450,7 @@ def test_a_stranger_s_certificate_is_not_accepted(monkeypatch, serve, tls):
     assert "certificate was not accepted" in caught.value.details[0]
 
 
+@pytest.mark.fault("cache-folder")
 def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch, serve):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("LATENTFIT_CACHE_DIR", str(tmp_path / "file"))
@@ -461,17 +469,18 @@ print(fashion_mnist.load().fingerprint)
 """
 
 
-def test_two_processes_fetch_into_one_cache(cache, serve):
-    both = threading.Barrier(2)
+@pytest.mark.fault("fetch-twice")
+def test_eight_processes_fetch_into_one_cache(cache, serve):
+    all_of_them = threading.Barrier(8)
 
     def together(request, name):
         request.answer(b"", length=len(PACKED[name]))
-        both.wait(20)  # each holds an open temporary file before either gets a byte
+        all_of_them.wait(90)  # each holds an open temporary file before either gets a byte
         request.wfile.write(PACKED[name])
 
     command = [sys.executable, "-c", TWIN, serve(together).url, json.dumps(SMALL)]
-    twins = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
-    told = [twin.communicate(timeout=30) for twin in twins]
-    assert [twin.returncode for twin in twins] == [0, 0], told
-    assert told[0] == told[1]
+    twins = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(8)]
+    told = [twin.communicate(timeout=180) for twin in twins]
+    assert [twin.returncode for twin in twins] == [0] * 8, told
+    assert len(set(told)) == 1
     assert held(cache) == COMPLETE

@@ -82,6 +82,7 @@ def test_the_folder_one_stands_in_has_a_name(folder, monkeypatch):
     assert files.load(Path()).name == folder.name
 
 
+@pytest.mark.fault("splits")
 def test_idx_labels_are_for_both_splits_or_neither(folder):
     (folder / TEST_LABELS).unlink()
     with pytest.raises(InputError, match="one split only"):
@@ -104,6 +105,7 @@ IDX_FAULTS = {
 }
 
 
+@pytest.mark.fault("idx", "splits")
 @pytest.mark.parametrize("fault", IDX_FAULTS)
 @pytest.mark.parametrize("gzipped", [False, True])
 def test_idx_fault(folder, fault, gzipped):
@@ -121,6 +123,7 @@ def test_swapped_files_are_told_by_their_rank(folder):
     assert "rank 3; expected 1" in refusal(folder)
 
 
+@pytest.mark.fault("gzip")
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
@@ -142,6 +145,7 @@ def test_damaged_gzip(folder, spoil, told):
     assert told in message
 
 
+@pytest.mark.fault("gzip")
 def test_a_gzip_bomb_costs_no_memory(folder):
     with gzip.open(folder / f"{TRAIN}.gz", "wb", 1) as stream:
         stream.write(packed(X[:20]))
@@ -150,6 +154,7 @@ def test_a_gzip_bomb_costs_no_memory(folder):
     assert "416 bytes, and the file holds more" in cheap_refusal(folder)
 
 
+@pytest.mark.fault("idx")
 def test_a_lying_gzipped_header_costs_no_memory(folder):
     (folder / f"{TRAIN}.gz").write_bytes(gzip.compress(head(2**31, 28, 28) + RNG.bytes(4096)))
     assert "at most" in cheap_refusal(folder)
@@ -250,6 +255,7 @@ ARRAY_FAULTS = {
 }
 
 
+@pytest.mark.fault("arrays")
 @pytest.mark.parametrize("fault", ARRAY_FAULTS)
 @pytest.mark.parametrize("kind", ["npy", "npz"])
 def test_array_fault(tmp_path, fault, kind):
@@ -265,6 +271,7 @@ def test_array_fault(tmp_path, fault, kind):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.fault("pickle")
 def test_a_pickle_is_never_opened(tmp_path):
     canary = tmp_path / "canary"
 
@@ -312,6 +319,7 @@ LYING = {
 }
 
 
+@pytest.mark.fault("arrays")
 @pytest.mark.parametrize("fault", LYING)
 def test_lying_npy(tmp_path, fault):
     path = tmp_path / "a.npy"
@@ -319,6 +327,7 @@ def test_lying_npy(tmp_path, fault):
     assert "save it again" in refusal(path)
 
 
+@pytest.mark.fault("arrays")
 @pytest.mark.parametrize("fault", LYING)
 def test_lying_npz(tmp_path, fault):
     path = tmp_path / "a.npz"

@@ -48,6 +48,7 @@ def browser():
         browser.close()
 
 
+@pytest.mark.fault("offline")
 @pytest.mark.parametrize("which", ["study", "hostile"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1400])
@@ -93,6 +94,7 @@ def contrast(a: str, b: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+@pytest.mark.fault("names", "offline")
 def test_hostile_names_are_text(hostile, browser):
     html = (hostile.folder / "report.html").read_text()
     markdown = (hostile.folder / "report.md").read_text()
@@ -208,6 +210,7 @@ def test_the_command_is_quoted_only_where_it_makes_the_same_study():
     assert report.command(results(grid, name="mine"), "x.npz") is None
 
 
+@pytest.mark.fault("names")
 def test_names_are_text_in_markdown_too():
     assert report.markdown("![x](https://example.org/x.png)") == r"\!\[x\](https://example.org/x.png)"
     assert report.markdown("a\n# b <i> `c` *d* _e_ | f $g$") == r"a \# b &lt;i&gt; \`c\` \*d\* \_e\_ \| f \$g\$"

@@ -155,3 +155,10 @@ def test_the_page_on_the_answer_is_made_from_the_committed_evidence():
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT / "benchmarks"
     ).stdout
     assert told == (ROOT / "docs" / "verdict.md").read_text()
+
+
+def test_the_page_on_reliability_is_made_from_the_tests():
+    made = subprocess.run(
+        [sys.executable, str(ROOT / "docs/fill_reliability.py"), "--print"], capture_output=True, text=True, check=True
+    ).stdout
+    assert made == (ROOT / "docs/reliability.md").read_text()

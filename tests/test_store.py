@@ -50,6 +50,7 @@ def test_saved_then_loaded_is_the_same_network(finished, tmp_path):
     assert all(np.array_equal(again[name].numpy(), array) for name, array in weights.items())
 
 
+@pytest.mark.fault("disk")
 @pytest.mark.parametrize("fails", ["fsync", "replace", "fdopen"])
 def test_a_write_that_fails_leaves_the_old_file_whole_and_no_other(tmp_path, monkeypatch, fails):
     path = tmp_path / "file"
@@ -75,6 +76,7 @@ def test_write_syncs_the_file_before_the_rename_and_the_folder_after(tmp_path, m
     assert steps == ["sync", "rename", "sync"]
 
 
+@pytest.mark.fault("diverge")
 def test_json_never_holds_a_nan(tmp_path):
     with pytest.raises(ValueError, match="Out of range"):
         store.write_json(tmp_path / "x.json", {"a": float("nan")})
@@ -122,6 +124,7 @@ class Canary:
         return (os.abort, ())
 
 
+@pytest.mark.fault("model")
 @pytest.mark.parametrize(
     ("damage", "told"),
     [

@@ -98,6 +98,7 @@ def test_only_timing_holds_dates_or_seconds(tmp_path):
     assert "seconds" not in json.dumps(done.results)
 
 
+@pytest.mark.fault("other-study")
 def test_more_sizes_and_seeds_train_only_what_is_missing_and_end_with_the_same_bytes(tmp_path):
     study(tmp_path / "steps", sizes=(4,))
     second = Inline()
@@ -166,6 +167,7 @@ def test_a_study_of_an_older_version_is_measured_again(tmp_path):
     assert contents(tmp_path / "old") == contents(tmp_path / "new")
 
 
+@pytest.mark.fault("bit-flip")
 def test_a_damaged_weight_file_is_found_and_trained_again(tmp_path):
     study(tmp_path / "a")
     whole = contents(tmp_path / "a")
@@ -179,6 +181,7 @@ def test_a_damaged_weight_file_is_found_and_trained_again(tmp_path):
     assert contents(tmp_path / "a") == whole
 
 
+@pytest.mark.fault("worker")
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
 def test_a_killed_worker_loses_nothing(tmp_path):
     killed = []
@@ -196,6 +199,7 @@ def test_a_killed_worker_loses_nothing(tmp_path):
     assert contents(tmp_path / "killed") == contents(tmp_path / "unbroken")
 
 
+@pytest.mark.fault("other-study")
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -256,6 +260,7 @@ def test_bad_input_is_told_and_nothing_is_written(tmp_path, options, told):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.fault("diverge")
 def test_a_network_that_diverges_is_a_row_and_the_others_finish(tmp_path):
     wild = Recipe(name="wild", hidden=(), output="linear", learning_rate=1e12, epochs=2, batch_size=64)
     done = study(tmp_path, recipe=wild, draw=True)

@@ -1,0 +1,174 @@
+"""Are the safety lines held by tests? Each is taken out of a copy of the code, and a test has to fail: `make mutants`.
+
+A mutant is a file, a piece of it that stands there exactly once, what takes its place, and the tests that should notice
+it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Mutant(NamedTuple):
+    """One safety line less."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+MUTANTS = (
+    Mutant(
+        "fsync of the file", "store.py", "            os.fsync(file.fileno())\n", "", ("test_store.py", "-k", "syncs")
+    ),
+    Mutant(
+        "fsync of the folder",
+        "store.py",
+        "        os.fsync(handle)\n",
+        "        pass\n",
+        ("test_store.py", "-k", "syncs"),
+    ),
+    Mutant(
+        "temporary name and rename",
+        "store.py",
+        "        Path(name).replace(path)\n",
+        "        path.write_bytes(data)\n        Path(name).unlink()\n",
+        ("test_store.py", "-k", "write"),
+    ),
+    Mutant(
+        "temporary file removed after a failure",
+        "store.py",
+        "            Path(name).unlink()\n",
+        "            pass\n",
+        ("test_store.py", "-k", "write"),
+    ),
+    Mutant(
+        "sha256 of the weights",
+        "store.py",
+        'if hashlib.sha256(data).hexdigest() != spec.get("sha256"):',
+        "if False:",
+        ("test_store.py", "test_sweep.py", "-k", "damaged"),
+    ),
+    Mutant(
+        "weights must be finite",
+        "store.py",
+        "array.dtype != np.float32 or not np.isfinite(array).all()",
+        "array.dtype != np.float32",
+        ("test_store.py", "test_doors.py"),
+    ),
+    Mutant(
+        "lock",
+        "store.py",
+        "if handle is not None and not _locked(handle):",
+        "if False:",
+        ("test_crash.py", "-k", "one_folder"),
+    ),
+    Mutant("NaN in JSON", "store.py", "allow_nan=False", "allow_nan=True", ("test_store.py", "-k", "nan")),
+    Mutant(
+        "autoescape",
+        "report/__init__.py",
+        "autoescape=True",
+        "autoescape=False",
+        ("test_report.py", "-k", "hostile or text"),
+    ),
+    Mutant(
+        "size check of IDX",
+        "data/idx.py",
+        "if size > room:",
+        "if False:",
+        ("test_files.py", "-k", "lying or idx_fault"),
+    ),
+    Mutant(
+        "no pickle in .npz",
+        "data/files.py",
+        "np.lib.format.read_array(stream, allow_pickle=False)",
+        "np.lib.format.read_array(stream, allow_pickle=True)",
+        ("test_files.py", "test_doors.py", "-k", "pickle or object"),
+    ),
+    Mutant(
+        "no pickle in .npy",
+        "data/files.py",
+        'np.load(path, mmap_mode="r", allow_pickle=False)',
+        "np.load(path, allow_pickle=True)",
+        ("test_files.py", "test_doors.py", "-k", "pickle or object or lying"),
+    ),
+    Mutant(
+        "NaN and inf in images",
+        "data/images.py",
+        "odd = ~np.isfinite(part)",
+        "odd = np.zeros(part.shape, bool)",
+        ("test_files.py", "-k", "array_fault"),
+    ),
+    Mutant(
+        "workers end with their parent",
+        "pool.py",
+        "    while os.getppid() == parent:",
+        "    while True:",
+        ("test_cli.py", "-k", "parent"),
+    ),
+    Mutant(
+        "hash of the data set",
+        "data/fashion_mnist.py",
+        "if found != file.sha256:",
+        "if False:",
+        ("test_fashion_mnist.py", "-k", "damaged or other_data"),
+    ),
+    Mutant(
+        "a training that diverges stops",
+        "train.py",
+        "if not (finite := each.isfinite()).all():",
+        "if (finite := each.isfinite()) is None:",
+        ("test_train.py", "test_sweep.py", "-k", "diverge or finite"),
+    ),
+)
+
+
+def main() -> int:
+    """Try every mutant; 1 if one lives."""
+    alive = []
+    for mutant in MUTANTS:
+        noticed = is_noticed(mutant)
+        print(f"{'killed' if noticed else 'ALIVE '}  {mutant.what}", flush=True)
+        if not noticed:
+            alive.append(mutant.what)
+    print(f"{len(MUTANTS) - len(alive)} of {len(MUTANTS)} killed")
+    return 1 if alive else 0
+
+
+def is_noticed(mutant: Mutant) -> bool:
+    """Whether a test fails once the line is gone; the same tests pass with it."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "src"
+        shutil.copytree(ROOT / "src", source)
+        if passes(source, mutant.tests) is not True:
+            raise SystemExit(f"{mutant.what}: its tests fail without the mutation: {' '.join(mutant.tests)}")
+        path = source / "latentfit" / mutant.file
+        text = path.read_text()
+        if text.count(mutant.old) != 1:
+            raise SystemExit(f"{mutant.what}: {mutant.old!r} stands {text.count(mutant.old)} times in {mutant.file}")
+        path.write_text(text.replace(mutant.old, mutant.new))
+        return not passes(source, mutant.tests)
+
+
+def passes(source: Path, tests: tuple[str, ...]) -> bool:
+    """Whether some tests pass with the package of a folder."""
+    chosen = [str(ROOT / "tests" / part) if part.endswith(".py") else part for part in tests]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *chosen]
+    ended = subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(source)}, capture_output=True)
+    if ended.returncode not in (0, 1):
+        raise SystemExit(f"{' '.join(command)} ended with {ended.returncode}:\n{ended.stdout.decode()[-1000:]}")
+    return ended.returncode == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
