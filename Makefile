@@ -38,10 +38,10 @@ check: .venv/installed ## ruff, ruff format, mypy, import layers
 notebook: .venv/installed ## execute Autoencoders.ipynb again, in place
 	$(BIN)/python docs/execute_notebook.py
 
-bench: .venv/installed ## ratios of speed with their goals, in turns (15 minutes)
+bench: .venv/installed ## ratios of speed with their goals, in turns
 	$(BIN)/python benchmarks/run.py
 
-bench-quality: .venv/installed ## errors of every recipe over several seeds, and their time (hours)
+bench-quality: .venv/installed ## errors of every recipe over several seeds, and their time (long)
 	$(BIN)/python benchmarks/quality.py
 
 evidence: .venv/installed ## studies whose answer is known; writes docs/verdict.md
@@ -65,6 +65,10 @@ results: .venv/installed ## make the reference study again; fill README and docs
 	$(BIN)/latentfit study fashion-mnist --fresh --out runs/reference
 	$(BIN)/python docs/fill_readme.py runs/reference
 	$(BIN)/python docs/fill_performance.py
+
+flagship: .venv/installed ## ten sizes with five seeds each, the best recipe (long); fill README
+	$(BIN)/latentfit study fashion-mnist --latent-dims 2 4 8 16 24 32 48 64 96 128 --seeds 5 --recipe thorough --keep 0.9 --curve --out runs/flagship
+	$(BIN)/python docs/fill_readme.py runs/flagship
 
 reliability: .venv/installed ## the crash tests; writes docs/reliability.md
 	$(BIN)/python docs/fill_reliability.py --crash

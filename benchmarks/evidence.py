@@ -22,6 +22,7 @@ import numpy as np
 from scipy.stats import binom
 
 import latentfit
+from latentfit import verdict
 from latentfit.data import garments
 from latentfit.data.images import ImageSet
 from latentfit.machine import processor
@@ -30,6 +31,7 @@ from latentfit.train import Recipe, train_group
 
 RESULT = Path(__file__).parent / "results" / "evidence.json"
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "verdict.md"
+FLAGSHIP = PAGE.parent.parent / "results" / "flagship" / "results.json"
 RECIPE = Recipe(
     "evidence",
     hidden=(128,),
@@ -119,6 +121,10 @@ def page(found: dict[str, Any]) -> str:
     low, high = (int(binom.ppf(q, told["studies"], 0.95)) for q in (0.025, 0.975))
     lines = [
         "# Is the answer true?",
+        "",
+        "![Test error of Fashion-MNIST against latent size](../results/flagship/figures/error-by-size.png)",
+        "",
+        f"`make flagship`, ten sizes with five seeds each: {verdict.headline(json.loads(FLAGSHIP.read_bytes()))}",
         "",
         f"`make evidence` on {found['machine']['processor']} with torch {found['machine']['torch']} wrote",
         "`benchmarks/results/evidence.json`, and this page is made from it.",

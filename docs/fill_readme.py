@@ -2,7 +2,7 @@
 
     fill_readme.py            write README.md
     fill_readme.py --print    print what it would be
-    fill_readme.py DIR        take the study in DIR as the reference first
+    fill_readme.py DIR        keep the study in DIR under results/ first, by the name of the folder
 
 Only what stands between `<!-- name -->` and `<!-- /name -->` is touched.
 """
@@ -17,22 +17,23 @@ from typing import Any
 
 import fill_performance
 
-from latentfit import figures, report, verdict, words
+from latentfit import answer, figures, report, verdict, words
 from latentfit.data import garments
 
 ROOT = Path(__file__).resolve().parent.parent
-REFERENCE = ROOT / "results" / "reference"
+RESULTS = ROOT / "results"
 KEPT = ("study.json", "results.json", "results.csv", "report.html", "report.md", "figures")
 COLUMNS = {"latent": 0, "train MSE": 2, "test MSE": 3, "PSNR dB": 4, "SSIM": 5, "variance kept": 6, "gates": 9}
 
 
 def take(study: Path) -> None:
-    """Copy a study without its weights into `results/reference`."""
-    shutil.rmtree(REFERENCE, ignore_errors=True)
-    REFERENCE.mkdir(parents=True)
+    """Copy a study without its weights into `results`."""
+    kept = RESULTS / study.name
+    shutil.rmtree(kept, ignore_errors=True)
+    kept.mkdir(parents=True)
     for name in KEPT:
         source = study / name
-        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, REFERENCE / name)
+        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, kept / name)
 
 
 def draw_garments() -> None:
@@ -46,10 +47,13 @@ def draw_garments() -> None:
 
 def filled(readme: str) -> str:
     """The README with its generated parts made anew."""
-    results = json.loads((REFERENCE / "results.json").read_bytes())
+    reference, flagship = (
+        json.loads((RESULTS / name / "results.json").read_bytes()) for name in ("reference", "flagship")
+    )
     parts = {
-        "table": table(results),
-        "answer": verdict.headline(results),
+        "table": table(reference),
+        "answer": verdict.headline(reference),
+        "flagship": shares(flagship),
         "recipes": fill_performance.recipes(),
         "speed": fill_performance.in_short(),
     }
@@ -70,6 +74,13 @@ def table(results: dict[str, Any]) -> str:
         errors = [words.mse(entry[f"{split}_mse"]) for split in ("train", "test")]
         lines.append(f"| PCA | {' | '.join([str(entry['latent_dim']), *errors, '', '', kept, ''])} |")
     return "\n".join(lines)
+
+
+def shares(results: dict[str, Any]) -> str:
+    """The answer of the study of many sizes, its table of shares, and the command that makes it."""
+    header, rows = answer.table(results["answers"])
+    asked = report.command(results, "fashion-mnist")
+    return f"{verdict.headline(results)}\n\n{report.markdown_table(header, rows)}\n\nMade by `{asked}`."
 
 
 if __name__ == "__main__":

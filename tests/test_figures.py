@@ -163,6 +163,22 @@ def test_error_curves_show_each_curve_and_pca_in_the_colour_of_its_size():
     assert labels == {"16 dimensions", "48 dimensions", "PCA, 16 components", "PCA, 48 components"}
 
 
+def test_names_of_sizes_do_not_touch():
+    sizes = [2, 4, 8, 16, 24, 32, 48, 64, 96, 128]
+    figure = figures.error_by_size(sizes, [0.01] * 10, [0.02] * 10, {})
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+    boxes = [label.get_window_extent() for label in ax.get_xticklabels()]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["2", "4", "8", "16", "32", "64", "128"]
+    assert all(a.x1 < b.x0 for a, b in pairwise(boxes))
+
+
+def test_a_size_whose_training_was_not_sound_is_enough_at_most():
+    for gated, told in (([16], "at most 16"), ([4], "enough: 16"), ([], "enough: 16")):
+        (ax,) = figures.error_by_size([4, 16], [0.02, 0.01], [0.03, 0.02], {1: 0.05}, gated=gated, enough=16).axes
+        assert told in [text.get_text() for text in ax.texts]
+
+
 def test_a_screening_is_a_dashed_line_with_its_name():
     (ax,) = figures.error_by_size([2, 8], [0.02, 0.01], [0.03, 0.02], {1: 0.05}, curve={2: 0.04, 4: 0.03, 8: 0.02}).axes
     (line,) = (line for line in ax.lines if list(line.get_xdata()) == [2, 4, 8])

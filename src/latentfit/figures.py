@@ -169,7 +169,7 @@ def error_by_size(
         pca: Number of components to PCA's test error.
         ax: Where to draw; a new Figure if it is not given.
         gated: Sizes whose training was not sound: the marks of their test errors are hollow.
-        enough: The size that is the answer, marked with a line.
+        enough: The size that is the answer, marked with a line; "at most" where its training was not sound.
         marks: Name and number of dimensions of other estimates, ticks at the top.
         curve: Size to test error of a screening, a dashed line.
     """
@@ -202,17 +202,27 @@ def error_by_size(
         if enough is not None:
             ax.axvline(enough, color=COLOURS[2], linewidth=1.2)
             place: Any = {"xy": (enough, 0.95), "xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
-            ax.annotate(f"enough: {enough}", xytext=(-4, 0), ha="right", va="top", size=8, color=COLOURS[2], **place)
+            said = f"at most {enough}" if enough in gated else f"enough: {enough}"
+            ax.annotate(said, xytext=(-4, 0), ha="right", va="top", size=8, color=COLOURS[2], **place)
         _log_errors(ax)
         ax.set_xscale("log", base=2)
         _estimates(ax, marks or {})
-        ticks = sorted(set(sizes)) if len(set(sizes)) > 1 else sorted({*sizes, *pca})
+        ticks = _apart(sizes if len(set(sizes)) > 1 else [*sizes, *pca])
         ax.xaxis.set_major_locator(FixedLocator(ticks))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda k, _: f"{k:g}"))
         ax.xaxis.set_minor_locator(NullLocator())
         ax.set_xlabel("latent dimensions, or PCA components")
         ax.legend(list(names.values()), list(names), frameon=False, labelcolor=INK)
         return _figure(ax)
+
+
+def _apart(sizes: Sequence[int]) -> list[int]:
+    """Sizes whose names do not touch on a logarithmic axis, the largest among them."""
+    kept: list[int] = []
+    for size in sorted(set(sizes), reverse=True):
+        if not kept or kept[-1] >= 1.4 * size:
+            kept.append(size)
+    return sorted(kept)
 
 
 def _estimates(ax: Axes, marks: Mapping[str, float]) -> None:
