@@ -163,6 +163,24 @@ def test_error_curves_show_each_curve_and_pca_in_the_colour_of_its_size():
     assert labels == {"16 dimensions", "48 dimensions", "PCA, 16 components", "PCA, 48 components"}
 
 
+@pytest.mark.parametrize(
+    ("sizes", "some"),
+    [([], []), ([16], [16]), ([48, 16], [16, 48]), (range(1, 11), [1, 3, 5, 6, 8, 10]), (range(6), [*range(6)])],
+)
+def test_some_of_the_sizes_are_spread_over_all(sizes, some):
+    assert figures.some_of(sizes) == some
+
+
+def test_the_names_of_many_sizes_fit_beside_the_classes():
+    sizes = (2, 8, 16, 48, 96, 128)
+    figure = figures.error_by_class(["a", "b"], {k: [0.1 / k, 0.2 / k] for k in sizes})
+    figure.draw_without_rendering()
+    legend = figure.axes[0].get_legend().get_window_extent()
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [str(k) for k in sizes]
+    assert 0 <= legend.x0 < legend.x1 <= figure.bbox.x1
+    assert legend.y1 <= figure.bbox.y1
+
+
 def test_names_of_sizes_do_not_touch():
     sizes = [2, 4, 8, 16, 24, 32, 48, 64, 96, 128]
     figure = figures.error_by_size(sizes, [0.01] * 10, [0.02] * 10, {})
@@ -250,7 +268,7 @@ def test_classes_come_largest_error_first_and_unknown_last():
     for line, values in zip(ax.get_lines(), ([0.4, 0.2, 0.1], [0.3, 0.2, 0.1]), strict=True):
         order = np.argsort(-line.get_ydata())
         np.testing.assert_array_equal(line.get_xdata()[order][:3], values)
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["4 dimensions", "16 dimensions"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["4", "16"]
 
 
 def test_at_most_thirty_classes_are_shown():

@@ -297,13 +297,14 @@ def error_by_class(
             for place, c in zip(places, order, strict=True):
                 if intervals and (ends := intervals[k][c]) is not None:
                     ax.hlines(place, *ends, color=colour, linewidth=3, alpha=0.45)
-            ax.plot(row[order], places, linestyle="", label=f"{k} dimensions", color=colour, marker=marker)
+            ax.plot(row[order], places, linestyle="", label=f"{k}", color=colour, marker=marker)
         ax.set_yticks(places, [plain(classes[c]) for c in order])
         ax.set_xlim(0, 1.04 * max(np.nanmax(table, initial=0), 1e-9))
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.set_xlabel("test MSE")
         ax.grid(visible=False, axis="y")
-        ax.legend(frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=3)
+        look: Any = {"frameon": False, "labelcolor": INK, "handletextpad": 0.2, "columnspacing": 1.2}
+        ax.legend(title="dimensions", loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=6, alignment="left", **look)
         return _figure(ax)
 
 
@@ -351,6 +352,13 @@ def _label_right(ax: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
             color=colour,
             annotation_clip=False,
         )
+
+
+def some_of(sizes: Sequence[int], most: int = 6) -> list[int]:
+    """At most so many of the sizes, evenly over their range, the smallest and the largest among them."""
+    ordered = sorted(sizes)
+    places = np.linspace(0, len(ordered) - 1, min(most, len(ordered))).round().astype(int)
+    return [ordered[i] for i in dict.fromkeys(places.tolist())]
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:

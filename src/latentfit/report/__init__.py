@@ -10,7 +10,7 @@ import io
 import re
 import shlex
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from html import escape
@@ -224,11 +224,12 @@ class Content:
         return {entry["latent_dim"]: entry["test_mse"] for entry in self.study.results["pca"]}
 
     def _curves(self) -> Picture:
-        curves = {k: Curve(*zip(*rows, strict=True)) for k, rows in self.histories.items()}
+        some = figures.some_of([*self.histories])
+        curves = {k: Curve(*zip(*self.histories[k], strict=True)) for k in some}
         return Picture(
             figures.error_curves(curves, self._pca()),
             "Mean squared error after each epoch, on the test images (solid) and as it was trained (dashed), "
-            "with PCA's test error at as many components (dotted).",
+            f"with PCA's test error at as many components (dotted).{_left_out(self.histories, some)}",
         )
 
     def _by_size(self) -> Picture:
@@ -260,15 +261,20 @@ class Content:
 
     def _by_class(self) -> Picture:
         classes = self.study.results["dataset"]["classes"]
-        told = {size["latent_dim"]: size for size in self.study.results["lost"]["by_class"]}
+        every = {size["latent_dim"]: size for size in self.study.results["lost"]["by_class"]}
+        told = {k: every[k] for k in figures.some_of([*every])}
         means = {k: [c and c["mean"] for c in size["classes"]] for k, size in told.items()}
         ends = {k: [c and c["interval"] for c in size["classes"]] for k, size in told.items()}
         over = " and ".join(sorted({size["over"] for size in told.values()}))
         return Picture(
             figures.error_by_class(classes, means, intervals=ends),
             "Test error of each class, the largest of the best size first; bars are 95 % intervals of the mean over "
-            f"the {over}.",
+            f"the {over}.{_left_out(every, told)}",
         )
+
+
+def _left_out(every: Collection[int], shown: Collection[int]) -> str:
+    return f" Shown: {len(shown)} of {len(every)} sizes." if len(shown) < len(every) else ""
 
 
 def table(study: Study) -> str:
