@@ -176,7 +176,9 @@ def page() -> str:
         "`make reliability` wrote this page from the tests: those marked `fault`.",
         "",
     ]
-    for what, killed in json.loads(KILLED.read_text()).items():
+    if (counted := json.loads(KILLED.read_text())).keys() != {"study", "report"}:
+        raise SystemExit(f"{KILLED} tells of {[*counted]}; expected a study and a report")
+    for what, killed in counted.items():
         counts = ", ".join(f"{killed[kind]} {kind}s" for kind in ("write", "fsync", "rename"))
         lines += [
             f"The crash tests killed a {what} at {counts}: nothing was lost, the same again ended with the same bytes.",

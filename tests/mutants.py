@@ -55,7 +55,7 @@ MUTANTS = (
     Mutant(
         "sha256 of the weights",
         "store.py",
-        'if hashlib.sha256(data).hexdigest() != spec.get("sha256"):',
+        "if hashlib.sha256(data).hexdigest() != sha256:",
         "if False:",
         ("test_store.py", "test_sweep.py", "-k", "damaged"),
     ),
@@ -69,8 +69,8 @@ MUTANTS = (
     Mutant(
         "lock",
         "store.py",
-        "if handle is not None and not _locked(handle):",
-        "if False:",
+        "            if not _locked(handle):\n",
+        "            if False:\n",
         ("test_crash.py", "-k", "one_folder"),
     ),
     Mutant("NaN in JSON", "store.py", "allow_nan=False", "allow_nan=True", ("test_store.py", "-k", "nan")),

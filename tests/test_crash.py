@@ -17,6 +17,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -183,26 +184,35 @@ def is_running(pid: int) -> bool:
         return False
 
 
+def finished(folder: Path) -> int:
+    return len(list(folder.rglob("metrics.json")))
+
+
 @pytest.mark.fault("kill", "worker")
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
 @pytest.mark.parametrize("whom", ["the parent alone", "the whole group"])
-def test_killed_at_any_moment_the_same_command_ends_with_the_same_bytes(images, tmp_path, whom):
+def test_killed_at_any_moment_the_same_command_ends_with_the_same_bytes(images, tmp_path, whom, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     asked = [images, "--latent-dims", "2", "3", "4", "--epochs", "60", "--quiet", "--precision", "fp32", "--out"]
     subprocess.run(command(*asked, tmp_path / "unbroken"), check=True)
     whole = contents(tmp_path / "unbroken")
-    for moment in np.random.default_rng(0).uniform(1, 7, 3):
+    for number in range(3):  # at once when so many are finished, and a moment that is never the same later
         process = subprocess.Popen(command(*asked, tmp_path / "killed"), start_new_session=True)
-        time.sleep(moment)
-        workers = workers_of(process.pid)
+        until = time.monotonic() + 120
+        while finished(tmp_path / "killed") < number or not (workers := workers_of(process.pid)):
+            assert time.monotonic() < until
+            assert process.poll() is None
+            time.sleep(0.01)
         if whom == "the parent alone":
             process.kill()
         else:
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        time.sleep(2)
-        assert not [pid for pid in workers if is_running(pid)]
+        assert process.wait() == -signal.SIGKILL
+        while [pid for pid in workers if is_running(pid)]:
+            assert time.monotonic() < until
+            time.sleep(0.05)
         before = contents(tmp_path / "killed")
-        time.sleep(0.5)
+        time.sleep(0.3)
         assert contents(tmp_path / "killed") == before
     subprocess.run(command(*asked, tmp_path / "killed"), check=True)
     assert contents(tmp_path / "killed") == whole
@@ -292,13 +302,74 @@ def test_a_disk_that_is_full_or_turns_read_only_is_told_and_nothing_is_lost(tmp_
 
 
 @pytest.mark.fault("disk")
-def test_a_folder_that_is_removed_while_a_study_runs_is_told(tmp_path):
-    def remove(*_: object) -> None:
-        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+@pytest.mark.parametrize("moment", ["training", "screening", "before the pictures", "before the results"])
+def test_a_folder_that_is_removed_while_a_study_runs_is_told_and_not_begun_again(tmp_path, monkeypatch, moment):
+    out = tmp_path / "out"
 
+    def remove(*_: object) -> None:
+        shutil.rmtree(out, ignore_errors=True)
+
+    def removing(act):
+        def call(*arguments, **options):
+            remove()
+            return act(*arguments, **options)
+
+        return call
+
+    if moment == "before the pictures":
+        monkeypatch.setattr(store, "write_shown", removing(store.write_shown))
+    elif moment == "before the results":
+        monkeypatch.setattr("latentfit.answer.not_asked", removing(sweep.answer.not_asked))
+    options = {"training": {"progress": remove}, "screening": {"tell": remove}}.get(moment, {})
     with pytest.raises(Lost, match="was removed while the study ran"):
-        study(tmp_path / "out", progress=remove)
-    assert not (tmp_path / "out").exists()
+        study(out, curve=True, **options)
+    assert not out.exists()
+    monkeypatch.undo()
+    assert study(out, curve=True).results["curve"]
+
+
+@pytest.mark.fault("lock")
+def test_a_study_whose_folder_became_another_ones_writes_nothing_there(tmp_path):
+    def another(*_: object) -> None:
+        if (tmp_path / "out").exists() and not (tmp_path / "aside").exists():
+            (tmp_path / "out").rename(tmp_path / "aside")
+            study(tmp_path / "out", recipe=replace(RECIPE, batch_size=7))
+
+    with pytest.raises(Lost):
+        study(tmp_path / "out", progress=another)
+    done = study(tmp_path / "out", recipe=replace(RECIPE, batch_size=7), executor=Inline())
+    assert done.results["recipe"]["batch_size"] == 7
+    assert [model["recipe"]["batch_size"] for model in models(tmp_path / "out")] == [7, 7]
+
+
+def models(folder):
+    return [json.loads(path.read_bytes()) for path in sorted(folder.rglob("model.json"))]
+
+
+@pytest.mark.fault("lock")
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+def test_a_process_that_was_forked_meanwhile_does_not_keep_the_lock(tmp_path):
+    script = f"""
+        import os, signal, time
+        from pathlib import Path
+        from latentfit import store
+        with store.lock(Path({str(tmp_path / "out")!r})):
+            if (child := os.fork()) == 0:
+                time.sleep(60)
+                os._exit(0)
+        with store.lock(Path({str(tmp_path / "out")!r})):
+            print("held again")
+        os.kill(child, signal.SIGKILL)
+    """
+    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True)
+    assert ended.stdout == "held again\n", ended.stderr
+
+
+@pytest.mark.fault("lock")
+def test_a_report_is_not_drawn_where_another_process_works(tmp_path):
+    done = study(tmp_path / "out")
+    with store.lock(tmp_path / "out"), pytest.raises(InputError, match="in use by process"):
+        report.write(done)
 
 
 @pytest.mark.fault("kill")

@@ -67,7 +67,7 @@ def assert_sound(done):
 def test_a_set_at_the_edge_goes_through(tmp_path, monkeypatch, images, keep):
     monkeypatch.setattr("latentfit.intrinsic.ESTIMATORS", {"TwoNN": ""})
     sizes = sorted({1, min(2, images.pixels), images.pixels})
-    done = sweep.study(images, sizes, recipe=RECIPE, keep=keep, out=tmp_path, executor=Inline())
+    done = sweep.study(images, sizes, recipe=RECIPE, keep=keep, curve=True, out=tmp_path, executor=Inline())
     assert [m["status"] for m in done.results["models"] if m["seed"] == 0] == ["ok"] * len(sizes)
     assert_sound(done)
 
@@ -77,7 +77,7 @@ def test_a_set_at_the_edge_goes_through(tmp_path, monkeypatch, images, keep):
 @pytest.mark.parametrize("rate", [1e-30, 1.0, 1e3, 1e6])
 def test_a_learning_rate_at_the_edge_is_a_number_or_a_failed_row(tmp_path, rate, output):
     recipe = replace(RECIPE, learning_rate=rate, output=output)
-    done = sweep.study(small_clothes(60, 20), (2, 3), recipe=recipe, out=tmp_path, executor=Inline())
+    done = sweep.study(small_clothes(60, 20), (2, 3), recipe=recipe, curve=True, out=tmp_path, executor=Inline())
     assert_sound(done)
     for m in done.results["models"]:
         assert m["status"] == "ok" or re.search(r"epoch \d+, batch \d+|after epoch|larger than", m["reason"])

@@ -162,3 +162,11 @@ def test_the_page_on_reliability_is_made_from_the_tests():
         [sys.executable, str(ROOT / "docs/fill_reliability.py"), "--print"], capture_output=True, text=True, check=True
     ).stdout
     assert made == (ROOT / "docs/reliability.md").read_text()
+
+
+def test_each_mutant_changes_one_line_that_is_there(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "tests"))
+    for mutant in import_module("mutants").MUTANTS:
+        text = (ROOT / "src/latentfit" / mutant.file).read_text()
+        assert text.count(mutant.old) == 1, mutant.what
+        assert mutant.new != mutant.old

@@ -98,7 +98,7 @@ def _add_study(verbs: Any) -> None:
         "--keep", type=_share, metavar="SHARE", help="say how many dimensions keep this share of the variance: 0.90"
     )
     verb.add_argument(
-        "--curve", action="store_true", help="screen all sizes at once with one more network, a dashed line"
+        "--curve", action="store_true", help="screen sizes from the smallest to the largest with one more network"
     )
     verb.add_argument(
         "--recipe",
@@ -272,5 +272,6 @@ def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
 def _fail(error: object, status: int, options: argparse.Namespace) -> int:
     if options.debug:
         traceback.print_exc()
-    print(f"latentfit: error: {error}", file=sys.stderr)
+    told = str(error) if isinstance(error, InputError) else one_line(str(error))  # which has done so, line by line
+    print(f"latentfit: error: {told}", file=sys.stderr)
     return status

@@ -123,7 +123,7 @@ NUMBERS = (
 def curve_row(trained: Trained, sizes: Sequence[int]) -> dict[str, Any]:
     """What a screening found: its error on the test images with codes cut to each size, null where it failed."""
     curve, reason = trained.curve or {}, trained.reason
-    if curve and not max(curve.values()) <= 1:  # NaN included
+    if not all(error <= 1 for error in curve.values()):  # NaN included
         curve, reason = {}, "its error is larger than that of any picture with pixels in [0, 1]"
     status = {"status": "failed" if reason else "ok", "reason": reason}
     return {**trained.job._asdict(), **status, "sizes": [*sizes], "test_mse": [curve.get(k) for k in sizes]}

@@ -49,6 +49,11 @@ class Request:
     search: bool = False
     curve: bool = False
 
+    @property
+    def screens(self) -> bool:
+        """Whether a screening has anything to say: with a single size it has not."""
+        return self.curve and self.jobs[0].latent_dim < self.jobs[-1].latent_dim
+
     @classmethod
     def of(
         cls,

@@ -23,7 +23,7 @@ import reprlib
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import cached_property
@@ -39,7 +39,7 @@ from safetensors.numpy import load as parse_safetensors
 from safetensors.numpy import save as dump_safetensors
 
 from .data.images import ImageSet
-from .errors import InputError
+from .errors import InputError, Lost
 from .model import ACTIVATIONS, OUTPUTS, Network
 from .train import Epoch, Job, Recipe
 
@@ -70,8 +70,8 @@ class ModelError(InputError):
 def write(path: Path, data: bytes) -> None:
     """Write a file so that at every instant it is the old one or the new one, whole.
 
-    A temporary name in the same folder, fsync, rename, fsync of the folder. The folder is made if needed, but not what
-    it stands in: a study that was removed while it ran is not begun again half way.
+    A temporary name in the same folder, fsync, rename, fsync of the folder. The folder has to be there: a study that
+    was removed while it ran is not begun again half way.
 
     Raises:
         OSError: It cannot be written; the message names the file.
@@ -83,7 +83,6 @@ def write(path: Path, data: bytes) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -381,11 +380,14 @@ def remove_leftovers(folder: Path) -> None:
 
 
 @contextmanager
-def lock(folder: Path) -> Iterator[None]:
+def lock(folder: Path) -> Iterator[Callable[[], None]]:
     """Make a study's folder if it is not there, and hold it for this process alone.
 
-    The system's own lock on the folder: it ends with the process, however that ends, so that none is ever stale. A
-    folder that is still empty in the end is removed again.
+    The system's own lock on the folder: it ends with the process, however that ends, so that none is ever stale. It
+    keeps the processes of one machine apart, and not on Windows. A folder that is still empty in the end is removed.
+
+    Yields:
+        What raises `Lost` where the folder is no longer the one that is held: to be called before anything is written.
 
     Raises:
         InputError: Another process holds it, or it cannot be made.
@@ -395,26 +397,53 @@ def lock(folder: Path) -> Iterator[None]:
             raise InputError(f"{folder} is a file; expected a folder, or a name that is free; give another --out")
         made = [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY) if fcntl else None
+        handle = _held(folder) if fcntl else None
     except OSError as error:
         raise InputError(f"{folder} cannot be used: {error.strerror}; give another --out") from None
+    if fcntl is None:
+        yield lambda: None
+        return
     note = folder / PID
+    if handle is None:
+        raise InputError(f"{folder} is in use by {_holder(note)}; wait until that has ended, or give another --out")
+    held = os.fstat(handle)
+
+    def check() -> None:
+        with suppress(OSError):
+            if os.path.samestat(folder.stat(), held):
+                return
+        raise Lost(f"{folder} was removed while the study ran; start it again")
+
     try:
-        if handle is not None and not _locked(handle):
-            raise InputError(f"{folder} is in use by {_holder(note)}; wait until that has ended, or give another --out")
         with suppress(OSError):  # a finished study may lie where nobody can write
             note.write_text(str(os.getpid()))
-        try:
-            yield
-        finally:
-            with suppress(OSError):
-                note.unlink()
+        yield check
     finally:
-        if handle is not None:
-            os.close(handle)
-        with suppress(OSError):  # the first that is not empty
+        with suppress(Lost, OSError):
+            check()
+            note.unlink()
+        with suppress(Lost, OSError):  # the first that is not empty
+            check()
             for path in made:
                 path.rmdir()
+        fcntl.flock(handle, fcntl.LOCK_UN)  # a process that was forked meanwhile holds it too
+        os.close(handle)
+
+
+def _held(folder: Path) -> int | None:
+    """The folder, made, opened and locked; None where another process has locked it."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            if not _locked(handle):
+                os.close(handle)
+                return None
+            if os.path.samestat(os.fstat(handle), folder.stat()):
+                return handle
+        except FileNotFoundError:
+            pass
+        os.close(handle)  # it was removed between two steps: begin again
 
 
 def _locked(handle: int) -> bool:

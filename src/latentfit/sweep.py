@@ -17,7 +17,7 @@ from typing import Any
 
 from . import answer, data, machine, measure, pool, rule, store, summary
 from .data.images import ImageSet
-from .errors import InputError, Lost
+from .errors import InputError
 from .machine import reproducible
 from .measure import PerImage, Yardsticks
 from .pool import Progress, Work
@@ -56,7 +56,7 @@ def study(
         seeds: Trainings a size; 5 means seeds 0 to 4. 1 if it is not given, or 3 with `keep`.
         keep: The share of the variance of the test images to keep, between 0 and 1: the study then says how many
             dimensions that takes, see `rule.answer`.
-        curve: Train one more network of the largest size whose codes are cut at random lengths: it screens all sizes
+        curve: Train one more network of the largest size whose codes are cut at random lengths: it screens sizes
             from the smallest to the largest at once, see `screening.screen`.
         recipe: A name, or a `Recipe` of your own.
         epochs: In place of the recipe's own number.
@@ -69,7 +69,7 @@ def study(
         executor: Runs the jobs; local processes if it is not given. Not shut down.
         progress: Called with (job, row) after each epoch, and with (job, None) when a network is finished;
             from a thread of its own, and only where jobs run in local processes.
-        tell: Called with a line of what is known, after each training of a search.
+        tell: Called with a line of what is known, after each training of a search, and when a screening begins.
 
     Returns:
         The finished study. A network that diverged is a row whose status is `failed`.
@@ -86,17 +86,15 @@ def study(
         request = replace(request, source=images.name if _is_found_name(source, images) else str(source))
     request = request.fitting(images)
     folder = Path(out) if out is not None else default_folder(images)
-    with store.lock(folder):
+    with store.lock(folder) as check:
         asked = _open(folder, request, images, fresh)
         clock.lap("load")
         if not _is_finished(folder, asked, images):
-            ground = Trainings(images, executor, progress, tell, clock)
             try:
                 with reproducible():
-                    _run(folder, asked, ground)
+                    _run(folder, asked, Trainings(images, executor, progress, tell, clock, check))
             except (InputError, OSError):
-                if not folder.exists():
-                    raise Lost(f"{folder} was removed while the study ran; start it again") from None
+                check()
                 raise
         return store.load(folder)
 
@@ -110,9 +108,10 @@ def _run(folder: Path, asked: Request, ground: Trainings) -> None:
         if wider is None:
             break
         asked = wider
-    if asked.curve:
+    if asked.screens:
         ground.screen(folder, asked)
         ground.clock.lap("screen")
+    ground.check()
     _sum_up(folder, asked, ground)
     ground.clock.lap("sum up")
     ground.clock.write(folder)
@@ -138,7 +137,8 @@ def _open(folder: Path, request: Request, images: ImageSet, fresh: bool) -> Requ
         request = request.on_this_machine(before or {})
         if before is not None:
             request = joined(folder, before, request, images)
-        if fresh or any(store.finished_row(folder, job) is None for job in request.jobs):
+        missing = any(store.finished_row(folder, job) is None for job in request.jobs)
+        if fresh or missing or (request.screens and _screened(folder, request) is None):
             machine.check(request.precision, request.device)
         if fresh:
             store.clear(folder)
@@ -160,6 +160,7 @@ class Trainings:
     progress: Progress | None
     tell: Callable[[str], None] | None
     clock: Clock
+    check: Callable[[], None]  # raises where the folder is no longer this study's
     taken: dict[Job, PerImage] = field(default_factory=dict)
 
     @cached_property
@@ -177,6 +178,7 @@ class Trainings:
         with pool.training(missing, work, self.executor, self.progress) as results:
             yard = self.yard  # measured while workers train
             for trained in results:
+                self.check()
                 rows[trained.job] = _keep(folder, trained, request, self.images, yard)
                 if (measured := trained.measured) is not None:
                     self.taken[trained.job] = PerImage(measured.test_errors, measured.test_sharpness)
@@ -199,6 +201,8 @@ class Trainings:
             self.tell(f"screening all sizes from {sizes[0]} to {sizes[-1]} with one network")
         with pool.training([job], work, self.executor) as results:
             for trained in results:
+                self.check()
+                self.clock.worker_memory.append(trained.peak_memory or 0)
                 store.write_json(folder / "curve.json", measure.curve_row(trained, sizes))
 
 
@@ -242,7 +246,7 @@ def _sum_up(folder: Path, request: Request, ground: Trainings) -> None:
         "recipe": recipe_dict(request.recipe),
         "environment": environment(request),
         "keep": request.keep,
-        "curve": _screened(folder, request) if request.curve else None,
+        "curve": _screened(folder, request) if request.screens else None,
     }
     summary.write(folder, request.jobs, asked, ground.images, ground.yard, ground.taken)
 
@@ -250,6 +254,7 @@ def _sum_up(folder: Path, request: Request, ground: Trainings) -> None:
 def _keep(folder: Path, trained: Trained, request: Request, images: ImageSet, yard: Yardsticks) -> dict[str, Any]:
     """Write one network: weights, history, and last of all the row that says it is finished, which is returned."""
     at = store.model_folder(folder, trained.job)
+    at.mkdir(exist_ok=True)
     store.write_history(at, trained.history)
     if trained.reason is None:
         store.save_network(at, trained.weights, images, request.recipe, trained.job)
@@ -268,6 +273,7 @@ def _is_finished(folder: Path, request: Request, images: ImageSet) -> bool:
         jobs = tuple(Job(m["latent_dim"], m["seed"]) for m in found["models"])
         same = found["dataset"] == describe_images(images) and found["environment"] == environment(request)
         asked = same and jobs == request.jobs and found["verdict"]["keep"] == request.keep
-        asked = asked and (found["curve"] is not None) == request.curve
+        asked = asked and found["recipe"] == recipe_dict(request.recipe)
+        asked = asked and (found["curve"] is not None) == request.screens
         return asked and not (request.search and _following(found["models"], found["verdict"]["keep"], images))
     return False

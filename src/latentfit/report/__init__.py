@@ -11,7 +11,6 @@ import re
 import shlex
 from base64 import b64encode
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from html import escape
 from pathlib import Path
@@ -26,7 +25,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .. import answer, evaluate, figures, latent, store, summary, trade, verdict, words
-from ..errors import InputError
 from ..figures import Curve
 from ..machine import reproducible
 from ..model import Network, to_unit
@@ -49,21 +47,26 @@ def write(study: str | Path | Study) -> Path:
         The path of `report.html`.
 
     Raises:
-        InputError: The folder holds no finished study, or a model in it is damaged.
+        InputError: The folder holds no finished study, a model in it is damaged, or another process works in it.
     """
-    study = study if isinstance(study, Study) else store.load(study)
+    folder = study.folder if isinstance(study, Study) else store.load(study).folder
+    with store.lock(folder):
+        store.remove_leftovers(folder)  # of a drawing that was killed
+        _write(store.load(folder))
+    return folder / "report.html"
+
+
+def _write(study: Study) -> None:
     content = Content.of(study)
-    with suppress(InputError), store.lock(study.folder):  # what a drawing that was killed left behind
-        store.remove_leftovers(study.folder)
     with reproducible():  # as in the study itself
         pictures = content.pictures()
+    (study.folder / "figures").mkdir(exist_ok=True)
     for name, picture in pictures.items():
         store.write(study.folder / "figures" / f"{name}.png", png(picture.figure))
     header, rows = csv_table(study.results)
     store.write_csv(study.folder / "results.csv", header, rows)
     for name in ("report.md", "report.html"):
         store.write(study.folder / name, content.render(f"{name}.j2", pictures).encode())
-    return study.folder / "report.html"
 
 
 def is_current(study: Study) -> bool:
