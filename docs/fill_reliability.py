@@ -224,6 +224,7 @@ def crash() -> dict[str, dict[str, int]]:
             "-k",
             "every_write",
             f"--junitxml={report}",
+            "-ojunit_family=xunit1",
         ]
         subprocess.run(command, cwd=ROOT, check=True)
         properties = ElementTree.parse(report).getroot().iter("property")
