@@ -101,10 +101,10 @@ def test_plain_lines_tell_epoch_error_and_time_left(small_garments, tmp_path, ca
 
 
 def test_precision_and_device_reach_the_study(images, tmp_path, monkeypatch):
-    from latentfit import sweep
+    from latentfit import request
 
-    monkeypatch.setattr(sweep, "best_precision", lambda _: "bf16")
-    monkeypatch.setattr(sweep, "best_device", lambda: "cuda")
+    monkeypatch.setattr(request, "best_precision", lambda _: "bf16")
+    monkeypatch.setattr(request, "best_device", lambda: "cuda")
     flags = ("--precision", "fp32", "--device", "cpu", "--quiet")
     assert run("study", images, *QUICK, *flags, "--out", tmp_path / "out") == 0
     told = json.loads((tmp_path / "out" / "results.json").read_bytes())["environment"]

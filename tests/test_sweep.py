@@ -19,7 +19,7 @@ import pytest
 import torch
 from helpers import RECIPE, Inline, contents, small_clothes
 
-from latentfit import evaluate, latent, machine, measure, report, store, sweep
+from latentfit import evaluate, latent, machine, measure, report, request, store, sweep
 from latentfit.data.images import ImageSet
 from latentfit.errors import InputError
 from latentfit.train import Job, Recipe, train_group
@@ -484,8 +484,8 @@ def able(monkeypatch):
     for name in ("cuda", "mps"):
         monkeypatch.setitem(machine.DEVICES, name, lambda: True)
     monkeypatch.setattr(machine, "has_bf16", lambda: True)
-    monkeypatch.setattr(sweep, "best_device", lambda: "cpu")
-    monkeypatch.setattr(sweep, "best_precision", lambda device: {"cpu": "bf16"}.get(device, "fp32"))
+    monkeypatch.setattr(request, "best_device", lambda: "cpu")
+    monkeypatch.setattr(request, "best_precision", lambda device: {"cpu": "bf16"}.get(device, "fp32"))
 
 
 def recorded(folder: Path) -> list[tuple[str, str]]:
@@ -512,7 +512,7 @@ def test_precision_and_device_are_decided_once_and_recorded(tmp_path, able, aske
 
 
 def test_auto_takes_what_the_machine_does_best(tmp_path, able, monkeypatch):
-    monkeypatch.setattr(sweep, "best_device", lambda: "cuda")
+    monkeypatch.setattr(request, "best_device", lambda: "cuda")
     study(tmp_path / "cuda", sizes=(2,), executor=Noting())
     assert recorded(tmp_path / "cuda") == [("fp32", "cuda")] * 2
     monkeypatch.undo()
@@ -525,8 +525,8 @@ def test_auto_takes_what_the_machine_does_best(tmp_path, able, monkeypatch):
 def test_auto_keeps_what_a_study_was_begun_with(tmp_path, able, begun, monkeypatch):
     study(tmp_path, sizes=(2,), executor=Noting(), precision=begun[0], device=begun[1])
     best = {"fp32": "bf16", "bf16": "fp32"}[begun[0]]
-    monkeypatch.setattr(sweep, "best_precision", lambda _: best)
-    monkeypatch.setattr(sweep, "best_device", lambda: "mps")
+    monkeypatch.setattr(request, "best_precision", lambda _: best)
+    monkeypatch.setattr(request, "best_device", lambda: "mps")
     again = Noting()
     study(tmp_path, sizes=(2, 4), executor=again)
     assert again.jobs == [(4, 0)]
@@ -694,7 +694,7 @@ def test_workers_remove_the_temporary_folder_of_a_parent_that_was_killed(tmp_pat
 
 
 def test_bf16_asked_for_by_name_stays_on_the_cpu_where_there_is_a_gpu(tmp_path, able, monkeypatch):
-    monkeypatch.setattr(sweep, "best_device", lambda: "cuda")
+    monkeypatch.setattr(request, "best_device", lambda: "cuda")
     study(tmp_path, sizes=(2,), executor=Noting(), precision="bf16")
     assert recorded(tmp_path) == [("bf16", "cpu")] * 2
 
@@ -781,10 +781,10 @@ def test_a_curve_that_is_damaged_is_found_again(tmp_path):
 
 def test_a_screening_that_diverges_is_told_and_the_networks_are_kept(tmp_path):
     wild = replace(RECIPE, output="linear", learning_rate=1e30)
-    done = study(tmp_path, sizes=(2,), curve=True, recipe=wild, draw=True)
+    done = study(tmp_path, sizes=(2, 3), curve=True, recipe=wild, draw=True)
     assert done.results["curve"]["status"] == "failed"
     assert "finite" in done.results["curve"]["reason"]
-    assert done.results["curve"]["test_mse"] == [None]
+    assert done.results["curve"]["test_mse"] == [None, None]
 
 
 def test_local_processes_find_the_same_curve(tmp_path):
