@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install study test check notebook bench bench-quality evidence evidence-one fuzz results flagship reliability mutants clean
+.PHONY: help install study test check notebook bench bench-quality evidence evidence-one fuzz results flagship reliability mutants screenshots clean
 
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60
@@ -75,6 +75,9 @@ reliability: .venv/installed ## the crash tests; writes docs/reliability.md
 
 mutants: .venv/installed ## take each safety line out and see a test fail
 	$(BIN)/python tests/mutants.py
+
+screenshots: .venv/installed ## the reference report at three widths, light and dark, into runs/screenshots
+	$(BIN)/python docs/screenshots.py runs/reference runs/screenshots
 
 clean: ## remove .venv and what the tools cache; runs/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .fuzz .hypothesis

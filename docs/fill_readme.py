@@ -27,13 +27,15 @@ COLUMNS = {"latent": 0, "train MSE": 2, "test MSE": 3, "PSNR dB": 4, "SSIM": 5, 
 
 
 def take(study: Path) -> None:
-    """Copy a study without its weights into `results`."""
+    """Copy a study without its weights into `results`, its page without the networks."""
+    report.write(study, with_explorer=False)
     kept = RESULTS / study.name
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir(parents=True)
     for name in KEPT:
         source = study / name
         (shutil.copytree if source.is_dir() else shutil.copyfile)(source, kept / name)
+    report.write(study)
 
 
 def draw_garments() -> None:

@@ -1,5 +1,8 @@
 """Small sets of images that several files share."""
 
+import os
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -38,3 +41,19 @@ def network(images, quick, trained):
     network = build(images, quick, 5, seed=0)
     network.load_state_dict({name: torch.from_numpy(value) for name, value in trained[1].weights.items()})
     return network
+
+
+@pytest.fixture(scope="session")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI needs Chromium for this test")
+        pytest.skip("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=found, args=flags)
+        yield browser
+        browser.close()

@@ -246,6 +246,7 @@ def test_help_names_what_works_and_nothing_else(capsys):
             "--epochs",
             "--out",
             "--curve",
+            "--explorer",
             "--data-dir",
             "--fresh",
             "--quiet",

@@ -118,6 +118,7 @@ def _add_study(verbs: Any) -> None:
     verb.add_argument(
         "--device", default="auto", metavar="D", help="auto, cpu, cuda, mps (auto: CUDA where there is one)"
     )
+    _add_explorer(verb)
     verb.add_argument("--fresh", action="store_true", help="start over in a folder that holds another study")
     verb.add_argument("--quiet", action="store_true", help="only errors, and the warning of a stand-in")
 
@@ -125,6 +126,7 @@ def _add_study(verbs: Any) -> None:
 def _add_report(verbs: Any) -> None:
     verb = _add(verbs, "report", _report, "redraw what is derived from a finished study")
     verb.add_argument("folder", type=Path, metavar="DIR", help="what `latentfit study` wrote")
+    _add_explorer(verb)
 
 
 def _add_data(verbs: Any) -> None:
@@ -138,6 +140,10 @@ def _add(verbs: Any, name: str, run: Callable[[argparse.Namespace], int], text: 
     verb.set_defaults(run=run)
     verb.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return verb
+
+
+def _add_explorer(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--explorer", choices=("on", "off"), default="on", help="put the networks into the report (on)")
 
 
 def _add_data_dir(verb: argparse.ArgumentParser) -> None:
@@ -199,9 +205,10 @@ def _study(options: argparse.Namespace) -> int:
         )
     from . import report
 
-    if not report.is_current(done):
+    explorer = options.explorer == "on"
+    if not report.is_current(done, explorer):
         lines.say("drawing the report")
-        report.write(done)
+        report.write(done, explorer)
     if not options.quiet:
         _print_answer(done)
     networks = [*done.results["models"], *filter(None, [done.results["curve"]])]
@@ -227,7 +234,7 @@ def _print_answer(study: Study) -> None:
 def _report(options: argparse.Namespace) -> int:
     from . import report
 
-    print(one_line(str(report.write(options.folder))))
+    print(one_line(str(report.write(options.folder, options.explorer == "on"))))
     return 0
 
 

@@ -19,6 +19,8 @@ from .walks import Ground
 
 Array = NDArray[Any]
 
+EXPLORED = 2_000  # test images that the report's explorer can show, at most
+
 EXTREMES = ("worst", "gained")
 
 
@@ -66,7 +68,9 @@ def write(
         "pca_curve": measure.pca_rows(yard, [k for k in measure.CURVE if k <= images.pixels]),
         "comparisons": measure.comparisons(values),
         "against_pca": measure.against_pca(values, yard),
-        "shown": {name[:-8]: shown[name].tolist() for name in shown if name.endswith("_indices")},
+        "shown": {
+            name[:-8]: shown[name].tolist() for name in shown if name.endswith("_indices") and name[:-8] != "map"
+        },
         "sizes": told,
         "size_comparisons": measure.size_comparisons(rows),
         "sampling": measure.sampling(values, yard),
@@ -144,7 +148,9 @@ def _shown(images: ImageSet, pairs: NDArray[np.int64], seed: int) -> dict[str, A
     for split, x, y in (("train", images.x_train, images.y_train), ("test", images.x_test, images.y_test)):
         chosen = walks.choose(measure.SHOWN, y, len(x), seed)
         arrays |= {split: x[chosen], f"{split}_indices": chosen, f"{split}_labels": _labels(y, chosen)}
-    return arrays
+    some = np.sort(np.random.default_rng([seed, len(images.x_test), 5]).permutation(len(images.x_test))[:EXPLORED])
+    explored = {"map": images.x_test[some], "map_indices": some, "map_labels": _labels(images.y_test, some)}
+    return arrays | explored
 
 
 def _labels(y: Array | None, chosen: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -6,7 +6,9 @@ drawn again without its data set. Names are text: templates escape whatever is p
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import re
 import shlex
 from base64 import b64encode
@@ -31,17 +33,20 @@ from ..model import Network, to_unit
 from ..request import recipe_dict
 from ..store import Study
 from ..train import RECIPES, Recipe, first_seeds
+from . import explorer
 
 Array = NDArray[Any]
 
+HERE = Path(__file__).parent
 FILES = ("results.csv", "report.md", "report.html")
 
 
-def write(study: str | Path | Study) -> Path:
+def write(study: str | Path | Study, with_explorer: bool = True) -> Path:
     """Draw everything that is derived from a finished study, over what is there.
 
     Args:
         study: The study or its folder.
+        with_explorer: Put the networks into the page, to play with.
 
     Returns:
         The path of `report.html`.
@@ -52,11 +57,11 @@ def write(study: str | Path | Study) -> Path:
     folder = study.folder if isinstance(study, Study) else store.load(study).folder
     with store.lock(folder):
         store.remove_leftovers(folder)  # of a drawing that was killed
-        _write(store.load(folder))
+        _write(store.load(folder), with_explorer)
     return folder / "report.html"
 
 
-def _write(study: Study) -> None:
+def _write(study: Study, with_explorer: bool) -> None:
     content = Content.of(study)
     with reproducible():  # as in the study itself
         pictures = content.pictures()
@@ -65,16 +70,23 @@ def _write(study: Study) -> None:
         store.write(study.folder / "figures" / f"{name}.png", png(picture.figure))
     header, rows = csv_table(study.results)
     store.write_csv(study.folder / "results.csv", header, rows)
-    for name in ("report.md", "report.html"):
-        store.write(study.folder / name, content.render(f"{name}.j2", pictures).encode())
+    store.write(study.folder / "report.md", content.render("report.md.j2", pictures).encode())
+    page = content.render(
+        "report.html.j2", pictures, explorer.content(study, content.networks) if with_explorer else None
+    )
+    store.write(study.folder / "report.html", page.encode())
 
 
-def is_current(study: Study) -> bool:
+def is_current(study: Study, with_explorer: bool = True) -> bool:
     """Whether nothing that `write` makes is missing or older than the results."""
     made = [study.folder / name for name in FILES]
     made += [study.folder / "figures" / f"{name}.png" for name in picture_names(study)]
     born = (study.folder / "results.json").stat().st_mtime_ns
-    return all(path.exists() and path.stat().st_mtime_ns >= born for path in made)
+    if not all(path.exists() and path.stat().st_mtime_ns >= born for path in made):
+        return False
+    return (b'id="explorer-data"' in (study.folder / "report.html").read_bytes()) == (
+        with_explorer and bool(study.jobs)
+    )
 
 
 def picture_names(study: Study) -> list[str]:
@@ -123,8 +135,9 @@ class Content:
             {job.latent_dim: study.history(*job) for job in jobs},
         )
 
-    def render(self, template: str, pictures: Mapping[str, Picture]) -> str:
+    def render(self, template: str, pictures: Mapping[str, Picture], explored: Mapping[str, Any] | None = None) -> str:
         """The page, from one of the templates beside this file."""
+        style, script = (Markup((HERE / name).read_text()) for name in ("style.css", "explorer.js"))
         header, rows = verdict.table(self.study.results)
         return ENVIRONMENT.get_template(template).render(
             results=self.study.results,
@@ -144,6 +157,11 @@ class Content:
             walk_numbers=trade.walk_table(self.study.results),
             bytes_table=trade.compression_table(self.study.results),
             recipe=recipe_words(self.study.results["recipe"]),
+            style=style,
+            script=script,
+            policy=policy(style, script if explored else None),
+            explored=explored,
+            explorer_data=Markup(json.dumps(explored, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")),
             command=command(self.study.results, store.read_json(self.study.folder / "study.json")["source"]),
         )
 
@@ -280,6 +298,19 @@ def _left_out(every: Collection[int], shown: Collection[int]) -> str:
     return f" Shown: {len(shown)} of {len(every)} sizes." if len(shown) < len(every) else ""
 
 
+def policy(style: str, script: str | None) -> str:
+    """The page's Content-Security-Policy: its own style and script by their hashes, pictures in it, nothing else."""
+    allowed = {"default-src": "'none'", "img-src": "data: blob:", "style-src": _hash(style)}
+    allowed |= {"script-src": _hash(script)} if script else {}
+    return "; ".join(
+        f"{what} {whom}" for what, whom in (allowed | {"base-uri": "'none'", "form-action": "'none'"}).items()
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
 def table(study: Study) -> str:
     """A study's table as Markdown: a row a network, PCA with as many components beside it."""
     return markdown_table(*verdict.table(study.results))
@@ -376,11 +407,22 @@ def svg(figure: Figure) -> Markup:
         figure.savefig(buffer, format="svg", transparent=True)
     text = buffer.getvalue()
     text = re.sub(r' id="[a-z0-9]+(\.[a-z0-9]+)*_\d+"', "", text[text.index("<svg") :])  # would repeat in the page
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.DOTALL)
     for i, colour in enumerate(figures.COLOURS[:-1]):  # the page has lighter ones for the dark
         text = re.sub(rf"((?:fill|stroke): ){colour}", rf"\1var(--c{i}, {colour})", text)
     text = re.sub(rf"((?:fill|stroke): ){figures.INK}", r"\1currentColor", text)
+    text = re.sub(r'style="([^"]*)"', lambda found: _attributes(found[1]), text)  # the page's policy allows no styles
     return Markup(text)  # matplotlib escaped every name in it
+
+
+def _attributes(style: str) -> str:
+    """What a style says, as attributes: `fill: none; font: 9px serif` to `fill="none" font-size="9px"`."""
+    pairs = (part.partition(":")[::2] for part in style.split(";") if ":" in part)
+    said = {name.strip(): value.strip() for name, value in pairs}
+    if font := said.pop("font", None):
+        said["font-size"] = next(word for word in font.split() if word.endswith("px"))
+    said.pop("font-family", None)
+    return " ".join(f'{name}="{value}"' for name, value in said.items())
 
 
 def strip(images: Array) -> str:

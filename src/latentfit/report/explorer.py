@@ -1,0 +1,174 @@
+"""What the page's explorer runs on: networks, images, and where the real codes lie, as JSON with packed numbers.
+
+Weights go as fp16 where that changes no pixel by more than half of a grey level, and as fp32 where it does: without the
+last 8 bits if these change none either.
+
+N images, K latent dimensions, D numbers an image, M dials.
+"""
+
+from __future__ import annotations
+
+import copy
+import zlib
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .. import evaluate, figures, latent
+from ..model import Network, to_unit
+from ..store import Study
+from ..train import Job
+
+Array = NDArray[Any]
+
+MOST = 6  # networks in a page
+ROOM = 25_000_000  # bytes that their weights may take in it
+DIALS = 10
+SHELF = 40  # images to choose from at once
+BITS = (16, 24, 32)  # of a weight
+STRAY = 1 / 510  # half of a grey level
+CORNERS = 500  # of the box of training codes, that shipped weights are tried at
+INNER = (0.005, 0.995)  # quantiles of the real codes that a dial goes between
+
+
+def content(study: Study, networks: Mapping[int, Network]) -> dict[str, Any] | None:
+    """Everything the explorer's script reads; None for a study without networks or without images to explore.
+
+    Args:
+        study: A finished study.
+        networks: Its networks of the first seed, by latent size.
+    """
+    if not networks or "map" not in study.shown:
+        return None
+    x, classes = study.shown["map"], study.results["dataset"]["classes"]
+    boxes = {Job(m["latent_dim"], m["seed"]): m["codes"] for m in study.results["models"] if m["status"] == "ok"}
+    first = {job.latent_dim: boxes[job] for job in sorted(boxes, reverse=True)}
+    packed = {k: _weights(networks[k], x, first[k]) for k in figures.some_of([*networks], MOST)}
+    chosen = _that_fit(packed, [*networks])
+    return {
+        "shape": [int(n) for n in x.shape[1:]],
+        "classes": classes,
+        "images": pack(_bytes(x).tobytes()),
+        "indices": study.shown["map_indices"].tolist(),
+        "labels": study.shown["map_labels"].tolist(),
+        "shelf": _shelf(study.shown["map_labels"]),
+        "left_out": sorted(set(networks) - set(chosen)),
+        "networks": [_network(networks[k], x, first[k]) | packed[k] for k in chosen],
+    }
+
+
+def _that_fit(packed: dict[int, dict[str, Any]], sizes: Sequence[int]) -> list[int]:
+    """As many sizes across the range as there is room for."""
+    for count in range(min(MOST, len(sizes)), 1, -1):
+        chosen = figures.some_of(sizes, count)
+        if all(k in packed for k in chosen) and sum(len(packed[k]["weights"]) for k in chosen) <= ROOM:
+            return chosen
+    return figures.some_of([*packed], 1)
+
+
+def pack(data: bytes, each: int = 1) -> str:
+    """Bytes as the page carries them: all first bytes of the numbers, then all second ones, ..., zlib, base64."""
+    planes = np.frombuffer(data, np.uint8).reshape(-1, each).T.tobytes()
+    return b64encode(zlib.compress(planes)).decode()
+
+
+def _floats(array: Array) -> str:
+    return pack(np.ascontiguousarray(array, "<f4").tobytes(), 4)
+
+
+def _bytes(x: Array) -> Array:
+    return x if x.dtype == np.uint8 else np.rint(x * 255).astype(np.uint8)
+
+
+def _shelf(labels: Array) -> list[int]:
+    """Places of images to choose from: the classes take turns."""
+    rank = np.zeros(len(labels), int)
+    for label in np.unique(labels):
+        rank[labels == label] = np.arange((labels == label).sum())
+    order: list[int] = np.lexsort((labels, rank))[:SHELF].tolist()
+    return order
+
+
+def _weights(network: Network, x: Array, box: Mapping[str, Any]) -> dict[str, Any]:
+    """The weights, layer after layer, with as few bits as are near enough."""
+    z = np.concatenate([latent.encode(network, x), corners(box)])
+    right = _made(network, z, x)
+    for bits in BITS:
+        shipped = rounded(network, bits)
+        stray = _stray(right, _made(shipped, z, x)) if bits < 32 else 0.0
+        if stray <= STRAY:
+            break
+    flat = np.concatenate([p.detach().numpy().ravel() for p in _in_order(shipped)])
+    half = bits == 16
+    packed = pack(flat.astype("<f2").tobytes(), 2) if half else _floats(flat)  # zlib takes the bits that are 0
+    return {"precision": "fp16" if half else "fp32", "bits": bits, "stray": stray, "weights": packed}
+
+
+def _in_order(network: Network) -> list[torch.nn.Parameter]:
+    return [p for layer in (*network.encoder, *network.decoder) for p in (layer.weight, layer.bias)]
+
+
+@torch.no_grad()
+def rounded(network: Network, bits: int) -> Network:
+    """The network with its weights rounded to fp16, to fp32 without its last 8 bits, or as they are: 16, 24 or 32."""
+    shipped = copy.deepcopy(network)
+    for parameter in shipped.parameters():
+        if bits == 16:
+            parameter.copy_(parameter.half().float())
+        elif bits == 24:
+            parameter.copy_(((parameter.view(torch.int32) + 0x80) & ~0xFF).view(torch.float32))
+    return shipped
+
+
+def _made(network: Network, z: Array, x: Array) -> Array:
+    """What a network makes of codes and of images, one after the other, (M + N, D)."""
+    decoded, whole = latent.decode(network, z, (network.pixels,)), evaluate.reconstruct(network, x)
+    return np.concatenate([decoded, whole.reshape(len(x), -1)])
+
+
+def _stray(right: Array, shipped: Array) -> float:
+    """The most that a pixel differs; infinite where one is no number."""
+    stray = float(np.abs(right - shipped).max())
+    return stray if np.isfinite(stray) else np.inf
+
+
+def corners(box: Mapping[str, Any]) -> Array:
+    """Corners of the box of training codes: both ends, and others drawn at random, (CORNERS + 2, K) float32."""
+    low, high = (np.array(box[end], np.float32) for end in ("low", "high"))
+    upper = np.random.default_rng(len(low)).integers(0, 2, (CORNERS, len(low))).astype(bool)
+    return np.concatenate([low[None], high[None], np.where(upper, high, low)])
+
+
+def _network(network: Network, x: Array, box: Mapping[str, Any]) -> dict[str, Any]:
+    """What a network is, and where the codes of the images lie along their principal directions."""
+    z = latent.encode(network, x).astype(np.float64)  # (N, K)
+    mean = z.mean(axis=0)
+    spread, axes = np.linalg.eigh((z - mean).T @ (z - mean) / len(z))  # (K,) and (K, K), the smallest first
+    std, axes = np.sqrt(spread[::-1].clip(0)), axes.T[::-1].copy()  # (K,) and (K, K), a row a direction
+    axes *= np.where(np.abs(axes).max(axis=1) == axes.max(axis=1), 1, -1)[:, None]  # one sign, whatever the machine
+    along = (z - mean) @ axes.T  # (N, K)
+    low, high = np.quantile(along[:, :DIALS], INNER, axis=0)  # (M,) each
+    used = std > 1e-4 * std[0]
+    far = np.sqrt(np.square(along[:, used] / std[used]).mean(axis=1)) if used.any() else np.zeros(len(z))
+    flat = along[:, :2] if along.shape[1] > 1 else np.concatenate([along, np.zeros_like(along)], axis=1)
+    reach = 2.1 * np.abs(flat).max() or 1.0
+    return {
+        "latentDim": network.latent_dim,
+        "layers": [int(n) for n in network.sizes],
+        "activation": network.activation,
+        "output": network.output,
+        "mean": mean.tolist(),
+        "axes": _floats(axes),
+        "std": std.tolist(),
+        "low": low.tolist(),
+        "high": np.maximum(high, low + 1e-6).tolist(),
+        "boxLow": box["low"],
+        "boxHigh": box["high"],
+        "far": np.quantile(far, np.linspace(0.01, 1, 100)).tolist(),
+        "map": _floats(flat / reach),
+        "errors": _floats(np.square(evaluate.reconstruct(network, x) - to_unit(x).numpy()).reshape(len(x), -1).mean(1)),
+    }

@@ -1,0 +1,310 @@
+"""The networks in the page: they are torch's, and every control does what it says, in a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from io import BytesIO
+
+import numpy as np
+import pytest
+from helpers import RECIPE, Inline, small_clothes
+from PIL import Image
+
+from latentfit import evaluate, latent, report, sweep
+from latentfit.model import Network
+from latentfit.report import explorer
+
+SIZES = (2, 5, 12)
+HOSTILE = ("<img src=x onerror=alert(1)>", "</script><script>alert(1)</script>", *"abcdefgh")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    recipe = replace(RECIPE, activation="silu", learning_rate=0.01, epochs=10)
+    images = small_clothes(400, 220)
+    done = sweep.study(images, SIZES, recipe=recipe, out=tmp_path_factory.mktemp("s"), executor=Inline())
+    report.write(done)
+    return done
+
+
+@pytest.fixture
+def page(browser, study):
+    with Opened(browser, study) as page:
+        yield page
+
+
+class Opened:
+    """A report in the browser with its explorer running; nothing may be asked for or said."""
+
+    def __init__(self, browser, study, fragment="", **options):
+        self.context = browser.new_context(viewport={"width": 1200, "height": 900}, **options)
+        self.page, self.asked, self.said = self.context.new_page(), [], []
+        self.page.on("request", lambda r: self.asked.append(r.url))
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.said.append(dialog.message))
+        self.url = (study.folder / "report.html").as_uri() + fragment
+
+    def __enter__(self):
+        self.page.goto(self.url)
+        self.page.evaluate("window.latentfit.ready")
+        self.page.wait_for_timeout(300)
+        return self.page
+
+    def __exit__(self, kind, *_):
+        self.page.wait_for_timeout(300)
+        self.context.close()
+        if kind is None:
+            assert [u for u in self.asked if u.partition("#")[0] != self.url.partition("#")[0]] == []
+            assert self.said == []
+
+
+def pixels_of(page, selector, n=0):
+    """What a canvas shows."""
+    get = "c => Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)"
+    return page.locator(selector).nth(n).evaluate(get)
+
+
+def shipped(study, k):
+    """The network with the weights that the page carries."""
+    return explorer.rounded(
+        study.network(k), next(net["bits"] for net in data(study)["networks"] if net["latentDim"] == k)
+    )
+
+
+def data(study):
+    html = (study.folder / "report.html").read_text()
+    return json.loads(re.search(r'id="explorer-data">(.*?)</script>', html)[1])
+
+
+@pytest.mark.fault("export")
+@pytest.mark.parametrize("k", SIZES)
+def test_the_page_computes_what_torch_computes(page, study, k):
+    network, x = shipped(study, k), study.shown["map"]
+    box = next(m["codes"] for m in study.results["models"] if m["latent_dim"] == k)
+    codes = np.concatenate([np.resize(latent.encode(network, x), (1500, k)), explorer.corners(box)])
+    assert len(codes) >= 2000
+    made = page.evaluate("([k, all]) => all.map(z => Array.from(latentfit.decode(k, z)))", [k, codes.tolist()])
+    np.testing.assert_allclose(made, latent.decode(network, codes, (28 * 28,)), atol=1e-4)
+    some = x[:200].reshape(200, -1) / 255
+    found = page.evaluate("([k, all]) => all.map(x => Array.from(latentfit.encode(k, x)))", [k, some.tolist()])
+    np.testing.assert_allclose(found, latent.encode(network, x[:200]), atol=1e-4)
+
+
+def test_the_page_says_which_sizes_it_has(page):
+    assert page.evaluate("latentfit.latentDims") == list(SIZES)
+
+
+def test_half_precision_is_shipped_where_it_changes_no_grey_level(study):
+    for net in data(study)["networks"]:
+        assert (net["precision"], net["bits"]) == ("fp16", 16)
+        assert 0 < net["stray"] <= 1 / 510
+
+
+@pytest.mark.fault("export")
+@pytest.mark.parametrize(("scale", "bits"), [(1, 16), (3, 24), (300, 32)])
+def test_more_bits_are_shipped_where_fewer_would_show(study, scale, bits):
+    network = Network(784, 5, (24,), "silu", "linear", seed=0)
+    for parameter in network.parameters():
+        parameter.data *= scale
+    x = study.shown["map"]
+    z = latent.encode(network, x)
+    box = {"low": z.min(axis=0).tolist(), "high": z.max(axis=0).tolist()}
+    told = explorer._weights(network, x, box)
+    assert (told["bits"], told["precision"]) == (bits, "fp16" if bits == 16 else "fp32")
+    assert told["stray"] <= explorer.STRAY or bits == 32
+    network, rounded = (explorer.rounded(network, n) for n in (32, bits))
+    ends = explorer.corners(box)
+    moved = np.abs(latent.decode(network, ends, (784,)) - latent.decode(rounded, ends, (784,))).max()
+    assert moved <= told["stray"] * (1 + 1e-6)
+
+
+@pytest.mark.parametrize(("bits", "relative"), [(16, 2**-11), (24, 2**-16), (32, 0)])
+def test_rounding_is_to_the_nearest(bits, relative):
+    network = Network(30, 5, (24,), seed=0)
+    for before, after in zip(network.parameters(), explorer.rounded(network, bits).parameters(), strict=True):
+        off = (after - before).abs() / before.abs()
+        assert off.max() <= relative * 1.001
+        assert bits == 32 or off.max() > relative / 4
+
+
+def test_a_dragged_slider_changes_the_pictures_and_the_ends_are_the_reconstructions(page, study):
+    before = [pixels_of(page, "#steps > figure > canvas[role=img]:first-child", i) for i in range(4)]
+    page.locator("#walk-t").fill("1")
+    page.wait_for_timeout(400)
+    after = [pixels_of(page, "#steps > figure > canvas[role=img]:first-child", i) for i in range(4)]
+    assert all(a != b for a, b in zip(before, after, strict=True))
+    to = int(re.search(r"to=(\d+)", page.url)[1])
+    x = study.shown["map"][to : to + 1]
+    for i, k in enumerate(SIZES):
+        x_hat = np.rint(255 * evaluate.reconstruct(shipped(study, k), x)).ravel()
+        assert np.abs(np.array(after[i + 1])[::4] - x_hat).max() <= 1
+    assert np.array_equal(np.array(after[0])[::4], x.ravel())
+    assert "100 %" in page.locator("#walk-said").inner_text()
+
+
+def test_the_keyboard_walks_picks_and_turns(page):
+    page.locator("#walk-t").focus()
+    page.keyboard.press("Home")
+    page.wait_for_timeout(300)
+    assert "At 0 %" in page.locator("#walk-said").inner_text()
+    page.locator("input[name=end][value=to]").focus()
+    page.keyboard.press("Space")
+    page.locator("#shelf button").nth(7).focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#shelf button").nth(7).get_attribute("aria-label") in page.locator("#ends").inner_text()
+    page.locator("#map-canvas").focus()
+    before = page.locator("#map-said").inner_text()
+    for key in ("ArrowRight", "ArrowLeft", "ArrowUp", "ArrowDown"):
+        page.keyboard.press(key)
+        page.wait_for_timeout(100)
+        if page.locator("#map-said").inner_text() != before:
+            break
+    assert page.locator("#map-said").inner_text() != before
+
+
+def test_a_dial_moves_the_code_and_reset_brings_it_back(page):
+    start = pixels_of(page, "#dials-pictures canvas", 1)
+    page.locator("#dial-list input").first.evaluate("i => { i.value = i.max; i.dispatchEvent(new Event('input')); }")
+    page.wait_for_timeout(400)
+    assert pixels_of(page, "#dials-pictures canvas", 1) != start
+    assert "z=" in page.url
+    page.locator("#dials-reset").click()
+    page.wait_for_timeout(300)
+    assert pixels_of(page, "#dials-pictures canvas", 1) == start
+
+
+def test_a_dropped_picture_is_scaled_encoded_and_named(page):
+    buffer = BytesIO()
+    Image.fromarray(np.tile(np.arange(56, dtype=np.uint8) * 4, (56, 1))).save(buffer, format="PNG")
+    page.locator("#drop-file").set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": buffer.getvalue()})
+    page.wait_for_timeout(500)
+    assert "your image" in page.locator("#ends").inner_text()
+    shown = np.array(pixels_of(page, "#ends canvas", 0)).reshape(28, 28, 4)[..., 0]
+    assert (np.diff(shown[14].astype(int)) > 0).all()
+    page.locator("#drop-file").set_input_files({"name": "b.png", "mimeType": "image/png", "buffer": b"no picture"})
+    page.wait_for_timeout(300)
+    assert "b.png is no picture" in page.locator("#walk-said").inner_text()
+
+
+def test_a_link_reproduces_a_view(browser, study, page):
+    page.locator("#walk-t").fill("0.25")
+    page.locator("#shelf button").nth(5).click()
+    page.locator("#dials-k").select_option("5")
+    page.locator("#dial-list input").nth(1).evaluate("i => { i.value = i.max; i.dispatchEvent(new Event('input')); }")
+    page.locator("#map-k").select_option("2")
+    page.locator("#rank").fill("17")
+    page.wait_for_timeout(500)
+    views = ("#ends canvas", "#steps canvas", "#dials-pictures canvas", "#sizes-pictures canvas", "#map-picked canvas")
+    with Opened(browser, study, "#" + page.url.partition("#")[2]) as again:
+        for view in views:
+            for i in range(page.locator(view).count()):
+                near = np.abs(np.subtract(pixels_of(again, view, i), pixels_of(page, view, i)))
+                assert near.max() <= 2, view  # a code in a link has three digits
+        assert again.locator("#map-k").input_value() == "2"
+
+
+def test_filter_then_click_thumbnail_label_and_decoded_image_belong_together(page, study):
+    labels, classes = study.shown["map_labels"], study.results["dataset"]["classes"]
+    for name in classes[1:]:
+        page.get_by_label(name, exact=True).uncheck()
+    page.wait_for_timeout(200)
+    box = page.locator("#map-canvas").bounding_box()
+    for x, y in ((0.5, 0.5), (0.45, 0.5), (0.5, 0.55), (0.4, 0.4), (0.6, 0.5), (0.5, 0.4), (0.3, 0.5), (0.7, 0.5)):
+        page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
+        page.wait_for_timeout(150)
+    at = int(re.search(r"pick=(\d+)", page.url)[1])
+    assert labels[at] == 0
+    told = page.locator("#map-said").inner_text()
+    assert f"test image {study.shown['map_indices'][at]}, {classes[0]}" in told
+    assert np.array_equal(np.array(pixels_of(page, "#map-picked canvas", 0))[::4], study.shown["map"][at].ravel())
+    x_hat = evaluate.reconstruct(shipped(study, SIZES[-1]), study.shown["map"][at : at + 1])
+    assert np.abs(np.array(pixels_of(page, "#map-picked canvas", 1))[::4] - 255 * x_hat.ravel()).max() <= 1
+    page.locator("#map-dials").click()
+    page.wait_for_timeout(300)
+    assert f"test image {study.shown['map_indices'][at]}" in page.locator("#dials-pictures").inner_text()
+
+
+def test_tables_are_sorted_by_a_column_and_copied(page):
+    table = page.locator("table").nth(1)
+    column = [row.split("\t")[3] for row in table.inner_text().splitlines()[1:]]
+    button = table.locator("thead button").nth(3)
+    for order in ("ascending", "descending"):
+        button.click()
+        assert table.locator("thead th").nth(3).get_attribute("aria-sort") == order
+        now = [row.split("\t")[3] for row in table.inner_text().splitlines()[1:]]
+        assert now == sorted(column, key=float, reverse=order == "descending")
+    page.get_by_role("button", name="Copy table").nth(1).click()
+    assert page.get_by_role("button", name="Copied").count() == 1
+
+
+def test_images_are_sorted_by_their_error(page, study):
+    errors = []
+    for rank in (0, 110, 219):
+        page.locator("#rank").fill(str(rank))
+        page.wait_for_timeout(300)
+        errors.append(sum(map(float, re.findall(r"([\d.e-]+) with", page.locator("#sizes-said").inner_text()))))
+    assert errors == sorted(errors)
+    assert errors[0] < errors[2]
+
+
+@pytest.mark.fault("names")
+def test_hostile_class_names_stay_text_in_the_explorer(browser, tmp_path):
+    images = replace(small_clothes(), classes=HOSTILE)
+    done = sweep.study(images, (2,), recipe=RECIPE, out=tmp_path, executor=Inline())
+    report.write(done)
+    with Opened(browser, done) as page:
+        assert HOSTILE[0] in page.locator("#map-classes").inner_text()
+        assert page.locator("#explore img").count() == 0
+        assert page.locator("script").count() == 2
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation(browser, study, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    with Opened(browser, study, color_scheme=scheme, bypass_csp=True) as page:
+        page.locator("#raw summary").click()
+        found = Axe().run(page).response["violations"]
+        assert [(v["id"], [node["html"][:120] for node in v["nodes"][:3]]) for v in found] == []
+
+
+def test_the_policy_forbids_everything_else(browser, study):
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto((study.folder / "report.html").as_uri())
+    ran = page.evaluate(
+        "() => { const s = document.createElement('script'); s.textContent = 'window.ran = 1';"
+        " document.body.append(s); return window.ran ?? null; }"
+    )
+    assert ran is None
+    context.close()
+
+
+def test_without_the_explorer_the_page_has_no_script(study, tmp_path):
+    import shutil
+
+    copy = shutil.copytree(study.folder, tmp_path / "copy")
+    html = report.write(copy, with_explorer=False).read_text()
+    assert "<script" not in html
+    assert "script-src" not in html
+    assert 'href="#explore"' not in html
+
+
+def test_the_article_is_complete_without_javascript(browser, study):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((study.folder / "report.html").as_uri())
+    assert "needs JavaScript" in page.locator("#explore").inner_text()
+    assert page.locator("#answer, #table, #analysis, #walks, #asked").count() == 5
+    context.close()
+
+
+def test_as_many_sizes_as_there_is_room_for_across_the_range(monkeypatch):
+    packed = {k: {"weights": "x" * 10} for k in (2, 4, 8, 16, 32, 64)}
+    monkeypatch.setattr(explorer, "ROOM", 35)
+    assert explorer._that_fit(packed, [*packed]) == [2, 8, 64]
+    monkeypatch.setattr(explorer, "ROOM", 5)
+    assert explorer._that_fit(packed, [*packed]) == [2]
