@@ -1,7 +1,7 @@
 """What the page's explorer runs on: networks, images, and where the real codes lie, as JSON with packed numbers.
 
-Weights go as fp16 where that changes no pixel by more than half of a grey level, and as fp32 where it does: without the
-last 8 bits if these change none either.
+Weights go as fp16 where that changes no pixel by more than half of a grey level, and as fp32 where it does: without its
+last bits where these change none either.
 
 N images, K latent dimensions, D numbers an image, M dials.
 """
@@ -26,10 +26,10 @@ from ..train import Job
 Array = NDArray[Any]
 
 MOST = 6  # networks in a page
-ROOM = 25_000_000  # bytes that their weights may take in it
+ROOM = 27_500_000  # bytes that their weights may take in it
 DIALS = 10
 SHELF = 40  # images to choose from at once
-BITS = (16, 24, 32)  # of a weight
+BITS = (16, 21, 24, 32)  # of a weight
 STRAY = 1 / 510  # half of a grey level
 CORNERS = 500  # of the box of training codes, that shipped weights are tried at
 INNER = (0.005, 0.995)  # quantiles of the real codes that a dial goes between
@@ -114,13 +114,14 @@ def _in_order(network: Network) -> list[torch.nn.Parameter]:
 
 @torch.no_grad()
 def rounded(network: Network, bits: int) -> Network:
-    """The network with its weights rounded to fp16, to fp32 without its last 8 bits, or as they are: 16, 24 or 32."""
+    """The network with its weights rounded to so many bits: 16 are fp16, more are fp32 without its last ones."""
     shipped = copy.deepcopy(network)
     for parameter in shipped.parameters():
         if bits == 16:
             parameter.copy_(parameter.half().float())
-        elif bits == 24:
-            parameter.copy_(((parameter.view(torch.int32) + 0x80) & ~0xFF).view(torch.float32))
+        elif bits < 32:
+            unit = 1 << (32 - bits)
+            parameter.copy_(((parameter.view(torch.int32) + unit // 2) & -unit).view(torch.float32))
     return shipped
 
 
