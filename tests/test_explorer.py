@@ -13,6 +13,7 @@ from helpers import RECIPE, Inline, small_clothes
 from PIL import Image
 
 from latentfit import evaluate, latent, report, sweep
+from latentfit.data.images import ImageSet
 from latentfit.model import Network
 from latentfit.report import explorer
 
@@ -206,6 +207,72 @@ def test_a_link_reproduces_a_view(browser, study, page):
         assert again.locator("#map-k").input_value() == "2"
 
 
+def test_a_contents_link_leaves_the_view_as_it_is(page):
+    page.locator("#dial-list input").first.evaluate("i => { i.value = i.max; i.dispatchEvent(new Event('input')); }")
+    page.locator("#map-classes input").first.uncheck()
+    page.wait_for_timeout(400)
+    before = pixels_of(page, "#dials-pictures canvas", 1)
+    page.locator(".contents a").first.click()
+    page.wait_for_timeout(400)
+    assert page.url.endswith("#table")
+    assert pixels_of(page, "#dials-pictures canvas", 1) == before
+    page.locator("#rank").fill("3")
+    page.wait_for_timeout(400)
+    assert "hidden=0" in page.url
+    assert "z=&" not in page.url
+
+
+def test_another_view_in_the_same_page_is_shown(page):
+    page.evaluate("location.hash = 'k=5&map=2&hidden=1.3.x.-1&t=0.75&from=3&to=nonsense&rank=&z=1_2_-3000_4_5e-9'")
+    page.wait_for_timeout(500)
+    assert "75 %" in page.locator("#walk-said").inner_text()
+    assert [box.is_checked() for box in page.locator("#map-classes input").all()][:5] == [
+        True,
+        False,
+        True,
+        False,
+        True,
+    ]
+    assert page.locator("#dials-k").input_value() == "5"
+    page.locator("#rank").fill("4")
+    page.wait_for_timeout(400)
+    assert "z=1.00_2.00_-3.00e%2B3_4.00_5.00e-9" in page.url
+
+
+@pytest.mark.parametrize("kind", ["one dimension", "colour without labels", "one test image", "many classes"])
+def test_odd_studies_can_be_explored(browser, tmp_path, kind):
+    x = np.random.default_rng(0).integers(0, 256, (60, 6, 9, 3), np.uint8)
+    names = tuple(f"class {i}" for i in range(12))
+    images = {
+        "one dimension": ImageSet("grey", x[:40, :, :, 0], x[40:, :, :, 0]),
+        "colour without labels": ImageSet("colour", x[:40], x[40:], classes=("a", "b")),
+        "one test image": ImageSet("one", x[:40], x[40:41]),
+        "many classes": ImageSet("many", x[:40], x[40:], np.arange(40) % 12, np.arange(20) % 12, names),
+    }[kind]
+    sizes = (1,) if kind == "one dimension" else (1, 3)
+    done = sweep.study(images, sizes, recipe=RECIPE, out=tmp_path, executor=Inline())
+    report.write(done)
+    with Opened(browser, done) as page:
+        assert page.evaluate("latentfit.latentDims") == list(sizes)
+        page.locator("#walk-t").fill("1")
+        page.wait_for_timeout(400)
+        text = page.locator("#explore").inner_text()
+        assert "undefined" not in text
+        assert "NaN" not in text
+        network = explorer.rounded(done.network(sizes[-1]), data(done)["networks"][-1]["bits"])
+        base = int(re.search(r"base=(\d+)", page.url)[1])
+        x_hat = np.clip(evaluate.reconstruct(network, done.shown["map"][base : base + 1])[0], 0, 1)
+        shown = np.array(pixels_of(page, "#dials-pictures canvas", 1)).reshape(6, 9, 4)[..., :3]
+        assert np.abs(shown - 255 * x_hat.reshape(6, 9, -1)).max() <= 1
+
+
+def test_large_images_are_fewer(monkeypatch):
+    monkeypatch.setattr(explorer, "PIXELS", 1000)
+    assert len(explorer._some(np.zeros((50, 10, 10)))) == 10
+    assert explorer._some(np.zeros((50, 100, 100))).tolist() == [0, 49]
+    assert explorer._some(np.zeros((1, 10, 10))).tolist() == [0]
+
+
 def test_filter_then_click_thumbnail_label_and_decoded_image_belong_together(page, study):
     labels, classes = study.shown["map_labels"], study.results["dataset"]["classes"]
     for name in classes[1:]:
@@ -303,8 +370,8 @@ def test_the_article_is_complete_without_javascript(browser, study):
 
 
 def test_as_many_sizes_as_there_is_room_for_across_the_range(monkeypatch):
-    packed = {k: {"weights": "x" * 10} for k in (2, 4, 8, 16, 32, 64)}
-    monkeypatch.setattr(explorer, "ROOM", 35)
+    packed = {k: {"weights": "x" * 100_000} for k in (2, 4, 8, 16, 32, 64)}
+    monkeypatch.setattr(explorer, "ROOM", 350_000)
     assert explorer._that_fit(packed, [*packed]) == [2, 8, 64]
-    monkeypatch.setattr(explorer, "ROOM", 5)
+    monkeypatch.setattr(explorer, "ROOM", 50_000)
     assert explorer._that_fit(packed, [*packed]) == [2]

@@ -56,7 +56,7 @@ def assert_sound(done):
     for path in done.folder.rglob("*.json"):
         assert all(map(math.isfinite, numbers(json.loads(path.read_bytes()))))
     page = report.write(done).read_text()
-    words = re.sub(r"<style.*?</style>|<svg.*?</svg>|<[^>]*>", " ", page, flags=re.DOTALL)
+    words = re.sub(r"<(style|script).*?</\1>|<svg.*?</svg>|<[^>]*>", " ", page, flags=re.DOTALL)
     assert not re.search(r"\b(nan|inf|None|undefined)\b", words)
     assert "nan" not in (done.folder / "results.csv").read_text()
 

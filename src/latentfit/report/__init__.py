@@ -65,15 +65,14 @@ def _write(study: Study, with_explorer: bool) -> None:
     content = Content.of(study)
     with reproducible():  # as in the study itself
         pictures = content.pictures()
+        explored = explorer.content(study, content.networks) if with_explorer else None
     (study.folder / "figures").mkdir(exist_ok=True)
     for name, picture in pictures.items():
         store.write(study.folder / "figures" / f"{name}.png", png(picture.figure))
     header, rows = csv_table(study.results)
     store.write_csv(study.folder / "results.csv", header, rows)
     store.write(study.folder / "report.md", content.render("report.md.j2", pictures).encode())
-    page = content.render(
-        "report.html.j2", pictures, explorer.content(study, content.networks) if with_explorer else None
-    )
+    page = content.render("report.html.j2", pictures, explored)
     store.write(study.folder / "report.html", page.encode())
 
 
@@ -98,7 +97,7 @@ def picture_names(study: Study) -> list[str]:
         "error-curves",
         "error-by-size",
     ]
-    if study.results["dataset"]["classes"] and study.jobs:
+    if study.results["lost"] and study.results["lost"]["by_class"]:
         names.append("error-by-class")
     return names + [name for name in summary.EXTREMES if name in study.results["shown"]]
 
@@ -234,7 +233,7 @@ class Content:
 
     def _named(self, which: str) -> str:
         classes, labels = self.study.results["dataset"]["classes"], self.study.shown[f"{which}_labels"]
-        if not classes:
+        if not classes or (labels < 0).any():
             return ""
         names = [classes[label] for label in labels.ravel()]
         if which == "pairs":

@@ -107,11 +107,11 @@
   function farOut(net, z) {
     let sum = 0, count = 0;
     for (let i = 0; i < net.latentDim; i++) {
-      if (net.std[i] > 1e-4 * net.std[0]) { sum += (along(net, z, i) / net.std[i]) ** 2; count++; }
+      if (net.std[i] > 0) { sum += (along(net, z, i) / net.std[i]) ** 2; count++; }
     }
     const distance = Math.sqrt(sum / Math.max(1, count));
     const beyond = net.far.filter((quantile) => quantile < distance).length;
-    return { share: beyond / net.far.length, outside: distance / net.far[net.far.length - 1] };
+    return { share: beyond / net.far.length, outside: distance / (net.far[net.far.length - 1] || 1) };
   }
 
   // ---- pictures
@@ -177,25 +177,31 @@
   const nameAt = (end) => (dropped[end] ? "your image" : called(state[end]));
 
   function write() {
-    const parts = { ...state, hidden: state.hidden.join("."), z: state.z ? Array.from(state.z, short).join("_") : "" };
-    const text = Object.entries(parts).map(([key, value]) => `${key}=${value}`).join("&");
-    history.replaceState(null, "", `#${text}`);
+    const z = state.z ? Array.from(state.z, short).join("_") : "";
+    const text = new URLSearchParams({ ...state, hidden: state.hidden.join("."), z });
+    try {
+      history.replaceState(null, "", `#${text}`);
+    } catch { /* some browsers forbid it for a while after many, or in a frame: then the address stays behind */ }
   }
 
+  /** Take what the fragment says of a view; false where it says of none: it may be an anchor of the article. */
   function read() {
     const given = new URLSearchParams(location.hash.slice(1));
-    const whole = (key, limit) => {
-      const value = Number(given.get(key));
-      if (given.has(key) && Number.isInteger(value) && value >= 0 && value < limit) state[key] = value;
+    if (!given.has("k")) return false;
+    const number = (key, fits) => {
+      const value = given.get(key) ? Number(given.get(key)) : NaN;
+      if (fits(value)) state[key] = value;
     };
-    for (const key of ["from", "to", "base", "pick", "rank"]) whole(key, data.indices.length);
-    for (const key of ["k", "map"]) if (netOf(Number(given.get(key)))) state[key] = Number(given.get(key));
-    const t = Number(given.get("t"));
-    if (given.has("t") && t >= 0 && t <= 1) state.t = t;
-    const z = (given.get("z") || "").split("_").map(Number);
+    const place = (value) => Number.isInteger(value) && value >= 0 && value < data.indices.length;
+    for (const key of ["from", "to", "base", "pick", "rank"]) number(key, place);
+    for (const key of ["k", "map"]) number(key, netOf);
+    number("t", (value) => value >= 0 && value <= 1);
+    const text = given.get("z"), z = text ? text.split("_").map(Number) : [];
     state.z = z.length === state.k && z.every(Number.isFinite) ? Float32Array.from(z) : null;
-    const classes = (data.classes || []).length;
-    state.hidden = (given.get("hidden") || "").split(".").filter(Boolean).map(Number).filter((c) => c < classes);
+    const hidden = (given.get("hidden") || "").split(".").filter(Boolean).map(Number);
+    state.hidden = (data.classes || []).map((_, c) => c).filter((c) => hidden.includes(c));
+    for (const end of ["from", "to"]) delete dropped[end];
+    return true;
   }
 
   /** Draw at the next frame, once however often it is asked for: while something is dragged the latest value wins. */
@@ -247,9 +253,11 @@
     },
     async take(file) {
       if (!file) return;
-      const end = document.querySelector("[name=end]:checked").value;
+      const end = document.querySelector("[name=end]:checked").value, turn = (this.turn = (this.turn || 0) + 1);
       try {
-        dropped[end] = await seen(file);
+        const picture = await seen(file);
+        if (turn !== this.turn) return; // another was dropped meanwhile
+        dropped[end] = picture;
       } catch {
         find("walk-said").textContent = `${file.name} is no picture that this browser can read.`;
         return;
@@ -410,8 +418,9 @@
     context.save();
     context.translate(x, y);
     context.beginPath();
-    shapes[Math.max(0, label) % shapes.length](context, radius);
-    context.fillStyle = colours[Math.max(0, label) % colours.length];
+    const c = Math.max(0, label); // 50 different marks
+    shapes[(c + Math.floor(c / colours.length)) % shapes.length](context, radius);
+    context.fillStyle = colours[c % colours.length];
     context.fill();
     context.restore();
   }
@@ -426,7 +435,7 @@
       this.sprite.height = Math.ceil(data.indices.length / 50) * height;
       const context = this.sprite.getContext("2d");
       data.indices.forEach((_, i) => context.putImageData(bytesOf(image(i)), (i % 50) * width, Math.floor(i / 50) * height));
-      (data.classes || []).forEach((name, c) => this.legend(name, c));
+      this.boxes = (data.classes || []).map((name, c) => this.legend(name, c));
       this.picked = frame(find("map-picked"));
       this.decoded = frame(find("map-picked"));
       this.show = soon(() => this.draw());
@@ -443,20 +452,28 @@
         write();
       });
       find("map-classes").append(element("label", {}, box, key, name));
+      return box;
     },
     listen() {
       const canvas = this.canvas;
       let start = null;
-      canvas.addEventListener("pointerdown", (event) => { start = { x: event.clientX, y: event.clientY, far: 0 }; });
+      canvas.addEventListener("pointerdown", (event) => {
+        if (!event.isPrimary || event.button) return;
+        canvas.setPointerCapture(event.pointerId);
+        start = { x: event.clientX, y: event.clientY, far: 0 };
+      });
+      canvas.addEventListener("pointercancel", () => { start = null; });
       canvas.addEventListener("pointermove", (event) => {
-        if (!start || !(event.buttons & 1)) return;
+        if (!start || !event.isPrimary || !(event.buttons & 1)) return;
         const scale = 1 / (canvas.clientWidth * this.zoom);
         this.x -= (event.clientX - start.x) * scale;
         this.y -= (event.clientY - start.y) * scale;
-        start = { x: event.clientX, y: event.clientY, far: start.far + Math.abs(event.movementX) + Math.abs(event.movementY) };
+        const far = start.far + Math.abs(event.clientX - start.x) + Math.abs(event.clientY - start.y);
+        start = { x: event.clientX, y: event.clientY, far };
         this.show();
       });
       canvas.addEventListener("pointerup", (event) => {
+        if (!event.isPrimary) return;
         if (start && start.far < 5) this.pickAt(event.offsetX, event.offsetY);
         start = null;
       });
@@ -502,6 +519,7 @@
       write();
     },
     key(event) {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
       const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
       if (event.key === "+" || event.key === "-") this.zoomBy(event.key === "+" ? 1.5 : 1 / 1.5);
       if (!way) return;
@@ -515,11 +533,15 @@
         const ahead = dx * way[0] + dy * way[1], aside = Math.abs(dx * way[1]) + Math.abs(dy * way[0]);
         if (ahead > 0.5 && ahead + 3 * aside < least) [best, least] = [i, ahead + 3 * aside];
       });
-      if (best >= 0) this.pick(best);
+      if (best < 0) return;
+      const { map: places } = netOf(state.map);
+      if (this.zoom > 1) [this.x, this.y] = [places[2 * best], places[2 * best + 1]];
+      this.pick(best);
     },
     draw() {
       const net = netOf(state.map), canvas = this.canvas, side = canvas.clientWidth, ratio = devicePixelRatio || 1;
       find("map-k").value = state.map;
+      canvas.classList.toggle("zoomed", this.zoom > 1); // a map that is whole lets a finger scroll the page
       canvas.width = canvas.height = Math.round(side * ratio);
       const context = canvas.getContext("2d"), thumbs = find("map-thumbs").checked;
       context.scale(ratio, ratio);
@@ -622,13 +644,18 @@
     images = await unpack(data.images);
     for (const told of data.networks) nets.push(await network(told));
     state.k = state.map = nets[nets.length - 1].latentDim;
-    [state.from, state.to, state.base, state.pick] = [data.shelf[0], data.shelf[1], data.shelf[0], data.shelf[0]];
+    const [first, second = first] = data.shelf;
+    [state.from, state.to, state.base, state.pick] = [first, second, first, first];
     state.rank = Math.floor(data.indices.length / 2);
     read();
     find("explorer-body").hidden = false;
     for (const part of [walk, dials, map, sizes]) part.build();
     showAll();
-    addEventListener("hashchange", () => { read(); showAll(); });
+    addEventListener("hashchange", () => {
+      if (!read()) return;
+      map.boxes.forEach((box, c) => { box.checked = !state.hidden.includes(c); });
+      showAll();
+    });
     const known = (k) => netOf(k) || (() => { throw new RangeError(`no network of ${k} dimensions in this page`); })();
     Object.assign(window.latentfit, {
       latentDims: nets.map((net) => net.latentDim),

@@ -27,6 +27,7 @@ Array = NDArray[Any]
 
 MOST = 6  # networks in a page
 ROOM = 27_500_000  # bytes that their weights may take in it
+PIXELS = 2_000_000  # numbers that the images may be in a page
 DIALS = 10
 SHELF = 40  # images to choose from at once
 BITS = (16, 21, 24, 32)  # of a weight
@@ -44,7 +45,9 @@ def content(study: Study, networks: Mapping[int, Network]) -> dict[str, Any] | N
     """
     if not networks or "map" not in study.shown:
         return None
-    x, classes = study.shown["map"], study.results["dataset"]["classes"]
+    some = _some(study.shown["map"])
+    x, indices, labels = (study.shown[name][some] for name in ("map", "map_indices", "map_labels"))
+    classes = study.results["dataset"]["classes"] if (labels >= 0).all() else None
     boxes = {Job(m["latent_dim"], m["seed"]): m["codes"] for m in study.results["models"] if m["status"] == "ok"}
     first = {job.latent_dim: boxes[job] for job in sorted(boxes, reverse=True)}
     packed = {k: _weights(networks[k], x, first[k]) for k in figures.some_of([*networks], MOST)}
@@ -53,19 +56,28 @@ def content(study: Study, networks: Mapping[int, Network]) -> dict[str, Any] | N
         "shape": [int(n) for n in x.shape[1:]],
         "classes": classes,
         "images": pack(_bytes(x).tobytes()),
-        "indices": study.shown["map_indices"].tolist(),
-        "labels": study.shown["map_labels"].tolist(),
-        "shelf": _shelf(study.shown["map_labels"]),
+        "indices": indices.tolist(),
+        "labels": labels.tolist(),
+        "shelf": _shelf(labels),
         "left_out": sorted(set(networks) - set(chosen)),
         "networks": [_network(networks[k], x, first[k]) | packed[k] for k in chosen],
     }
+
+
+def _some(x: Array) -> NDArray[np.int64]:
+    """As many of the images as there is room for, evenly over all, two at least."""
+    most = max(2, PIXELS // x[0].size)
+    return np.unique(np.linspace(0, len(x) - 1, min(len(x), most)).astype(int))
 
 
 def _that_fit(packed: dict[int, dict[str, Any]], sizes: Sequence[int]) -> list[int]:
     """As many sizes across the range as there is room for."""
     for count in range(min(MOST, len(sizes)), 1, -1):
         chosen = figures.some_of(sizes, count)
-        if all(k in packed for k in chosen) and sum(len(packed[k]["weights"]) for k in chosen) <= ROOM:
+        if (
+            all(k in packed for k in chosen)
+            and sum(len(packed[k]["weights"]) + 16 * k * k // 3 for k in chosen) <= ROOM
+        ):
             return chosen
     return figures.some_of([*packed], 1)
 
@@ -153,10 +165,13 @@ def _network(network: Network, x: Array, box: Mapping[str, Any]) -> dict[str, An
     axes *= np.where(np.abs(axes).max(axis=1) == axes.max(axis=1), 1, -1)[:, None]  # one sign, whatever the machine
     along = (z - mean) @ axes.T  # (N, K)
     low, high = np.quantile(along[:, :DIALS], INNER, axis=0)  # (M,) each
-    used = std > 1e-4 * std[0]
+    tiny = 1e-6 * max(float(np.abs(z).max()), 1e-30)  # what rounding makes
+    used = std > max(1e-4 * std[0], tiny)
+    std = np.where(used, std, 0)
     far = np.sqrt(np.square(along[:, used] / std[used]).mean(axis=1)) if used.any() else np.zeros(len(z))
     flat = along[:, :2] if along.shape[1] > 1 else np.concatenate([along, np.zeros_like(along)], axis=1)
-    reach = 2.1 * np.abs(flat).max() or 1.0
+    reach = 2.1 * float(np.abs(flat).max())
+    reach = reach if reach > tiny else 1.0
     return {
         "latentDim": network.latent_dim,
         "layers": [int(n) for n in network.sizes],
