@@ -380,36 +380,6 @@ def test_what_a_callback_of_progress_raises_reaches_the_caller(tmp_path, executo
         study(tmp_path, executor=executor, progress=fail)
 
 
-def test_a_kill_in_any_rename_leaves_nothing_behind_once_the_study_was_run_again(tmp_path):
-    study(tmp_path / "unbroken", sizes=(2,))
-    whole, killed = contents(tmp_path / "unbroken"), 0
-    for n in range(1, 30):
-        out = tmp_path / f"killed{n}"
-        script = f"""
-            import os, signal, sys
-            from pathlib import Path
-            sys.path.insert(0, {str(Path(__file__).parent)!r})
-            from helpers import RECIPE, Inline, small_clothes
-            from latentfit import sweep
-            rename, renames = Path.replace, []
-            def replace(*paths):
-                renames.append(paths)
-                if len(renames) == {n}:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return rename(*paths)
-            Path.replace = replace
-            sweep.study(small_clothes(), (2,), recipe=RECIPE, out={str(out)!r}, executor=Inline())
-        """
-        if subprocess.run([sys.executable, "-c", textwrap.dedent(script)]).returncode == 0:
-            break
-        killed += 1
-        study(out, sizes=(2,))
-        assert contents(out) == whole
-        assert (out / "timing.json").exists()
-    assert killed >= 8
-    assert n == killed + 1
-
-
 def test_what_can_be_made_again_is_made_again(tmp_path):
     study(tmp_path)
     whole = contents(tmp_path)
