@@ -36,3 +36,10 @@ class Inline(Executor):
 def contents(folder: Path, leave_out: tuple[str, ...] = ("timing.json",)) -> dict[str, bytes]:
     files = (path for path in folder.rglob("*") if path.is_file() and path.name not in leave_out)
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False

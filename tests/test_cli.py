@@ -18,6 +18,7 @@ from pathlib import Path
 import loky
 import numpy as np
 import pytest
+from helpers import is_running
 
 from latentfit import cli
 from latentfit.data import fashion_mnist, garments
@@ -337,13 +338,6 @@ def wait_until_gone(workers: list[int], seconds: float = 10) -> None:
     while alive := [pid for pid in workers if is_running(pid)]:
         assert time.monotonic() < until, f"{alive} outlived their parent"
         time.sleep(0.05)
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text() and not os.kill(pid, 0)
-    except OSError:
-        return False
 
 
 def test_a_reader_that_goes_away_does_not_end_the_study(images, tmp_path):

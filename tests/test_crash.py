@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import RECIPE, Inline, contents, small_clothes
+from helpers import RECIPE, Inline, contents, is_running, small_clothes
 
 from latentfit import report, store, sweep
 from latentfit.errors import InputError, Lost
@@ -175,13 +175,6 @@ def workers_of(pid: int) -> list[int]:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return False
 
 
 def finished(folder: Path) -> int:

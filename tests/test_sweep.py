@@ -392,6 +392,16 @@ def test_what_can_be_made_again_is_made_again(tmp_path):
     assert (tmp_path / "timing.json").exists()
 
 
+def test_a_study_that_kept_no_images_to_explore_is_summed_up_again(tmp_path):
+    done = study(tmp_path)
+    whole = contents(tmp_path)
+    store.write_shown(tmp_path, {name: array for name, array in done.shown.items() if not name.startswith("map")})
+    untrained = Inline()
+    study(tmp_path, executor=untrained)
+    assert untrained.jobs == []
+    assert contents(tmp_path) == whole
+
+
 def test_timing_keeps_what_it_said_of_networks_trained_before(tmp_path):
     study(tmp_path, sizes=(4,))
     study(tmp_path, sizes=(2, 4))

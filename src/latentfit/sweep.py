@@ -269,7 +269,7 @@ def _is_finished(folder: Path, request: Request, images: ImageSet) -> bool:
         return False
     with suppress(InputError, KeyError, TypeError):
         done = store.load(folder)
-        found, _ = done.results, done.shown  # both can be read
+        found, _ = done.results, done.shown["map"]  # both can be read, and are of this version
         jobs = tuple(Job(m["latent_dim"], m["seed"]) for m in found["models"])
         same = found["dataset"] == describe_images(images) and found["environment"] == environment(request)
         asked = same and jobs == request.jobs and found["verdict"]["keep"] == request.keep

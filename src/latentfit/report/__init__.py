@@ -150,7 +150,6 @@ class Content:
             pictures=pictures,
             picture_sizes=max(1, len(self.networks)),
             findings=verdict.analysis(self.study.results),
-            answer=self.study.results["verdict"],
             answers=answer.table(self.study.results["answers"]),
             sampling=verdict.sampling(self.study.results),
             walk_numbers=trade.walk_table(self.study.results),
