@@ -26,8 +26,8 @@ install: .venv/installed ## set up .venv with everything that is needed
 study: .venv/installed ## run the study of Fashion-MNIST (or, without it, of the stand-in) into runs/
 	$(BIN)/latentfit study auto
 
-test: .venv/installed ## run the tests
-	$(BIN)/python -m pytest
+test: .venv/installed ## run the tests, on up to four cores
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 check: .venv/installed ## ruff, ruff format, mypy, import layers
 	$(BIN)/ruff check
