@@ -163,14 +163,6 @@ def test_error_curves_show_each_curve_and_pca_in_the_colour_of_its_size():
     assert labels == {"16 dimensions", "48 dimensions", "PCA, 16 components", "PCA, 48 components"}
 
 
-@pytest.mark.parametrize(
-    ("sizes", "some"),
-    [([], []), ([16], [16]), ([48, 16], [16, 48]), (range(1, 11), [1, 3, 5, 6, 8, 10]), (range(6), [*range(6)])],
-)
-def test_some_of_the_sizes_are_spread_over_all(sizes, some):
-    assert figures.some_of(sizes) == some
-
-
 def test_the_names_of_many_sizes_fit_beside_the_classes():
     sizes = (2, 8, 16, 48, 96, 128)
     figure = figures.error_by_class(["a", "b"], {k: [0.1 / k, 0.2 / k] for k in sizes})

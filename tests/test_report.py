@@ -83,7 +83,11 @@ def test_hostile_names_are_text(hostile, browser):
     markdown = (hostile.folder / "report.md").read_text()
     assert "<img src=x" not in html
     assert "<img src=x" not in markdown
-    assert re.findall(r"<script[^>]*>", html) == ['<script type="application/json" id="explorer-data">', "<script>"]
+    assert re.findall(r"<script[^>]*>", html) == [
+        "<script>",
+        '<script type="application/json" id="explorer-data">',
+        "<script>",
+    ]
     assert "{{7*7}}" in html
     page = browser.new_page()
     page.goto((hostile.folder / "report.html").as_uri())
@@ -99,6 +103,9 @@ def test_the_page_says_what_the_study_found(study):
     for text in (*header, *(cell for row in rows for cell in row)):
         assert f">{text}</t" in html
     assert report.table(study) in markdown
+    for head, lines in filter(None, report.tables(study.results).values()):
+        assert report.markdown_table(head, lines) in markdown
+        assert all(f">{text}</t" in html for text in (*head, *(cell for line in lines for cell in line)))
     for finding in verdict.analysis(study.results):
         assert f"<h3>{finding.title}</h3>" in html
         assert f"### {finding.title}" in markdown

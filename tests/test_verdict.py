@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from latentfit import answer, gates, measure, rule, stats, sweep, trade, train, verdict, walks, words
+from latentfit import answer, compared, gates, measure, rule, stats, sweep, trade, train, verdict, walks, words
 from latentfit.measure import PerImage
 from latentfit.request import recipe_dict
 from latentfit.train import Job, Recipe
@@ -17,7 +17,7 @@ from latentfit.walks import Walked
 
 N = 400
 CLASSES = ["shirt", "shoe", "bag"]
-PCA = {1: 0.08, 4: 0.05, 16: 0.03, 48: 0.02}
+PCA = {1: 0.08, 2: 0.07, 4: 0.05, 8: 0.04, 16: 0.03, 24: 0.025, 32: 0.022, 48: 0.02}
 
 
 def per_image(level, seed):
@@ -181,11 +181,14 @@ def errors_said(results):
 BETTER = {16: 0.02, 48: 0.01}
 EQUAL = {16: 0.02, 48: 0.02}
 WORSE = {16: 0.01, 48: 0.02}
+MANY = {1: 0.06, 2: 0.05, 4: 0.04, 8: 0.03, 16: 0.03, 24: 0.015, 32: 0.023, 48: 0.01}
 STUDIES = {
     "better": study(BETTER),
     "equal": study(EQUAL),
     "worse": study(WORSE),
     "three sizes": study({4: 0.04, 16: 0.02, 48: 0.01}),
+    "many sizes": study(MANY),
+    "many sizes and seeds": study({(k, seed): e * (1 + seed / 50) for k, e in MANY.items() for seed in (0, 1, 2)}),
     "seeds": study({(16, 0): 0.02, (16, 1): 0.021, (48, 0): 0.01, (48, 1): 0.012}),
     "single": study({16: 0.02}),
     "one dimension": study({1: 0.02}),
@@ -368,6 +371,71 @@ def test_of_three_sizes_the_widest_comparison_comes_first():
     better = [sentence.split(" latent dimensions")[0] for sentence in sentences[:3]]
     assert better == [f"The network with {k}" for k in (48, 48, 16)]
     assert ["one with 4:" in sentence for sentence in sentences[:3]] == [True, False, True]
+
+
+def test_of_many_sizes_the_ends_are_told_and_the_steps_between_in_short():
+    first, steps, worse, equal, *_ = verdict.analysis(STUDIES["many sizes"])[0].sentences
+    assert first.startswith("The network with 48 latent dimensions reconstructs")
+    assert "better than the one with 1:" in first
+    assert re.match(r"Of the 7 steps from a size to the next, 5 lower the error, by 5\d\.\d % from 32 to 48 the", steps)
+    assert re.search(
+        r"by 1\d\.\d % from 1 to 2 the least \(paired over the images, Holm over 8 comparisons\)\.$", steps
+    )
+    assert worse == "More dimensions came out worse from 24 to 32."
+    assert equal == "No difference is carried from 8 to 16."
+
+
+def test_of_many_sizes_the_seeds_are_told_in_short():
+    told = errors_said(STUDIES["many sizes and seeds"])
+    assert "As sizes, 48 is better than 1: mean test error" in told
+    assert "Over the seeds 7 of 8 pairs of sizes are told apart (Welch, Holm)." in told
+    assert "not told apart over the seeds (Welch, Holm): 8 and 16." in told
+
+
+def test_of_many_sizes_a_sentence_lists_four_and_the_tables_all():
+    results = STUDIES["many sizes"]
+    told = said(results)
+    assert "is 70 % with 1 dimension, 70 % with 4, 70 % with 24 and 70 % with 48 of that" in told["Sharpness"]
+    assert told["What it means for compression"].count("as float32") == 4
+    tables = (trade.codes_table, trade.walk_table, verdict.trust_table, verdict.table, trade.compression_table)
+    for table in tables:
+        first = {row[0].removesuffix(" dimensions").removesuffix(" dimension") for row in table(results)[1]}
+        assert {str(k) for k in MANY} <= first, table
+    assert [row[:2] for row in compared.table(results)[1]] == [
+        *([str(a), str(b)] for a, b in pairwise(MANY)),
+        ["1", "48"],
+    ]
+
+
+def test_a_network_that_is_not_below_pca_is_told_however_many_there_are():
+    told = said(STUDIES["many sizes"])["Against PCA"]
+    assert "With 32 dimensions the network's test error is above that of 32 PCA components" in told
+    assert "So it is with the other 2 sizes (in the table)." in told
+    assert told.count("below that of") == 4
+
+
+def test_the_table_of_comparisons_says_what_was_tested():
+    header, rows = compared.table(STUDIES["many sizes and seeds"])
+    cells = [dict(zip(header, row, strict=True)) for row in rows]
+    test = STUDIES["many sizes and seeds"]["comparisons"][0]["test_mse"]
+    assert cells[0]["lower on"] == f"{100 * test['share_lower']:.0f} %"
+    assert cells[0]["change"] == f"{100 * (test['means'][1] / test['means'][0] - 1):+.1f} %"
+    assert cells[3]["p, over seeds"] > "0.05"
+    assert cells[4]["p, over seeds"] == "< 0.001"
+    alone = compared.table(STUDIES["many sizes"])[1]
+    assert alone[3][6] > "0.05"
+    assert alone[4][6] == "< 0.001"
+    assert {row[7] for row in alone} == {"unknown"}
+    assert compared.table(STUDIES["better"]) is None
+
+
+def test_what_the_numbers_rest_on_is_a_row_a_size():
+    _, rows = verdict.trust_table(STUDIES["seeds"])
+    assert [row[:2] for row in rows] == [["16", "2"], ["48", "2"]]
+    kept = STUDIES["seeds"]["sizes"][0]["test_explained_variance"]["interval"]
+    assert rows[0][2] == f"± {50 * (kept[1] - kept[0]):.2f}"
+    assert rows[0][4:6] == ["-0.1 %", "+11.1 %"]
+    assert verdict.trust_table(STUDIES["all failed"])[1][0] == ["16", "0", "-", "-", "-", "-", "failed"]
 
 
 @pytest.mark.parametrize("errors", [BETTER, EQUAL, WORSE])
@@ -678,7 +746,7 @@ def test_the_table_of_walks_names_every_way():
     assert rows[-1][4] == "-"
 
 
-def compared(**tests):
+def widest_walks(**tests):
     """What is said of the widest pair's walks where the tests of some quantities have this difference and p."""
     results = study({4: 0.04, 16: 0.02, 48: 0.01})
     for comparison in results["comparisons"]:
@@ -692,14 +760,14 @@ def compared(**tests):
 def test_which_walks_are_better_is_told_of_the_widest_pair_as_far_as_it_is_carried():
     nothing = "went straighter (paired p = 1.000)"
     nearer, less = "came nearer to training images half way (paired p {})", "drifted less (paired p {})"
-    assert compared(detour=(-1, 0.01), midpoint_distance=(-1, 0.0001), drift=(-1, 0.02)) == (
+    assert widest_walks(detour=(-1, 0.01), midpoint_distance=(-1, 0.0001), drift=(-1, 0.02)) == (
         f"the one with 48 went straighter (paired p = 0.010), {nearer.format('< 0.001')} and {less.format('= 0.020')}."
     )
-    assert compared(midpoint_distance=(1, 0.01), drift=(-1, 0.02)) == (
+    assert widest_walks(midpoint_distance=(1, 0.01), drift=(-1, 0.02)) == (
         f"the one with 48 {less.format('= 0.020')}, and the one with 4 {nearer.format('= 0.010')}, "
         f"and which one {nothing} is not settled."
     )
-    assert compared(midpoint_distance=(1, None)) == (
+    assert widest_walks(midpoint_distance=(1, None)) == (
         f"which one {nothing}, which one {nearer.format('unknown')} and which one {less.format('= 1.000')} "
         "is not settled."
     )
@@ -886,7 +954,7 @@ def test_images_that_tie_are_not_counted_as_better():
     values = {Job(k, 0): PerImage(e, np.full(100, 0.5), Walked(*np.full((5, 100), 0.5))) for k, e in tied.items()}
     (comparison,) = measure.comparisons(values)
     results = {"dataset": {"test_images": 100}}
-    assert "lower on 50 % of the images" in verdict._compared(results, comparison)
+    assert "lower on 50 % of the images" in compared._compared(results, comparison)
 
 
 def test_p_of_several_comparisons_is_told_as_holms():

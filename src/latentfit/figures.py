@@ -19,12 +19,14 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from numpy.typing import NDArray
 
 from .stats import mean_interval
+from .words import dims
 
 Array = NDArray[Any]
 
 INK = "#1a1a1a"
 GREY = "#767676"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1a1a1a")
+MOST = 6  # sizes in one chart
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 STYLE: Any = {
     "axes.axisbelow": True,
@@ -97,7 +99,7 @@ def tile(images: Array, gap: int = 2) -> Array:
 def reconstructions(originals: Array, reconstructed: Mapping[int, Array]) -> Figure:
     """Originals (N, H, W[, 3]) above each latent size's reconstructions of them."""
     rows = [("original", originals)]
-    return image_rows([*rows, *((f"{k} dimensions", x_hat) for k, x_hat in reconstructed.items())])
+    return image_rows([*rows, *((dims(k), x_hat) for k, x_hat in reconstructed.items())])
 
 
 def interpolations(pairs: Array, walks: Mapping[int, Array]) -> Figure:
@@ -107,7 +109,7 @@ def interpolations(pairs: Array, walks: Mapping[int, Array]) -> Figure:
         pairs: (P, 2, H, W[, 3]), floats in [0, 1].
         walks: Latent size to decoded steps (P, S, H, W[, 3]).
     """
-    rows = [(f"{k} dimensions", walk_row(pair, walks[k][p])) for p, pair in enumerate(pairs) for k in walks]
+    rows = [(dims(k), walk_row(pair, walks[k][p])) for p, pair in enumerate(pairs) for k in walks]
     rows = rows or [("real", pair) for pair in pairs]
     return image_rows(rows, breaks=range(len(walks), len(rows), max(1, len(walks))))
 
@@ -133,7 +135,7 @@ def error_curves(curves: Mapping[int, Curve], pca: Mapping[int, float], ax: Axes
             every = list(range(len(curve.epochs) - 1, -1, -max(1, len(curve.epochs) // 10)))  # the last one always
             ax.plot(curve.epochs, curve.train_mse, color=colour, linestyle=(0, (4, 2)), linewidth=1)
             ax.plot(curve.epochs, curve.test_mse, color=colour, marker=marker, markevery=every)
-            labels.append((curve.test_mse[-1], f"{k} dimensions", colour))
+            labels.append((curve.test_mse[-1], dims(k), colour))
             if pca.get(k, 0) > TINY:
                 ax.axhline(pca[k], color=colour, linestyle=":", linewidth=1.2)
                 labels.append((pca[k], f"PCA, {k} components", colour))
@@ -352,13 +354,6 @@ def _label_right(ax: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
             color=colour,
             annotation_clip=False,
         )
-
-
-def some_of(sizes: Sequence[int], most: int = 6) -> list[int]:
-    """At most so many of the sizes, evenly over their range, the smallest and the largest among them."""
-    ordered = sorted(sizes)
-    places = np.linspace(0, len(ordered) - 1, min(most, len(ordered))).round().astype(int)
-    return [ordered[i] for i in dict.fromkeys(places.tolist())]
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:

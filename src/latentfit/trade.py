@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .words import carried, dims, listed, mse, or_dash, p_value, percent, plural, signed
-
-Results = dict[str, Any]
-Table = tuple[list[str], list[list[str]]]
+from .compared import Results, Table, trained, widest_first
+from .words import carried, dims, listed, mse, or_dash, p_value, percent, plural, signed, some_of
 
 
 def neighbours(results: Results) -> list[str]:
@@ -18,7 +16,7 @@ def neighbours(results: Results) -> list[str]:
     found = results["lost"] and results["lost"]["neighbours"]
     if not found:
         return []
-    said = [f"{percent(m['accuracy'], 1)} from {dims(m['latent_dim'])}" for m in found["models"]]
+    said = [f"{percent(m['accuracy'], 1)} from {dims(m['latent_dim'])}" for m in some_of(found["models"])]
     return [
         f"A {found['neighbours']}-nearest-neighbour classifier (learning from "
         f"{plural(found['train_images'], 'image')}, asked about {found['test_images']:,}) is right on "
@@ -33,7 +31,7 @@ def compression(results: Results) -> list[str]:
         return []
     raw, count = found["raw_bytes"], results["dataset"]["train_images"] + results["dataset"]["test_images"]
     sentences = [_image_bytes(found)]
-    for model in found["models"]:
+    for model in some_of(found["models"]):
         k = model["latent_dim"]
         whole, fine = model["bits"][0], model["bits"][1]
         added = f"{mse(fine['added_mse'])} more error" if fine["added_mse"] > 0 else "no more error"
@@ -85,9 +83,9 @@ def walk_table(results: Results) -> Table:
     walks = results["interpolation"]
     header = ["walk", "evenness", "detour", "distance half way", "drift", "sharpness half way"]
     rows = [
-        *((f"{m['latent_dim']} dimensions", m) for m in walks["models"]),
-        *((f"{m['latent_dim']} dimensions, spherical", m) for m in walks["spherical"]),
-        *((f"{m['latent_dim']} PCA components", m) for m in walks["pca"]),
+        *((dims(m["latent_dim"]), m) for m in walks["models"]),
+        *((f"{dims(m['latent_dim'])}, spherical", m) for m in walks["spherical"]),
+        *((plural(m["latent_dim"], "PCA component"), m) for m in walks["pca"]),
         ("fading", walks["cross_fade"]),
     ]
     return header, [[name, *(or_dash(m[key], ".3f") for key in WALKS)] for name, m in rows]
@@ -102,7 +100,7 @@ def walk_references(results: Results) -> list[str]:
     said = [
         f"{m['midpoint_distance']:.2f} with {dims(m['latent_dim'])} "
         f"({pca[m['latent_dim']]['midpoint_distance']:.2f} with as many PCA components)"
-        for m in walks["models"]
+        for m in some_of(walks["models"])
     ]
     sentences = [
         "Half way, the nearest training image is, in units of the usual distance between neighbours, at "
@@ -112,8 +110,9 @@ def walk_references(results: Results) -> list[str]:
         f"{_half_way(walks['models'], 'cross_fade')}; against as many PCA components, "
         f"{_half_way(walks['models'], 'pca')}.",
     ]
-    ways = [f"{m['detour']:.2f} with {m['latent_dim']}" for m in walks["models"]]
-    drifts = [f"{percent(m['drift'])} with {m['latent_dim']}" for m in walks["models"]]
+    some = some_of(walks["models"])
+    ways = [f"{m['detour']:.2f} with {m['latent_dim']}" for m in some]
+    drifts = [f"{percent(m['drift'])} with {m['latent_dim']}" for m in some]
     sentences.append(
         f"A walk's way through the pictures is longer than the straight one by a factor of {listed(ways)}; decoded and "
         f"encoded again, its middle moves by {listed(drifts)} of the walk's length."
@@ -156,9 +155,10 @@ BETTER = {  # of walks, where the value is lower
 
 def _walks_compared(results: Results) -> list[str]:
     """Of the widest pair of sizes, whose walks are better in what; a sentence where there are two sizes."""
-    widest = max(results["comparisons"], key=lambda c: c["latent_dims"][1] - c["latent_dims"][0], default=None)
-    if widest is None:
+    couples = widest_first(results)
+    if not couples:
         return []
+    widest = couples[0]
     small, large = widest["latent_dims"]
     won: dict[int | None, list[str]] = {large: [], small: [], None: []}
     for name, did in BETTER.items():
@@ -182,7 +182,7 @@ def shape(results: Results) -> list[str]:
     known = [size for size in results["sizes"] if size["effective_dim"]]
     if not known:
         return []
-    said = [f"{size['effective_dim']['mean']:.1f} of {size['latent_dim']}" for size in known]
+    said = [f"{size['effective_dim']['mean']:.1f} of {size['latent_dim']}" for size in some_of(known)]
     sentences = [
         "The effective dimension of the codes (participation ratio: how many equal directions would spread as much) "
         f"is {listed(said)}."
@@ -200,6 +200,21 @@ def shape(results: Results) -> list[str]:
     return sentences
 
 
+def codes_table(results: Results) -> Table | None:
+    """What the codes of each size are like: directions in use, sharpness of what is decoded, classes told apart."""
+    known = [size for size in results["sizes"] if size["effective_dim"]]
+    if not known:
+        return None
+    found = results["lost"] and results["lost"]["neighbours"]
+    accuracy = {m["latent_dim"]: m["accuracy"] for m in found["models"]} if found else {}
+    sharpness = {m["latent_dim"]: m["test_sharpness"] for m in trained(results)}
+    rows = []
+    for size in known:
+        k, used = size["latent_dim"], size["effective_dim"]["mean"]
+        rows.append([str(k), f"{used:.1f}", percent(used / k), percent(sharpness.get(k)), percent(accuracy.get(k), 1)])
+    return ["latent", "effective dimension", "of the code", "sharpness", "classes told apart"], rows
+
+
 def screening(results: Results) -> list[str]:
     """How far the one network for all sizes is from those that were trained for one."""
     curve = results["curve"]
@@ -207,7 +222,7 @@ def screening(results: Results) -> list[str]:
         return []
     if curve["reason"]:
         return [f"The screening of all sizes with one network failed: {curve['reason']}."]
-    said = [f"{signed(apart['above'])} at {apart['latent_dim']}" for apart in curve["apart"]]
+    said = [f"{signed(apart['above'])} at {apart['latent_dim']}" for apart in some_of(curve["apart"])]
     first = (
         f"One network with {dims(curve['latent_dim'])}, trained with codes cut at a random length for each image, "
         "gives the dashed line"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 Row = dict[str, Any]
 
 LEVEL = 0.05
+FEW = 4  # things that a sentence lists; a table has them all
+
+T = TypeVar("T")
 
 
 def or_dash(value: float | None, form: str) -> str:
@@ -34,6 +37,12 @@ def carried(test: dict[str, Any]) -> bool:
 def listed(items: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def some_of(items: Sequence[T], most: int = FEW) -> list[T]:
+    """At most so many of the items, evenly from the first to the last, these two among them."""
+    count = min(most, len(items))
+    return [items[round(i * (len(items) - 1) / max(1, count - 1))] for i in range(count)]
 
 
 def dims(k: int) -> str:

@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from .. import answer, evaluate, figures, latent, store, summary, trade, verdict, words
+from .. import answer, compared, evaluate, figures, latent, store, summary, trade, verdict, words
 from ..figures import Curve
 from ..machine import reproducible
 from ..model import Network, to_unit
@@ -136,28 +136,22 @@ class Content:
 
     def render(self, template: str, pictures: Mapping[str, Picture], explored: Mapping[str, Any] | None = None) -> str:
         """The page, from one of the templates beside this file."""
-        style, script = (Markup((HERE / name).read_text()) for name in ("style.css", "explorer.js"))
-        header, rows = verdict.table(self.study.results)
+        style = Markup((HERE / "style.css").read_text())
+        scripts = {name: Markup((HERE / f"{name}.js").read_text()) for name in ("article", "explorer")}
         return ENVIRONMENT.get_template(template).render(
             results=self.study.results,
             title=title(self.study.results),
             headline=verdict.headline(self.study.results),
-            header=header,
-            rows=rows,
-            table=Markup(table(self.study)),
-            answers_table=Markup(markdown_table(*answer.table(self.study.results["answers"]))),
             analysis=Markup(analysis(self.study)),
             pictures=pictures,
             picture_sizes=max(1, len(self.networks)),
             findings=verdict.analysis(self.study.results),
-            answers=answer.table(self.study.results["answers"]),
             sampling=verdict.sampling(self.study.results),
-            walk_numbers=trade.walk_table(self.study.results),
-            bytes_table=trade.compression_table(self.study.results),
+            tables={name: table for name, table in tables(self.study.results).items() if table},
             recipe=recipe_words(self.study.results["recipe"]),
             style=style,
-            script=script,
-            policy=policy(style, script if explored else None),
+            scripts=scripts,
+            policy=policy(style, scripts["article"], *([scripts["explorer"]] if explored else [])),
             explored=explored,
             explorer_data=Markup(json.dumps(explored, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")),
             command=command(self.study.results, store.read_json(self.study.folder / "study.json")["source"]),
@@ -181,7 +175,7 @@ class Content:
         x = self.study.shown[split]
         made = {k: evaluate.reconstruct(network, x) for k, network in self.networks.items()}
         originals = to_unit(x).numpy()
-        rows = [("original", originals), *((f"{k} dimensions", x_hat) for k, x_hat in made.items())]
+        rows = [("original", originals), *((words.dims(k), x_hat) for k, x_hat in made.items())]
         of = "training" if split == "train" else "test"
         return Picture(
             figures.reconstructions(originals, made),
@@ -194,9 +188,7 @@ class Content:
         walks = {k: latent.walk(network, pairs[:, 0], pairs[:, 1]) for k, network in self.networks.items()}
         real = to_unit(pairs).numpy()
         rows = [
-            (f"{k} dimensions", strip(figures.walk_row(pair, walks[k][p])))
-            for p, pair in enumerate(real)
-            for k in walks
+            (words.dims(k), strip(figures.walk_row(pair, walks[k][p]))) for p, pair in enumerate(real) for k in walks
         ]
         return Picture(
             figures.interpolations(real, walks),
@@ -227,7 +219,7 @@ class Content:
 
     def _made(self, which: str) -> list[tuple[str, Array]]:
         x = self.study.shown[which]
-        made = [(f"{k} dimensions", evaluate.reconstruct(network, x)) for k, network in sorted(self.networks.items())]
+        made = [(words.dims(k), evaluate.reconstruct(network, x)) for k, network in sorted(self.networks.items())]
         return [("original", to_unit(x).numpy()), *made]
 
     def _named(self, which: str) -> str:
@@ -243,7 +235,7 @@ class Content:
         return {entry["latent_dim"]: entry["test_mse"] for entry in self.study.results["pca"]}
 
     def _curves(self) -> Picture:
-        some = figures.some_of([*self.histories])
+        some = words.some_of(sorted(self.histories), figures.MOST)
         curves = {k: Curve(*zip(*self.histories[k], strict=True)) for k in some}
         return Picture(
             figures.error_curves(curves, self._pca()),
@@ -281,7 +273,7 @@ class Content:
     def _by_class(self) -> Picture:
         classes = self.study.results["dataset"]["classes"]
         every = {size["latent_dim"]: size for size in self.study.results["lost"]["by_class"]}
-        told = {k: every[k] for k in figures.some_of([*every])}
+        told = {k: every[k] for k in words.some_of(sorted(every), figures.MOST)}
         means = {k: [c and c["mean"] for c in size["classes"]] for k, size in told.items()}
         ends = {k: [c and c["interval"] for c in size["classes"]] for k, size in told.items()}
         over = " and ".join(sorted({size["over"] for size in told.values()}))
@@ -296,17 +288,34 @@ def _left_out(every: Collection[int], shown: Collection[int]) -> str:
     return f" Shown: {len(shown)} of {len(every)} sizes." if len(shown) < len(every) else ""
 
 
-def policy(style: str, script: str | None) -> str:
-    """The page's Content-Security-Policy: its own style and script by their hashes, pictures in it, nothing else."""
-    allowed = {"default-src": "'none'", "img-src": "data: blob:", "style-src": _hash(style)}
-    allowed |= {"script-src": _hash(script)} if script else {}
-    return "; ".join(
-        f"{what} {whom}" for what, whom in (allowed | {"base-uri": "'none'", "form-action": "'none'"}).items()
-    )
+def policy(style: str, *scripts: str) -> str:
+    """The page's Content-Security-Policy: its own style and scripts by their hashes, pictures in it, nothing else."""
+    allowed = {
+        "default-src": "'none'",
+        "img-src": "data: blob:",
+        "style-src": _hash(style),
+        "script-src": " ".join(map(_hash, scripts)),
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    return "; ".join(f"{what} {whom}" for what, whom in allowed.items())
 
 
 def _hash(text: str) -> str:
     return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def tables(results: dict[str, Any]) -> dict[str, compared.Table | None]:
+    """Every table of the page by its name; None for one that a study's numbers do not fill."""
+    return {
+        "Latent size for each share of the variance": answer.table(results["answers"]),
+        "Results of each size": verdict.table(results),
+        "Sizes compared": compared.table(results),
+        "Walks in numbers": trade.walk_table(results),
+        "The codes of each size": trade.codes_table(results),
+        "Bytes of a code": trade.compression_table(results),
+        "What the numbers rest on": verdict.trust_table(results),
+    }
 
 
 def table(study: Study) -> str:
@@ -336,9 +345,12 @@ def markdown(name: str) -> Markup:
 
 def title(results: Mapping[str, Any]) -> str:
     """What a study is called: its data set and its sizes."""
-    sizes = sorted({m["latent_dim"] for m in results["models"]})
-    last = words.latent(sizes[-1])
-    return f"{results['dataset']['name']} at {words.listed([*map(str, sizes[:-1]), last])}"
+    return f"{results['dataset']['name']} at {sizes_words(sorted({m['latent_dim'] for m in results['models']}))}"
+
+
+def sizes_words(sizes: Sequence[int]) -> str:
+    """`16 and 48 latent dimensions`."""
+    return words.listed([*map(str, sizes[:-1]), words.latent(sizes[-1])])
 
 
 def command(results: Mapping[str, Any], source: str | None) -> str | None:
@@ -444,3 +456,5 @@ ENVIRONMENT = Environment(
     keep_trailing_newline=True,
 )
 ENVIRONMENT.filters["markdown"] = markdown
+ENVIRONMENT.filters["sizes"] = sizes_words
+ENVIRONMENT.filters["table"] = lambda table: Markup(markdown_table(*table))

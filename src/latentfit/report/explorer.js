@@ -5,7 +5,6 @@
 //   pictures   pixels on canvases, errors, the nearest real image
 //   state      what is shown, written into the URL's fragment, so that a link reproduces a view
 //   walk, dials, map, sizes     the four things to do, each with a `show` that draws it from the state
-//   tables     of the article: sorted by a column, copied
 //
 // Nothing is fetched, nothing is stored, names are only ever text. A picture is a Float32Array of H × W (× 3)
 // numbers in [0, 1], a code a Float32Array of K.
@@ -151,6 +150,7 @@
   }
 
   const mixed = (a, b, t) => a.map((value, i) => (1 - t) * value + t * b[i]);
+  const dims = (net) => `${net.latentDim} dimension${net.latentDim === 1 ? "" : "s"}`;
   const short = (value) => value.toPrecision(3);
 
   function element(tag, attributes = {}, ...children) {
@@ -273,7 +273,7 @@
       for (const step of this.steps) {
         const { net } = step;
         step.picture = net.decode(mixed(net.encode(a), net.encode(b), t));
-        step.draw(step.picture, `${net.latentDim} dimensions at ${percent(t)}`, `${net.latentDim} dimensions`);
+        step.draw(step.picture, `${dims(net)} at ${percent(t)}`, dims(net));
       }
     },
     rest() {
@@ -312,7 +312,7 @@
   }
 
   function chooser(id, key, changed) {
-    for (const net of nets) find(id).append(element("option", { value: net.latentDim }, `${net.latentDim} dimensions`));
+    for (const net of nets) find(id).append(element("option", { value: net.latentDim }, dims(net)));
     find(id).addEventListener("change", () => { state[key] = Number(find(id).value); changed(); write(); });
   }
 
@@ -371,7 +371,7 @@
     show() {
       const net = netOf(state.k), z = this.code(), x = image(state.base), x_hat = net.decode(z);
       this.start(x, called(state.base), `from ${called(state.base)}`);
-      this.now(x_hat, `decoded from ${net.latentDim} dimensions`, `error to it ${short(error(x, x_hat))}`);
+      this.now(x_hat, `decoded from ${dims(net)}`, `error to it ${short(error(x, x_hat))}`);
       this.sliders.forEach(({ slider }, i) => { slider.value = along(net, z, i); });
       if (find("raw").open) this.raw.forEach((slider, j) => { slider.value = z[j]; });
       const { share, outside } = farOut(net, z);
@@ -390,7 +390,7 @@
           strip.getContext("2d").putImageData(bytesOf(net.decode(moved(net, z, i, at - here))), s * width, 0);
         }
       });
-      const words = `${net.latentDim} dimensions from ${called(state.base)}: ${find("far-said").textContent}`;
+      const words = `${dims(net)} from ${called(state.base)}: ${find("far-said").textContent}`;
       find("dials-said").textContent = `${words}, error ${short(error(image(state.base), net.decode(z)))}.`;
     },
     open(i) {
@@ -562,8 +562,8 @@
       }
       const x = image(state.pick), x_hat = net.decode(net.encode(x)), words = `error ${short(error(x, x_hat))}`;
       this.picked(x, called(state.pick));
-      this.decoded(x_hat, `decoded from ${net.latentDim} dimensions, ${words}`, `${net.latentDim} dimensions, ${words}`);
-      find("map-said").textContent = `${called(state.pick)}, ${words} with ${net.latentDim} dimensions`;
+      this.decoded(x_hat, `decoded from ${dims(net)}, ${words}`, `${dims(net)}, ${words}`);
+      find("map-said").textContent = `${called(state.pick)}, ${words} with ${dims(net)}`;
     },
   };
 
@@ -585,51 +585,16 @@
       this.original(x, called(i));
       for (const [net, draw] of this.draws) {
         const x_hat = net.decode(net.encode(x)), words = `error ${short(error(x, x_hat))}`;
-        draw(x_hat, `${called(i)} with ${net.latentDim} dimensions, ${words}`, `${net.latentDim} dimensions, ${words}`);
+        draw(x_hat, `${called(i)} with ${dims(net)}, ${words}`, `${dims(net)}, ${words}`);
       }
     },
     rest() {
       const i = this.order[state.rank];
-      const said = this.draws.map(([net]) => `${short(net.errors[i])} with ${net.latentDim} dimensions`);
+      const said = this.draws.map(([net]) => `${short(net.errors[i])} with ${dims(net)}`);
       const place = `${state.rank + 1} of ${data.indices.length} by error`;
       find("sizes-said").textContent = `${called(i)}, ${place}: error ${said.join(", ")}.`;
     },
   };
-
-  // ---- tables
-
-  /** What a cell is sorted by: its first number, or its words where there is none. */
-  const worth = (cell) => {
-    const [number] = cell.textContent.match(/-?\d[\d,]*(\.\d+)?(e[+-]?\d+)?/) || [];
-    return number === undefined ? Infinity : Number(number.replaceAll(",", ""));
-  };
-
-  function sorted(table, column, down) {
-    const rows = [...table.tBodies[0].rows];
-    const key = (row) => worth(row.cells[column]);
-    const words = (a, b) => a.cells[column].textContent.localeCompare(b.cells[column].textContent);
-    rows.sort((a, b) => (key(a) === key(b) ? words(a, b) : key(a) - key(b)));
-    table.tBodies[0].append(...(down ? rows.reverse() : rows));
-    [...table.tHead.rows[0].cells].forEach((head, i) => {
-      if (i === column) head.setAttribute("aria-sort", down ? "descending" : "ascending");
-      else head.removeAttribute("aria-sort");
-    });
-  }
-
-  function enliven(table) {
-    [...table.tHead.rows[0].cells].forEach((head, column) => {
-      const button = element("button", { type: "button", class: "sort" }, ...head.childNodes);
-      button.addEventListener("click", () => sorted(table, column, head.getAttribute("aria-sort") === "ascending"));
-      head.append(button);
-    });
-    const copy = element("button", { type: "button", class: "copy" }, "Copy table");
-    copy.addEventListener("click", () => {
-      getSelection().selectAllChildren(table);
-      copy.textContent = document.execCommand("copy") ? "Copied" : "Selected: copy it";
-      if (copy.textContent === "Copied") getSelection().removeAllRanges();
-    });
-    table.parentElement.after(copy);
-  }
 
   // ---- start
 
@@ -640,7 +605,6 @@
   }
 
   async function start() {
-    document.querySelectorAll(".scroll table").forEach(enliven);
     images = await unpack(data.images);
     for (const told of data.networks) nets.push(await network(told));
     state.k = state.map = nets[nets.length - 1].latentDim;

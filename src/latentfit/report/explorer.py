@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .. import evaluate, figures, latent
+from .. import evaluate, latent, words
 from ..model import Network, to_unit
 from ..store import Study
 from ..train import Job
@@ -50,7 +50,7 @@ def content(study: Study, networks: Mapping[int, Network]) -> dict[str, Any] | N
     classes = study.results["dataset"]["classes"] if (labels >= 0).all() else None
     boxes = {Job(m["latent_dim"], m["seed"]): m["codes"] for m in study.results["models"] if m["status"] == "ok"}
     first = {job.latent_dim: boxes[job] for job in sorted(boxes, reverse=True)}
-    packed = {k: _weights(networks[k], x, first[k]) for k in figures.some_of([*networks], MOST)}
+    packed = {k: _weights(networks[k], x, first[k]) for k in words.some_of(sorted(networks), MOST)}
     chosen = _that_fit(packed, [*networks])
     return {
         "shape": [int(n) for n in x.shape[1:]],
@@ -73,13 +73,13 @@ def _some(x: Array) -> NDArray[np.int64]:
 def _that_fit(packed: dict[int, dict[str, Any]], sizes: Sequence[int]) -> list[int]:
     """As many sizes across the range as there is room for."""
     for count in range(min(MOST, len(sizes)), 1, -1):
-        chosen = figures.some_of(sizes, count)
+        chosen = words.some_of(sorted(sizes), count)
         if (
             all(k in packed for k in chosen)
             and sum(len(packed[k]["weights"]) + 16 * k * k // 3 for k in chosen) <= ROOM
         ):
             return chosen
-    return figures.some_of([*packed], 1)
+    return [min(packed)]
 
 
 def pack(data: bytes, each: int = 1) -> str:

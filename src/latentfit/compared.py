@@ -1,0 +1,243 @@
+"""Networks and sizes compared, in words and a table: with each other, and with PCA.
+
+Pure functions of `results`. With one seed the words speak of the trained networks, compared on the same images; a
+difference that the paired test at 5 % does not carry is not called one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .train import Job, first_seeds
+from .words import (
+    FEW,
+    apart,
+    carried,
+    change,
+    decibels,
+    dims,
+    interval,
+    latent,
+    less,
+    listed,
+    mse,
+    p_value,
+    percent,
+    plural,
+    signed,
+    some_of,
+)
+
+Results = dict[str, Any]
+Row = dict[str, Any]
+Table = tuple[list[str], list[list[str]]]
+
+
+def trained(results: Results) -> list[Row]:
+    """Of each size the network of its first seed that trained to the end, smallest first."""
+    ok = {Job(m["latent_dim"], m["seed"]): m for m in results["models"] if m["status"] == "ok"}
+    return [ok[job] for job in first_seeds(ok)]
+
+
+def each(rows: Sequence[Row], key: str, digits: int = 0) -> str:
+    """A share of every network, or of a few across the range: `66 % with 16 dimensions and 73 % with 48`."""
+    said = [f"{percent(m[key], digits)} with {m['latent_dim']}" for m in some_of(rows)]
+    return listed([f"{percent(rows[0][key], digits)} with {dims(rows[0]['latent_dim'])}", *said[1:]])
+
+
+def widest_first(results: Results) -> list[Row]:
+    """The comparisons of two networks, that of the smallest with the largest in front."""
+    return sorted(results["comparisons"], key=lambda c: c["latent_dims"][0] - c["latent_dims"][1])
+
+
+def errors(results: Results) -> list[str]:
+    """How the error changes with the latent dimension; where there are many sizes, the ends and the steps between."""
+    couples = widest_first(results)
+    if len(couples) > FEW:
+        sentences = [_compared(results, couples[0]), *_steps(results)]
+    else:
+        sentences = [_compared(results, c) for c in couples]
+    if not sentences:
+        sentences = [_alone(m) for m in trained(results)] or ["No network of this study could be trained."]
+    seeds = {m["seed"] for m in results["models"]}
+    if results["comparisons"] and len(seeds) == 1:
+        sentences.append(
+            f"Each size was trained once (seed {min(seeds)}): this compares these trained networks, not the "
+            "sizes. Another start gives other networks; words about sizes need more seeds."
+        )
+    if len(seeds) > 1:
+        sentences += [*_over_seeds(results), *_sizes_compared(results)]
+    failed = [m for m in results["models"] if m["status"] != "ok"]
+    for m in failed:
+        who = f"The network with {dims(m['latent_dim'])} and seed {m['seed']}"
+        sentences.append(f"{who} failed: {m['reason']}.")
+    return sentences
+
+
+def _alone(m: Row) -> str:
+    kept = m["test_explained_variance"]
+    share = "" if kept is None else f"; variance kept: {percent(kept, 1)}"
+    who = f"The network with {latent(m['latent_dim'])}"
+    return f"{who} reconstructs the test images with an error of {mse(m['test_mse'])}{share}."
+
+
+def _compared(results: Results, comparison: Row) -> str:
+    small, large = comparison["latent_dims"]
+    test = comparison["test_mse"]
+    of_small, of_large = test["means"]
+    images = plural(results["dataset"]["test_images"], "test image")
+    if not carried(test):
+        said = listed(apart(of_small, of_large))
+        return (
+            f"Between the networks with {small} and {large} latent dimensions the {images} show no difference "
+            f"that the paired test carries: error {said}{interval(test)}."
+        )
+    better, worse = (large, small) if of_large < of_small else (small, large)
+    low, high = sorted(test["means"])
+    share = test["share_lower"] if better == large else test["share_higher"]
+    surprise = "" if better == large else f" More dimensions did not help: {large} came out worse than {small}."
+    said = " against ".join(apart(low, high))
+    return (
+        f"The network with {latent(better)} reconstructs the {images} better than the one with "
+        f"{worse}: error {said}, {less(low, high)} less{decibels(low, high)}, and "
+        f"lower on {percent(share)} of the images{interval(test)}.{surprise}"
+    )
+
+
+def _steps(results: Results) -> list[str]:
+    """The steps from each size to the next: how many lower the error, by how much, and those that do not."""
+    steps = {tuple(c["latent_dims"]): c["test_mse"] for c in results["comparisons"][:-1]}
+    lower = {k: 1 - t["means"][1] / t["means"][0] for k, t in steps.items() if carried(t) and t["difference"] < 0}
+    family = next(iter(steps.values()))["family"]
+    said = f"Of the {len(steps)} steps from a size to the next, {len(lower)} lower the error"
+    if lower:
+        ends = [max(lower, key=lambda k: lower[k]), min(lower, key=lambda k: lower[k])]
+        most, least = (f"{percent(lower[k], 1)} from {k[0]} to {k[1]}" for k in ends)
+        said += f", by {most} the most, by {least} the least"
+    sentences = [f"{said} (paired over the images, Holm over {family} comparisons)."]
+    if raised := [k for k, t in steps.items() if carried(t) and k not in lower]:
+        sentences.append(f"More dimensions came out worse {_ways(raised)}.")
+    if open_ := [k for k, t in steps.items() if not carried(t)]:
+        sentences.append(f"No difference is carried {_ways(open_)}.")
+    return sentences
+
+
+def _ways(couples: Sequence[tuple[int, ...]]) -> str:
+    return listed([f"from {a} to {b}" for a, b in couples])
+
+
+def _over_seeds(results: Results) -> list[str]:
+    ok = [m for m in results["models"] if m["status"] == "ok"]
+    by_size = {k: [m["test_mse"] for m in ok if m["latent_dim"] == k] for k in {m["latent_dim"] for m in ok}}
+    means = [
+        f"{mse(sum(e) / len(e))} at {k} ({f'{mse(min(e))} to {mse(max(e))}, ' if len(e) > 1 else ''}{len(e)} trained)"
+        for k, e in some_of(sorted(by_size.items()))
+    ]
+    compared = ["The networks compared are those of each size's first seed that trained."]
+    said = [f"Over all seeds the mean test error is {listed(means)}."] if means else []
+    return [*(compared if results["comparisons"] else []), *said]
+
+
+def _sizes_compared(results: Results) -> list[str]:
+    """Words about sizes, which need seeds: Welch's test of the mean test error, Holm over the pairs."""
+    tested = [c for c in results["size_comparisons"] if c["test_mse"]["p"] is not None]
+    known = [c for c in tested if carried(c["test_mse"])]
+    sentences = []
+    for c in known if len(tested) <= FEW else known[-1:]:
+        errors = dict(zip(c["latent_dims"], c["test_mse"]["means"], strict=True))
+        better, worse = sorted(errors, key=lambda k: errors[k])
+        said = " against ".join(apart(errors[better], errors[worse]))
+        sentences.append(
+            f"As sizes, {better} is better than {worse}: mean test error {said}{interval(c['test_mse'], 'difference')}."
+        )
+    if len(tested) > FEW:
+        sentences.append(f"Over the seeds {len(known)} of {len(tested)} pairs of sizes are told apart (Welch, Holm).")
+    if open_ := ["{} and {}".format(*c["latent_dims"]) for c in tested if not carried(c["test_mse"])]:
+        sentences.append(f"As sizes these are not told apart over the seeds (Welch, Holm): {'; '.join(open_)}.")
+    return sentences
+
+
+def differ(results: Results) -> bool:
+    """Whether the smallest and the largest network have different test errors, as far as the test can tell."""
+    return any(carried(c["test_mse"]) for c in widest_first(results)[:1])
+
+
+def against_pca(results: Results) -> list[str]:
+    """Each network, or a few across the range, beside as many PCA components."""
+    pca = {entry["latent_dim"]: entry["test_mse"] for entry in results["pca"]}
+    tests = {(t["latent_dim"], t["seed"]): t for t in results["against_pca"]}
+    rows = trained(results)
+    below = [m for m in rows if _below(tests[m["latent_dim"], m["seed"]]["test_mse"])]
+    told = [m for m in rows if m not in below or m in some_of(below)]
+    sentences = [_beside_pca(m, tests[m["latent_dim"], m["seed"]]) for m in told]
+    if len(told) < len(rows):
+        sentences.append(f"So it is with the other {len(rows) - len(told)} sizes (in the table).")
+    if len(rows) < 2 or min(rows[0]["test_mse"], pca[rows[0]["latent_dim"]]) <= 0:
+        return sentences
+    small, large = rows[0]["latent_dim"], rows[-1]["latent_dim"]
+    net, linear = 1 - rows[-1]["test_mse"] / rows[0]["test_mse"], 1 - pca[large] / pca[small]
+    networks = f"the networks' {change(net)}" if differ(results) else "no difference between the networks' is carried"
+    return [*sentences, f"From {small} to {large}, PCA's error {change(linear)}; {networks}."]
+
+
+def _below(test: Row) -> bool:
+    return carried(test) and test["difference"] <= 0
+
+
+def _beside_pca(m: Row, comparison: Row) -> str:
+    k, test = m["latent_dim"], comparison["test_mse"]
+    components = plural(comparison["components"], "PCA component")
+    said = " against ".join(apart(test["means"][1], test["means"][0]))
+    if not carried(test):
+        return (
+            f"With {dims(k)} the network's test error and that of {components} are not told apart "
+            f"({said}, {p_value(test)})."
+        )
+    if test["difference"] > 0:
+        return (
+            f"With {dims(k)} the network's test error is above that of {components} ({said}, paired {p_value(test)})."
+        )
+    worth = m["pca_components_for_test_mse"]
+    need = f"PCA needs {worth} components for the same" if worth else "no number of PCA components reaches it"
+    share = less(test["means"][1], test["means"][0])
+    return (
+        f"With {dims(k)} the network's test error is {share} below that of {components} ({said}, paired "
+        f"{p_value(test)}); {need}."
+    )
+
+
+def which(comparison: Row, quantity: str, did: str) -> str:
+    """Which of two networks has more of a quantity, as far as the paired test can tell."""
+    small, large = comparison["latent_dims"]
+    test = comparison[quantity]
+    if not carried(test):
+        return f"Whether the network with {small} or {large} dimensions {did} is not settled (paired {p_value(test)})."
+    winner, other = (large, small) if test["difference"] > 0 else (small, large)
+    return f"The network with {dims(winner)} {did} than the one with {other} (paired {p_value(test)})."
+
+
+def table(results: Results) -> Table | None:
+    """Every comparison of two sizes: networks in pairs over the images, sizes over their seeds; None for one."""
+    if len(results["comparisons"]) < 2:
+        return None
+    over_seeds = {tuple(c["latent_dims"]): c["test_mse"] for c in results["size_comparisons"]}
+    header = ["from", "to", "its error", "error there", "change", "lower on", "p, paired", "p, over seeds"]
+    rows = []
+    for c in results["comparisons"]:
+        (small, large), test = c["latent_dims"], c["test_mse"]
+        before, after = test["means"]
+        rows.append(
+            [
+                str(small),
+                str(large),
+                *apart(before, after),
+                signed(after / before - 1, 1) if before > 0 else "-",
+                percent(test["share_lower"]),
+                *(
+                    p_value(t | {"family": 1}).removeprefix("p ").removeprefix("= ")
+                    for t in (test, over_seeds[small, large])
+                ),
+            ]
+        )
+    return header, rows
