@@ -271,6 +271,61 @@ def test_a_file_size_limit_leaves_whole_files_and_says_where(tmp_path, room):
     assert contents(tmp_path / "full") == whole
 
 
+SMALL_DISKS = """
+    import subprocess, sys
+    from pathlib import Path
+    sys.path.insert(0, sys.argv[1])
+    from helpers import RECIPE, Inline, contents, small_clothes
+    from latentfit import report, store, sweep
+
+    report.png = lambda figure: b"picture"  # drawing is slow, and not what is looked at here
+
+    def study(out):
+        report.write(sweep.study(small_clothes(40, 20), (2, 3), recipe=RECIPE, out=out, executor=Inline()))
+
+    def mount(size, *more):
+        options = ",".join([f"size={size}k", *more])
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)], check=True)
+
+    disk, unbroken = Path(sys.argv[2]) / "disk", Path(sys.argv[2]) / "unbroken"
+    disk.mkdir()
+    study(unbroken)
+    whole = contents(unbroken)
+    kib = 8
+    while True:
+        mount(kib)
+        try:
+            study(disk / "out")
+            break
+        except OSError as error:
+            print(str(error).replace(str(disk), ""))
+        there = contents(disk)
+        assert not [name for name in there if name.endswith(store.PART)], there.keys()
+        assert all(whole[name.removeprefix("out/")] == data for name, data in there.items())
+        mount(100_000, "remount")
+        study(disk / "out")
+        assert contents(disk / "out") == whole
+        subprocess.run(["umount", str(disk)], check=True)
+        kib = kib * 7 // 4
+    assert contents(disk / "out") == whole
+"""
+
+
+@pytest.mark.fault("disk")
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="mounts a disk of its own, which takes Linux")
+def test_a_full_disk_loses_nothing(tmp_path):
+    inside = ["unshare", "--map-root-user", "--mount"]
+    if subprocess.run([*inside, "mount", "-t", "tmpfs", "tmpfs", str(tmp_path)], capture_output=True).returncode:
+        pytest.skip("this user may not mount a disk of their own")
+    script = [sys.executable, "-c", textwrap.dedent(SMALL_DISKS), TESTS, str(tmp_path)]
+    ended = subprocess.run([*inside, *script], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    told = ended.stdout.splitlines()
+    assert len(told) > 6
+    assert all("No space left on device (writing /out/" in line for line in told)
+    assert len(set(told)) > 3  # it was full at different files
+
+
 @pytest.mark.fault("disk")
 @pytest.mark.parametrize("number", ["ENOSPC", "EROFS"])
 def test_a_disk_that_is_full_or_turns_read_only_is_told_and_nothing_is_lost(tmp_path, monkeypatch, number):
