@@ -44,7 +44,7 @@ def draw_garments() -> None:
     assert images.y_train is not None
     assert images.classes is not None
     rows = [(name, images.x_train[images.y_train == c][:12] / 255) for c, name in enumerate(images.classes)]
-    (ROOT / "docs" / "garments.png").write_bytes(report.png(figures.image_rows(rows, scale=0.5)))
+    (ROOT / "docs" / "garments.png").write_bytes(report.pictures.png(figures.image_rows(rows, scale=0.5)))
 
 
 def filled(readme: str) -> str:

@@ -38,7 +38,7 @@ ZYGOTE = """
 
     ROOT, WHAT = Path(sys.argv[2]), sys.argv[3]
     IMAGES = small_clothes(40, 20)
-    report.png = lambda figure: b"picture"  # drawing is slow, and not what is looked at here
+    report.pictures.png = lambda figure: b"picture"  # drawing is slow, and not what is looked at here
 
     def do(out):
         if WHAT == "study":
@@ -278,7 +278,7 @@ SMALL_DISKS = """
     from helpers import RECIPE, Inline, contents, small_clothes
     from latentfit import report, store, sweep
 
-    report.png = lambda figure: b"picture"  # drawing is slow, and not what is looked at here
+    report.pictures.png = lambda figure: b"picture"  # drawing is slow, and not what is looked at here
 
     def study(out):
         report.write(sweep.study(small_clothes(40, 20), (2, 3), recipe=RECIPE, out=out, executor=Inline()))

@@ -209,7 +209,7 @@ def test_names_are_text_in_markdown_too():
 def test_a_class_named_like_a_colour_keeps_its_name(study):
     from latentfit import figures
 
-    drawn = report.svg(figures.error_by_class(["#0072b2", "#1a1a1a"], {2: [0.1, 0.2]}))
+    drawn = report.pictures.svg(figures.error_by_class(["#0072b2", "#1a1a1a"], {2: [0.1, 0.2]}))
     assert ">#0072b2<" in drawn
     assert ">#1a1a1a<" in drawn
     assert 'stroke="currentColor"' in drawn

@@ -76,14 +76,14 @@ def test_a_size_whose_first_seed_failed_keeps_its_pictures(tmp_path, monkeypatch
     assert [size["latent_dim"] for size in results["lost"]["by_class"]] == [2, 4]
     assert [(c["latent_dims"], c["seed"]) for c in results["comparisons"]] == [([2, 4], None)]
     assert "4 dimensions" in (tmp_path / "report.html").read_text()
-    assert list(report.Content.of(done).networks) == [2, 4]
+    assert list(report.pictures.Shown.of(done).networks) == [2, 4]
 
 
 def test_a_study_of_one_size_shows_nothing_gained(tmp_path):
     done = study(tmp_path, sizes=(2,), draw=True)
     assert "worst" in done.results["shown"]
     assert "worst_errors" in done.results["lost"]
-    assert "gained" not in {*done.results["shown"], *done.shown, *report.picture_names(done)}
+    assert "gained" not in {*done.results["shown"], *done.shown, *report.pictures.names(done)}
     assert "gained_errors" not in done.results["lost"]
     assert "lower most against" not in (tmp_path / "report.html").read_text()
     assert report.is_current(done)
