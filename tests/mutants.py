@@ -68,7 +68,7 @@ MUTANTS = (
     ),
     Mutant(
         "lock",
-        "store.py",
+        "lock.py",
         "            if not _locked(handle):\n",
         "            if False:\n",
         ("test_crash.py", "-k", "one_folder"),

@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 from helpers import RECIPE, Inline, contents, is_running, small_clothes
 
-from latentfit import report, store, sweep
+from latentfit import lock, report, store, sweep
 from latentfit.errors import InputError, Lost
 
 TESTS = str(Path(__file__).parent)
@@ -218,7 +218,7 @@ def test_two_studies_in_one_folder_the_second_names_the_first(tmp_path):
             study(tmp_path / "out", sizes=(2,))
 
     study(tmp_path / "out", sizes=(2,), progress=try_too)
-    assert not (tmp_path / "out" / store.PID).exists()
+    assert not (tmp_path / "out" / lock.PID).exists()
 
 
 @pytest.mark.fault("lock")
@@ -226,18 +226,18 @@ def test_no_lock_of_one_folder_outlives_a_kill(tmp_path):
     script = f"""
         import os, signal
         from pathlib import Path
-        from latentfit import store
-        with store.lock(Path({str(tmp_path / "out")!r})):
+        from latentfit import lock
+        with lock.held(Path({str(tmp_path / "out")!r})):
             os.kill(os.getpid(), signal.SIGKILL)
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(script)])
-    assert (tmp_path / "out" / store.PID).exists()
+    assert (tmp_path / "out" / lock.PID).exists()
     study(tmp_path / "out", sizes=(2,))
     assert not list((tmp_path / "out").rglob(f"*{store.PART}"))
 
 
 def test_what_was_refused_leaves_no_folder_behind(tmp_path):
-    with pytest.raises(InputError), store.lock(tmp_path / "a" / "b"):
+    with pytest.raises(InputError), lock.held(tmp_path / "a" / "b"):
         raise InputError("refused")
     assert not list(tmp_path.iterdir())
 
@@ -400,12 +400,12 @@ def test_a_process_that_was_forked_meanwhile_does_not_keep_the_lock(tmp_path):
     script = f"""
         import os, signal, time
         from pathlib import Path
-        from latentfit import store
-        with store.lock(Path({str(tmp_path / "out")!r})):
+        from latentfit import lock
+        with lock.held(Path({str(tmp_path / "out")!r})):
             if (child := os.fork()) == 0:
                 time.sleep(60)
                 os._exit(0)
-        with store.lock(Path({str(tmp_path / "out")!r})):
+        with lock.held(Path({str(tmp_path / "out")!r})):
             print("held again")
         os.kill(child, signal.SIGKILL)
     """
@@ -416,7 +416,7 @@ def test_a_process_that_was_forked_meanwhile_does_not_keep_the_lock(tmp_path):
 @pytest.mark.fault("lock")
 def test_a_report_is_not_drawn_where_another_process_works(tmp_path):
     done = study(tmp_path / "out")
-    with store.lock(tmp_path / "out"), pytest.raises(InputError, match="in use by process"):
+    with lock.held(tmp_path / "out"), pytest.raises(InputError, match="in use by process"):
         report.write(done)
 
 

@@ -13,7 +13,6 @@ Everything is written by `write`, and everything is read back with a check.
 from __future__ import annotations
 
 import csv
-import errno
 import hashlib
 import io
 import json
@@ -23,8 +22,8 @@ import reprlib
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cached_property
 from itertools import pairwise
@@ -38,19 +37,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as parse_safetensors
 from safetensors.numpy import save as dump_safetensors
 
+from . import lock
 from .data.images import ImageSet
-from .errors import InputError, Lost
+from .errors import InputError
 from .model import ACTIVATIONS, OUTPUTS, Network
 from .train import Epoch, Job, Recipe
 
-try:
-    import fcntl
-except ImportError:  # Windows has none: two studies in one folder are not kept apart there
-    fcntl = None  # type: ignore[assignment]
-
 SCHEMA = 1
 PART = ".part"  # how the names of files end that are not whole yet
-PID = f".pid{PART}"  # which process works on the folder, for whoever else wants to
 DERIVED = ("results.csv", "report.html", "report.md", "figures")
 OURS = ("study.json", "models", "curve.json", "shown.safetensors", "results.json", "timing.json", *DERIVED)
 
@@ -375,89 +369,8 @@ def is_free(folder: Path) -> bool:
 def remove_leftovers(folder: Path) -> None:
     """Remove what writes that were killed left behind."""
     for path in list(folder.rglob(f".*{PART}")):
-        if path != folder / PID:
+        if path != folder / lock.PID:
             path.unlink(missing_ok=True)
-
-
-@contextmanager
-def lock(folder: Path) -> Iterator[Callable[[], None]]:
-    """Make a study's folder if it is not there, and hold it for this process alone.
-
-    The system's own lock on the folder: it ends with the process, however that ends, so that none is ever stale. It
-    keeps the processes of one machine apart, and not on Windows. A folder that is still empty in the end is removed.
-
-    Yields:
-        What raises `Lost` where the folder is no longer the one that is held: to be called before anything is written.
-
-    Raises:
-        InputError: Another process holds it, or it cannot be made.
-    """
-    try:
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"{folder} is a file; expected a folder, or a name that is free; give another --out")
-        made = [path for path in (folder, *folder.parents) if not path.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = _held(folder) if fcntl else None
-    except OSError as error:
-        raise InputError(f"{folder} cannot be used: {error.strerror}; give another --out") from None
-    if fcntl is None:
-        yield lambda: None
-        return
-    note = folder / PID
-    if handle is None:
-        raise InputError(f"{folder} is in use by {_holder(note)}; wait until that has ended, or give another --out")
-    held = os.fstat(handle)
-
-    def check() -> None:
-        with suppress(OSError):
-            if os.path.samestat(folder.stat(), held):
-                return
-        raise Lost(f"{folder} was removed while the study ran; start it again")
-
-    try:
-        with suppress(OSError):  # a finished study may lie where nobody can write
-            note.write_text(str(os.getpid()))
-        yield check
-    finally:
-        with suppress(Lost, OSError):
-            check()
-            note.unlink()
-        with suppress(Lost, OSError):  # the first that is not empty
-            check()
-            for path in made:
-                path.rmdir()
-        fcntl.flock(handle, fcntl.LOCK_UN)  # a process that was forked meanwhile holds it too
-        os.close(handle)
-
-
-def _held(folder: Path) -> int | None:
-    """The folder, made, opened and locked; None where another process has locked it."""
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            if not _locked(handle):
-                os.close(handle)
-                return None
-            if os.path.samestat(os.fstat(handle), folder.stat()):
-                return handle
-        except FileNotFoundError:
-            pass
-        os.close(handle)  # it was removed between two steps: begin again
-
-
-def _locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno not in (errno.EAGAIN, errno.EACCES)  # else the file system knows no locks
-    return True
-
-
-def _holder(note: Path) -> str:
-    with suppress(OSError, ValueError):
-        return f"process {int(note.read_text())}"
-    return "another process"
 
 
 def read_request(folder: Path) -> dict[str, Any] | None:

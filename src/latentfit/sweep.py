@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from . import answer, data, machine, measure, pool, rule, store, summary
+from . import answer, data, lock, machine, measure, pool, rule, store, summary
 from .data.images import ImageSet
 from .errors import InputError
 from .machine import reproducible
@@ -86,7 +86,7 @@ def study(
         request = replace(request, source=images.name if _is_found_name(source, images) else str(source))
     request = request.fitting(images)
     folder = Path(out) if out is not None else default_folder(images)
-    with store.lock(folder) as check:
+    with lock.held(folder) as check:
         asked = _open(folder, request, images, fresh)
         clock.lap("load")
         if not _is_finished(folder, asked, images):

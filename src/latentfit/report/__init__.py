@@ -20,7 +20,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from .. import answer, compared, store, trade, verdict, words
+from .. import answer, compared, lock, store, trade, verdict, words
 from ..machine import reproducible
 from ..request import recipe_dict
 from ..store import Study
@@ -46,7 +46,7 @@ def write(study: str | Path | Study, with_explorer: bool = True) -> Path:
         InputError: The folder holds no finished study, a model in it is damaged, or another process works in it.
     """
     folder = study.folder if isinstance(study, Study) else store.load(study).folder
-    with store.lock(folder):
+    with lock.held(folder):
         store.remove_leftovers(folder)  # of a drawing that was killed
         _write(store.load(folder), with_explorer)
     return folder / "report.html"
