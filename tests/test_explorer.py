@@ -8,6 +8,7 @@ import shutil
 from base64 import b64decode, b64encode
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from latentfit.model import Network
 from latentfit.report import explorer
 
 SIZES = (2, 5, 12)
+FLAGSHIP = Path(__file__).parent.parent / "results" / "flagship"
 HOSTILE = ("<img src=x onerror=alert(1)>", "</script><script>alert(1)</script>", *"abcdefgh")
 
 
@@ -200,13 +202,11 @@ def test_a_dropped_picture_is_scaled_encoded_and_named(page):
     buffer = BytesIO()
     Image.fromarray(np.tile(np.arange(56, dtype=np.uint8) * 4, (56, 1))).save(buffer, format="PNG")
     page.locator("#drop-file").set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": buffer.getvalue()})
-    settle(page)
-    assert "your image" in page.locator("#ends").inner_text()
+    expect(page.locator("#ends")).to_contain_text("your image")
     shown = np.array(pixels_of(page, "#ends canvas", 0)).reshape(28, 28, 4)[..., 0]
     assert (np.diff(shown[14].astype(int)) > 0).all()
     page.locator("#drop-file").set_input_files({"name": "b.png", "mimeType": "image/png", "buffer": b"no picture"})
-    settle(page)
-    assert "b.png is no picture" in page.locator("#walk-said").inner_text()
+    expect(page.locator("#walk-said")).to_contain_text("b.png is no picture")
 
 
 def test_a_link_reproduces_a_view(browser, study, page):
@@ -314,15 +314,23 @@ def test_filter_then_click_thumbnail_label_and_decoded_image_belong_together(pag
 
 def test_tables_are_sorted_by_a_column_and_copied(page):
     table = page.locator("table").nth(1)
-    column = [row.split("\t")[3] for row in table.inner_text().splitlines()[1:]]
+    column = table.locator("tbody td:nth-child(4)").all_inner_texts()
     button = table.locator("thead button").nth(3)
     for order in ("ascending", "descending"):
         button.click()
         assert table.locator("thead th").nth(3).get_attribute("aria-sort") == order
-        now = [row.split("\t")[3] for row in table.inner_text().splitlines()[1:]]
+        now = table.locator("tbody td:nth-child(4)").all_inner_texts()
         assert now == sorted(column, key=float, reverse=order == "descending")
     page.get_by_role("button", name="Copy table").nth(1).click()
-    assert page.get_by_role("button", name="Copied").count() == 1
+    expect(page.get_by_role("status").filter(has_text="Copied.")).to_have_count(1)
+
+
+def test_what_has_no_number_comes_last_whichever_way_a_table_is_sorted(page):
+    table = page.locator("table").filter(has=page.get_by_text("Walks in numbers"))
+    drift = table.get_by_role("button", name="drift")
+    for _ in ("ascending", "descending"):
+        drift.click()
+        assert table.locator("tbody tr:last-child").inner_text().startswith("fading")
 
 
 def test_images_are_sorted_by_their_error(page, study):
@@ -406,20 +414,21 @@ def test_the_article_is_complete_without_javascript(browser, study):
     context.close()
 
 
-def test_on_paper_nothing_is_cut(browser, study):
+@pytest.mark.parametrize("which", ["three sizes", "ten sizes and five seeds"])
+def test_on_paper_nothing_is_cut(browser, study, which):
     width, height = (round((mm - 32) * 96 / 25.4) for mm in (210, 297))  # A4 less the page's margins, in CSS pixels
     page = browser.new_page(viewport={"width": width, "height": height}, color_scheme="dark")
     page.emulate_media(media="print")
-    page.goto((study.folder / "report.html").as_uri())
-    page.evaluate("window.latentfit.ready")
-    whole = page.locator("figure, .group, table").filter(visible=True)
+    page.goto(((study.folder if which == "three sizes" else FLAGSHIP) / "report.html").as_uri())
+    whole = page.locator("figure:not(.walks), .group, table").filter(visible=True)
     assert whole.count() > 10
     for box, style in whole.evaluate_all(
         "a => a.map(e => [e.getBoundingClientRect(), getComputedStyle(e).breakInside])"
     ):
-        assert box["height"] < height
         assert box["right"] <= width
         assert style == "avoid"
+    sheets = page.locator("figure:not(.walks), .group").filter(visible=True)
+    assert all(h < height for h in sheets.evaluate_all("a => a.map(e => e.getBoundingClientRect().height)"))
     assert not page.locator("#explore, nav").filter(visible=True).count()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(253, 253, 251)"
     page.close()

@@ -103,7 +103,8 @@ def test_the_page_says_what_the_study_found(study):
     for text in (*header, *(cell for row in rows for cell in row)):
         assert f">{text}</t" in html
     assert report.table(study) in markdown
-    for head, lines in filter(None, report.tables(study.results).values()):
+    for head, lines, note in report.tables(study.results).values():
+        assert report.markdown(note) in markdown
         assert report.markdown_table(head, lines) in markdown
         assert all(f">{text}</t" in html for text in (*head, *(cell for line in lines for cell in line)))
     for finding in verdict.analysis(study.results):

@@ -25,7 +25,6 @@ from .words import (
     p_value,
     percent,
     plural,
-    signed,
     some_of,
 )
 
@@ -107,23 +106,24 @@ def _compared(results: Results, comparison: Row) -> str:
 
 def _steps(results: Results) -> list[str]:
     """The steps from each size to the next: how many lower the error, by how much, and those that do not."""
-    steps = {tuple(c["latent_dims"]): c["test_mse"] for c in results["comparisons"][:-1]}
-    lower = {k: 1 - t["means"][1] / t["means"][0] for k, t in steps.items() if carried(t) and t["difference"] < 0}
-    family = next(iter(steps.values()))["family"]
-    said = f"Of the {len(steps)} steps from a size to the next, {len(lower)} lower the error"
+    steps = {(c["latent_dims"][0], c["latent_dims"][1]): c["test_mse"] for c in results["comparisons"][:-1]}
+    lower = [couple for couple, test in steps.items() if carried(test) and test["difference"] < 0]
+    how = f"paired over the images, Holm over {len(steps) + 1} comparisons"
+    did = f"{len(lower)} lower" if len(lower) > 1 else f"{len(lower) or 'none'} lowers"
+    said = f"Of the {len(steps)} steps from a size to the next, {did} the error"
     if lower:
-        ends = [max(lower, key=lambda k: lower[k]), min(lower, key=lambda k: lower[k])]
-        most, least = (f"{percent(lower[k], 1)} from {k[0]} to {k[1]}" for k in ends)
-        said += f", by {most} the most, by {least} the least"
-    sentences = [f"{said} (paired over the images, Holm over {family} comparisons)."]
-    if raised := [k for k, t in steps.items() if carried(t) and k not in lower]:
+        by_ratio = sorted(lower, key=lambda couple: steps[couple]["means"][1] / steps[couple]["means"][0])
+        ends = [f"{less(*reversed(steps[a, b]['means']))} from {a} to {b}" for a, b in (by_ratio[0], by_ratio[-1])]
+        said += f", by {ends[0]}" if len(lower) == 1 else f", by {ends[0]} the most, by {ends[1]} the least"
+    sentences = [f"{said} ({how})."]
+    if raised := [couple for couple, test in steps.items() if carried(test) and test["difference"] >= 0]:
         sentences.append(f"More dimensions came out worse {_ways(raised)}.")
-    if open_ := [k for k, t in steps.items() if not carried(t)]:
+    if open_ := [couple for couple, test in steps.items() if not carried(test)]:
         sentences.append(f"No difference is carried {_ways(open_)}.")
     return sentences
 
 
-def _ways(couples: Sequence[tuple[int, ...]]) -> str:
+def _ways(couples: Sequence[Sequence[int]]) -> str:
     return listed([f"from {a} to {b}" for a, b in couples])
 
 
@@ -143,16 +143,23 @@ def _sizes_compared(results: Results) -> list[str]:
     """Words about sizes, which need seeds: Welch's test of the mean test error, Holm over the pairs."""
     tested = [c for c in results["size_comparisons"] if c["test_mse"]["p"] is not None]
     known = [c for c in tested if carried(c["test_mse"])]
+    many = len(tested) > FEW
     sentences = []
-    for c in known if len(tested) <= FEW else known[-1:]:
+    for c in [c for c in known if c is tested[-1]] if many else known:  # the last is the smallest against the largest
         errors = dict(zip(c["latent_dims"], c["test_mse"]["means"], strict=True))
         better, worse = sorted(errors, key=lambda k: errors[k])
         said = " against ".join(apart(errors[better], errors[worse]))
         sentences.append(
             f"As sizes, {better} is better than {worse}: mean test error {said}{interval(c['test_mse'], 'difference')}."
         )
-    if len(tested) > FEW:
-        sentences.append(f"Over the seeds {len(known)} of {len(tested)} pairs of sizes are told apart (Welch, Holm).")
+    if many:
+        lower = [c for c in known if c["test_mse"]["difference"] < 0]
+        sentences.append(
+            f"Over the seeds the mean test error of the larger size is lower in {len(lower)} of {len(tested)} pairs of "
+            "sizes compared (Welch, Holm)."
+        )
+        if raised := [c["latent_dims"] for c in known if c not in lower]:
+            sentences.append(f"As sizes, more dimensions are worse {_ways(raised)}.")
     if open_ := ["{} and {}".format(*c["latent_dims"]) for c in tested if not carried(c["test_mse"])]:
         sentences.append(f"As sizes these are not told apart over the seeds (Welch, Holm): {'; '.join(open_)}.")
     return sentences
@@ -171,8 +178,8 @@ def against_pca(results: Results) -> list[str]:
     below = [m for m in rows if _below(tests[m["latent_dim"], m["seed"]]["test_mse"])]
     told = [m for m in rows if m not in below or m in some_of(below)]
     sentences = [_beside_pca(m, tests[m["latent_dim"], m["seed"]]) for m in told]
-    if len(told) < len(rows):
-        sentences.append(f"So it is with the other {len(rows) - len(told)} sizes (in the table).")
+    if others := [str(m["latent_dim"]) for m in rows if m not in told]:
+        sentences.append(f"With {listed(others)} dimensions it is below PCA's too (in the table).")
     if len(rows) < 2 or min(rows[0]["test_mse"], pca[rows[0]["latent_dim"]]) <= 0:
         return sentences
     small, large = rows[0]["latent_dim"], rows[-1]["latent_dim"]
@@ -222,22 +229,21 @@ def table(results: Results) -> Table | None:
     if len(results["comparisons"]) < 2:
         return None
     over_seeds = {tuple(c["latent_dims"]): c["test_mse"] for c in results["size_comparisons"]}
-    header = ["from", "to", "its error", "error there", "change", "lower on", "p, paired", "p, over seeds"]
+    several = any(test["p"] is not None for test in over_seeds.values())
+    header = ["from", "to", "error at from", "error at to", "change", "lower on", "p, paired"]
     rows = []
     for c in results["comparisons"]:
         (small, large), test = c["latent_dims"], c["test_mse"]
-        before, after = test["means"]
-        rows.append(
-            [
-                str(small),
-                str(large),
-                *apart(before, after),
-                signed(after / before - 1, 1) if before > 0 else "-",
-                percent(test["share_lower"]),
-                *(
-                    p_value(t | {"family": 1}).removeprefix("p ").removeprefix("= ")
-                    for t in (test, over_seeds[small, large])
-                ),
-            ]
-        )
-    return header, rows
+        cells = [str(small), str(large), *apart(*test["means"]), _change(test), percent(test["share_lower"]), _p(test)]
+        rows.append([*cells, *([_change(over_seeds[small, large]), _p(over_seeds[small, large])] if several else [])])
+    return [*header, *(["change over seeds", "p over seeds"] if several else [])], rows
+
+
+def _change(test: Row) -> str:
+    """From the first mean to the second, as a share with two digits, however small it is."""
+    before, after = test["means"]
+    return f"{100 * (after / before - 1):+.2g} %" if before > 0 else "-"
+
+
+def _p(test: Row) -> str:
+    return "-" if test["p"] is None else p_value(test | {"family": 1}).removeprefix("p ").removeprefix("= ")

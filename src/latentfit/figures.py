@@ -19,7 +19,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from numpy.typing import NDArray
 
 from .stats import mean_interval
-from .words import dims
+from .words import dims, plural
 
 Array = NDArray[Any]
 
@@ -138,7 +138,7 @@ def error_curves(curves: Mapping[int, Curve], pca: Mapping[int, float], ax: Axes
             labels.append((curve.test_mse[-1], dims(k), colour))
             if pca.get(k, 0) > TINY:
                 ax.axhline(pca[k], color=colour, linestyle=":", linewidth=1.2)
-                labels.append((pca[k], f"PCA, {k} components", colour))
+                labels.append((pca[k], f"PCA, {plural(k, 'component')}", colour))
         _log_errors(ax)
         if all(len(curve.epochs) == 1 for curve in curves.values()):
             ax.set_xlim(0, 2)

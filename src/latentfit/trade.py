@@ -37,9 +37,9 @@ def compression(results: Results) -> list[str]:
         added = f"{mse(fine['added_mse'])} more error" if fine["added_mse"] > 0 else "no more error"
         sentences.append(
             f"A code of {dims(k)} is {whole['bytes']:.0f} bytes as float32, a ratio of {raw / whole['bytes']:.1f}; at "
-            f"{fine['bits']} bits a dimension {fine['bytes']:.0f} bytes, a ratio of {raw / fine['bytes']:.1f} with "
-            f"{added}. With the decoder's {model['decoder_bytes']:,} bytes spread over all {plural(count, 'image')} "
-            f"that is {raw / (fine['bytes'] + model['decoder_bytes'] / count):.1f}."
+            f"{fine['bits']} bits a dimension {plural(round(fine['bytes']), 'byte')}, a ratio of "
+            f"{raw / fine['bytes']:.1f} with {added}. With the decoder's {model['decoder_bytes']:,} bytes spread over "
+            f"all {plural(count, 'image')} that is {raw / (fine['bytes'] + model['decoder_bytes'] / count):.1f}."
         )
     return sentences
 

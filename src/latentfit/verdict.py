@@ -139,24 +139,25 @@ def _with_half(value: dict[str, Any] | None, form: Callable[[float], str], unit:
 
 
 def _training(results: Results) -> list[str]:
-    rows = [m for m in trained(results) if m["last_tenth_fall"] is not None]
-    if not rows:
-        return []
-    epochs = results["recipe"]["epochs"]
-    last = max(1, round(epochs / 10))
-    span = "epoch" if last == 1 else f"{last} epochs"
-    changes = [f"{signed(-m['last_tenth_fall'], 1)} with {m['latent_dim']}" for m in some_of(rows)]
-    sentences = [f"In the last {span} of {epochs} the training error changed by {listed(changes)}."]
+    rows, epochs, sentences = trained(results), results["recipe"]["epochs"], []
+    of = " of each size's first network" if len({m["seed"] for m in results["models"]}) > 1 else ""
+    if falls := some_of([m for m in rows if m["last_tenth_fall"] is not None]):
+        last = max(1, round(epochs / 10))
+        span = "epoch" if last == 1 else f"{last} epochs"
+        changes = [f"{signed(-m['last_tenth_fall'], 1)} with {m['latent_dim']}" for m in falls]
+        sentences.append(f"In the last {span} of {epochs} the training error{of} changed by {listed(changes)}.")
     for name, gate in GATES.items():
-        if hit := [m for m in rows if any(g["name"] == name for g in m["gates"])]:
+        hit = [str(size["latent_dim"]) for size in results["sizes"] if name in size["gates"]]
+        if hit and name != "failed":  # that is told with its reason
             sentences.append(
-                f"At {listed([str(m['latent_dim']) for m in hit])} a gate fires: {gate.words}; "
-                f"{advice(gate.help, results['recipe']['name'])}. Part of any difference between the networks may be "
-                "how well each was trained."
+                f"At {listed(hit)} a gate fires: {gate.words}; {advice(gate.help, results['recipe']['name'])}. Part of "
+                "any difference between the networks may be how well each was trained."
             )
-    known = some_of([m for m in rows if m["train_mse"] > 0])
-    gaps = [f"{signed(m['test_mse'] / m['train_mse'] - 1, 1)} with {m['latent_dim']}" for m in known]
-    return [*sentences, f"Test error against training error: {listed(gaps)}."] if gaps else sentences
+    gaps = some_of([m for m in rows if m["train_mse"] > 0])
+    if sentences and gaps:
+        said = [f"{signed(m['test_mse'] / m['train_mse'] - 1, 1)} with {m['latent_dim']}" for m in gaps]
+        sentences.append(f"Test error against training error{of}: {listed(said)}.")
+    return sentences
 
 
 def _sharpness(results: Results) -> list[str]:

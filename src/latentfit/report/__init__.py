@@ -20,13 +20,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from .. import answer, compared, lock, store, trade, verdict, words
+from .. import lock, store, verdict
 from ..machine import reproducible
 from ..request import recipe_dict
 from ..store import Study
 from ..train import RECIPES, Recipe, first_seeds
 from . import explorer, pictures
 from .pictures import Picture
+from .tables import asked, sizes_words, tables
 
 HERE = Path(__file__).parent
 FILES = ("results.csv", "report.md", "report.html")
@@ -93,8 +94,8 @@ def render(study: Study, template: str, shown: Mapping[str, Picture], explored: 
         picture_sizes=max(1, len(first_seeds(study.jobs))),
         findings=verdict.analysis(results),
         sampling=verdict.sampling(results),
-        tables={name: table for name, table in tables(results).items() if table},
-        recipe=recipe_words(results["recipe"]),
+        asked=[*asked(results), ("Recipe", f"{results['recipe']['name']}: {recipe_words(results['recipe'])}")],
+        tables=tables(results),
         style=style,
         scripts=scripts,
         policy=policy(style, scripts["article"], *([scripts["explorer"]] if explored else [])),
@@ -119,19 +120,6 @@ def policy(style: str, *scripts: str) -> str:
 
 def _hash(text: str) -> str:
     return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def tables(results: dict[str, Any]) -> dict[str, compared.Table | None]:
-    """Every table of the page by its name; None for one that a study's numbers do not fill."""
-    return {
-        "Latent size for each share of the variance": answer.table(results["answers"]),
-        "Results of each size": verdict.table(results),
-        "Sizes compared": compared.table(results),
-        "Walks in numbers": trade.walk_table(results),
-        "The codes of each size": trade.codes_table(results),
-        "Bytes of a code": trade.compression_table(results),
-        "What the numbers rest on": verdict.trust_table(results),
-    }
 
 
 def table(study: Study) -> str:
@@ -162,11 +150,6 @@ def markdown(name: str) -> Markup:
 def title(results: Mapping[str, Any]) -> str:
     """What a study is called: its data set and its sizes."""
     return f"{results['dataset']['name']} at {sizes_words(sorted({m['latent_dim'] for m in results['models']}))}"
-
-
-def sizes_words(sizes: Sequence[int]) -> str:
-    """`16 and 48 latent dimensions`."""
-    return words.listed([*map(str, sizes[:-1]), words.latent(sizes[-1])])
 
 
 def command(results: Mapping[str, Any], source: str | None) -> str | None:
@@ -229,4 +212,4 @@ ENVIRONMENT = Environment(
 )
 ENVIRONMENT.filters["markdown"] = markdown
 ENVIRONMENT.filters["sizes"] = sizes_words
-ENVIRONMENT.filters["table"] = lambda table: Markup(markdown_table(*table))
+ENVIRONMENT.filters["table"] = lambda table: Markup(markdown_table(*table[:2]))

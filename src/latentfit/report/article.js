@@ -3,18 +3,20 @@
 (() => {
   // ---- tables
 
-  /** What a cell is sorted by: its first number; what has none comes last. */
+  /** What a cell is sorted by: its first number; what has none comes last, whichever way. */
   const worth = (cell) => {
     const [number] = cell.textContent.match(/-?\d[\d,]*(\.\d+)?(e[+-]?\d+)?/) || [];
     return number === undefined ? Infinity : Number(number.replaceAll(",", ""));
   };
 
   function sort(table, column, down) {
-    const rows = [...table.tBodies[0].rows];
-    const key = (row) => worth(row.cells[column]);
-    const words = (a, b) => a.cells[column].textContent.localeCompare(b.cells[column].textContent);
-    rows.sort((a, b) => (key(a) === key(b) ? words(a, b) : key(a) - key(b)));
-    table.tBodies[0].append(...(down ? rows.reverse() : rows));
+    const way = down ? -1 : 1;
+    const rows = [...table.tBodies[0].rows].sort((a, b) => {
+      const [x, y] = [a, b].map((row) => worth(row.cells[column]));
+      if (x === y) return way * a.cells[column].textContent.localeCompare(b.cells[column].textContent);
+      return x === Infinity || y === Infinity ? x - y : way * (x - y);
+    });
+    table.tBodies[0].append(...rows);
     [...table.tHead.rows[0].cells].forEach((head, i) => {
       if (i === column) head.setAttribute("aria-sort", down ? "descending" : "ascending");
       else head.removeAttribute("aria-sort");
@@ -33,13 +35,16 @@
       by.addEventListener("click", () => sort(table, column, head.getAttribute("aria-sort") === "ascending"));
       head.append(by);
     });
-    const copy = button("copy", "Copy table");
+    const copy = button("copy", "Copy table"), said = document.createElement("span");
+    said.setAttribute("role", "status");
     copy.addEventListener("click", () => {
       getSelection().selectAllChildren(table);
-      copy.textContent = document.execCommand("copy") ? "Copied" : "Selected: copy it";
-      if (copy.textContent === "Copied") getSelection().removeAllRanges();
+      const copied = document.execCommand("copy");
+      said.textContent = copied ? " Copied." : " Selected: copy it.";
+      if (copied) getSelection().removeAllRanges();
+      setTimeout(() => { said.textContent = ""; }, 3000);
     });
-    table.parentElement.after(copy);
+    table.parentElement.after(copy, said);
   }
 
   // ---- contents
@@ -48,10 +53,16 @@
   const links = [...contents.querySelectorAll("a")];
   const parts = links.map((link) => document.getElementById(link.hash.slice(1)));
 
-  /** Mark the last part whose heading is above the window or at its top; at the end of the page the last of all. */
+  /** Mark the last part whose heading is above the window or at its top. At the end of the page, where no heading can
+   *  come to the top, mark the one that was asked for, or else the last. */
   function follow() {
-    const end = scrollY > 0 && scrollY + innerHeight >= document.documentElement.scrollHeight - 2;
-    const here = end ? parts.length - 1 : parts.findLastIndex((part) => part.getBoundingClientRect().top < 100);
+    const tops = parts.map((part) => part.getBoundingClientRect().top);
+    const top = 40 + (parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0);
+    let here = tops.filter((y) => y < top).length - 1;
+    if (scrollY > 0 && scrollY + innerHeight >= document.documentElement.scrollHeight - 2) {
+      const asked = links.findIndex((link) => link.hash === location.hash);
+      here = asked >= 0 && tops[asked] >= 0 && tops[asked] < innerHeight ? asked : parts.length - 1;
+    }
     links.forEach((link, i) => {
       if (i === here) link.setAttribute("aria-current", "true");
       else link.removeAttribute("aria-current");
@@ -68,5 +79,6 @@
 
   document.querySelectorAll(".scroll table").forEach(enliven);
   addEventListener("scroll", soon, { passive: true });
+  addEventListener("hashchange", soon);
   new ResizeObserver(soon).observe(document.body);
 })();

@@ -281,7 +281,7 @@
         const i = nearest(step.picture), apart = short(error(step.picture, image(i)));
         paint(step.near, image(i), `nearest real image: ${called(i)}`);
         step.words.textContent = `nearest: ${className(i) || called(i)}, error ${apart}`;
-        return `${step.net.latentDim} dimensions: nearest to ${called(i)}, error ${apart}`;
+        return `${dims(step.net)}: nearest to ${called(i)}, error ${apart}`;
       });
       find("walk-said").textContent = `At ${percent(state.t)} from ${nameAt("from")} to ${nameAt("to")}. ${said.join(". ")}.`;
     },
