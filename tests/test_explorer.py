@@ -81,7 +81,7 @@ def pixels_of(page, selector, n=0):
 def shipped(study, k):
     """The network with the weights that the page carries."""
     return explorer.rounded(
-        study.network(k), next(net["bits"] for net in data(study)["networks"] if net["latentDim"] == k)
+        study.network(k), *next(net["bits"] for net in data(study)["networks"] if net["latentDim"] == k)
     )
 
 
@@ -121,7 +121,7 @@ def test_the_page_says_which_sizes_it_has(page):
 
 def test_half_precision_is_shipped_where_it_changes_no_grey_level(study):
     for net in data(study)["networks"]:
-        assert (net["precision"], net["bits"]) == ("fp16", 16)
+        assert (net["precision"], net["bits"]) == ("fp16", [16, 16])
         assert 0 < net["stray"] <= 1 / 510
 
 
@@ -135,9 +135,12 @@ def test_more_bits_are_shipped_where_fewer_would_show(study, scale, bits):
     z = latent.encode(network, x)
     box = {"low": z.min(axis=0).tolist(), "high": z.max(axis=0).tolist()}
     told = explorer._weights(network, x, box)
-    assert (told["bits"], told["precision"]) == (bits, "fp16" if bits == 16 else "fp32")
-    assert told["stray"] <= explorer.STRAY or bits == 32
-    network, rounded = (explorer.rounded(network, n) for n in (32, bits))
+    encoder, decoder = told["bits"]
+    assert (decoder, told["precision"]) == (bits, "fp16" if bits == 16 else "fp32")
+    assert told["stray"] <= explorer.STRAY
+    rounded = explorer.rounded(network, encoder, decoder)
+    pixels = [evaluate.reconstruct(net, x) for net in (network, rounded)]
+    assert np.abs(pixels[0] - pixels[1]).max() <= told["stray"] * (1 + 1e-6)
     ends = explorer.corners(box)
     moved = np.abs(latent.decode(network, ends, (784,)) - latent.decode(rounded, ends, (784,))).max()
     assert moved <= told["stray"] * (1 + 1e-6)
@@ -146,7 +149,7 @@ def test_more_bits_are_shipped_where_fewer_would_show(study, scale, bits):
 @pytest.mark.parametrize(("bits", "relative"), [(16, 2**-11), (21, 2**-13), (24, 2**-16), (32, 0)])
 def test_rounding_is_to_the_nearest(bits, relative):
     network = Network(30, 5, (24,), seed=0)
-    for before, after in zip(network.parameters(), explorer.rounded(network, bits).parameters(), strict=True):
+    for before, after in zip(network.parameters(), explorer.rounded(network, bits, bits).parameters(), strict=True):
         off = (after - before).abs() / before.abs()
         assert off.max() <= relative * 1.001
         assert bits == 32 or off.max() > relative / 4
@@ -277,7 +280,7 @@ def test_odd_studies_can_be_explored(browser, tmp_path, kind):
         text = page.locator("#explore").inner_text()
         assert "undefined" not in text
         assert "NaN" not in text
-        network = explorer.rounded(done.network(sizes[-1]), data(done)["networks"][-1]["bits"])
+        network = explorer.rounded(done.network(sizes[-1]), *data(done)["networks"][-1]["bits"])
         base = int(re.search(r"base=(\d+)", page.url)[1])
         x_hat = np.clip(evaluate.reconstruct(network, done.shown["map"][base : base + 1])[0], 0, 1)
         shown = np.array(pixels_of(page, "#dials-pictures canvas", 1)).reshape(6, 9, 4)[..., :3]
