@@ -172,7 +172,7 @@ def test_a_size_that_failed_is_not_named_to_be_tried():
 
 def test_what_is_known_now_is_one_line():
     line = answer.known_now(rows({2: LACKING, 4: OPEN, 8: ENOUGH}), 0.9)
-    assert line == "to keep 90 %: 2: 85.1 % (not), 4: 90.2 % (open), 8: 91.1 % (enough)"
+    assert line == "to keep 90 %: 2: 85.1 % (not enough), 4: 90.2 % (undecided), 8: 91.1 % (enough)"
     line = answer.known_now(rows({2: LACKING, 8: ENOUGH}, fired=[2], failed=[(4, 0), (8, 3)]), 0.9)
-    told = "2: 85.1 % (not; gates: still falling), 8: 91.1 % (enough; gates: failed), 4: failed"
+    told = "2: 85.1 % (not enough; gates: still falling), 8: 91.1 % (enough; gates: failed), 4: failed"
     assert line == f"to keep 90 %: {told}"

@@ -126,7 +126,7 @@ def test_half_precision_is_shipped_where_it_changes_no_grey_level(study):
 
 
 @pytest.mark.fault("export")
-@pytest.mark.parametrize(("scale", "bits"), [(1, 16), (3, 21), (4, 24), (30, 32)])
+@pytest.mark.parametrize(("scale", "bits"), [(1, 16), (3, 21), (4, 23), (30, 32)])
 def test_more_bits_are_shipped_where_fewer_would_show(study, scale, bits):
     network = Network(784, 5, (24,), "silu", "linear", seed=0)
     for parameter in network.parameters():
@@ -219,6 +219,11 @@ def test_a_link_reproduces_a_view(browser, study, page):
     page.locator("#dial-list input").nth(1).evaluate("i => { i.value = i.max; i.dispatchEvent(new Event('input')); }")
     page.locator("#map-k").select_option("2")
     page.locator("#rank").fill("17")
+    page.locator("#map-thumbs").check()
+    page.locator("#map-canvas").hover(position={"x": 100, "y": 150})
+    page.locator("#map-canvas").focus()
+    page.mouse.wheel(0, -100)
+    page.mouse.wheel(0, -100)
     settle(page)
     views = ("#ends canvas", "#steps canvas", "#dials-pictures canvas", "#sizes-pictures canvas", "#map-picked canvas")
     with Opened(browser, study, "#" + page.url.partition("#")[2]) as again:
@@ -227,6 +232,9 @@ def test_a_link_reproduces_a_view(browser, study, page):
                 near = np.abs(np.subtract(pixels_of(again, view, i), pixels_of(page, view, i)))
                 assert near.max() <= 2, view  # a code in a link has three digits
         assert again.locator("#map-k").input_value() == "2"
+        assert again.locator("#map-thumbs").is_checked()
+        assert pixels_of(again, "#map-canvas") == pixels_of(page, "#map-canvas")
+        assert again.evaluate("scrollY") > 1000  # it opens where the view is
 
 
 def test_a_contents_link_leaves_the_view_as_it_is(page):
@@ -235,7 +243,8 @@ def test_a_contents_link_leaves_the_view_as_it_is(page):
     settle(page)
     before = pixels_of(page, "#dials-pictures canvas", 1)
     page.get_by_role("link", name="The table").press("Enter")
-    page.wait_for_url("**/*#table")
+    expect(page.locator("#table")).to_be_in_viewport()
+    settle(page)
     assert pixels_of(page, "#dials-pictures canvas", 1) == before
     page.locator("#rank").fill("3")
     settle(page)
@@ -433,7 +442,7 @@ def test_on_paper_nothing_is_cut(browser, study, which):
     sheets = page.locator("figure:not(.walks), .group").filter(visible=True)
     assert all(h < height for h in sheets.evaluate_all("a => a.map(e => e.getBoundingClientRect().height)"))
     assert not page.locator("#explore, nav").filter(visible=True).count()
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(253, 253, 251)"
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     page.close()
 
 

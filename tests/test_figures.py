@@ -209,7 +209,7 @@ def test_error_by_size_shows_every_network_and_names_the_sizes():
         "network, training",
         "network, test",
     ]
-    assert list(ax.get_xticks()) == [16, 48]
+    assert list(ax.get_xticks()) == [1, 2, 4, 8, 16, 48]
 
 
 def test_training_errors_have_no_colour_of_a_size_and_not_the_look_of_pca():

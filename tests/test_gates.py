@@ -22,6 +22,7 @@ def test_a_sound_training_fires_none():
     [
         ({"pca": 0.0099}, "worse_than_pca", 0.011),
         ({"row": SOUND | {"last_tenth_fall": 0.011}}, "still_falling", 0.011),
+        ({"row": SOUND | {"last_tenth_fall": None}}, "single_epoch", 1.0),
         ({"std": [1.0, 1.0, 0.5, 0.001]}, "dead_dimensions", 1),
         ({"hidden": (32, 4)}, "narrow_hidden", 1.0),
         ({"hidden": (3, 32)}, "narrow_hidden", 4 / 3),
@@ -45,7 +46,7 @@ def test_each_fires_alone_past_its_limit(changes, name, value):
         {"std": [1.0, 1.0, 0.5, 0.02]},
         {"hidden": (32, 5)},
         {"row": SOUND | {"train_mse": 0.0086}},
-        {"row": SOUND | {"last_tenth_fall": None}},
+        {"row": SOUND | {"last_tenth_fall": None, "train_mse": 0.0, "test_mse": 0.0}},
         {"row": SOUND | {"train_mse": 0.0, "test_mse": 0.0}},
         {"variance": 0.0},
         {"hidden": ()},

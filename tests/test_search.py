@@ -52,7 +52,7 @@ def test_what_is_known_is_told_after_each_training(tmp_path):
     assert lines[0] in [answer.known_now([row], 0.6) for row in rows[:2]]  # two at once end in any order
     assert lines[1] == answer.known_now(rows[:2], 0.6)
     assert lines[-1] == answer.known_now(rows, 0.6)
-    assert "(open" in lines[0]
+    assert "(undecided" in lines[0]
     (tmp_path / "models" / "k002-s1" / "metrics.json").unlink()
     search(tmp_path, tell=again.append)
     assert again == lines[-1:]

@@ -98,7 +98,7 @@ def _found(a: Row, told: Mapping[int, Sequence[float]]) -> str:
     sentences = ["; ".join(parts) + "."]
     if a["gates"]:
         sentences.append(f"That is an upper bound: {gate_words(a['gates'])}.")
-    if larger := [j for j in told if j > k and _word(told[j], a["keep"]) == "not"]:
+    if larger := [j for j in told if j > k and _word(told[j], a["keep"]) == "not enough"]:
         sentences.append(
             f"More dimensions are not enough at {listed([*map(str, larger)])}: see how those were trained."
         )
@@ -179,7 +179,8 @@ def known_now(rows: Sequence[Row], keep: float) -> str:
 def _word(values: Sequence[float], keep: float) -> str:
     """What one size's trainings say by themselves."""
     interval = mean_interval(values)["interval"]
-    return "open" if interval is None else "enough" if interval[0] >= keep else "not" if interval[1] < keep else "open"
+    low, high = interval or (0.0, 1.0)
+    return "enough" if low >= keep else "not enough" if high < keep else "undecided"
 
 
 def table(answers: Sequence[Row]) -> tuple[list[str], list[list[str]]]:

@@ -21,6 +21,7 @@ from .words import (
     latent,
     less,
     listed,
+    most,
     mse,
     p_value,
     percent,
@@ -100,7 +101,7 @@ def _compared(results: Results, comparison: Row) -> str:
     return (
         f"The network with {latent(better)} reconstructs the {images} better than the one with "
         f"{worse}: error {said}, {less(low, high)} less{decibels(low, high)}, and "
-        f"lower on {percent(share)} of the images{interval(test)}.{surprise}"
+        f"lower on {most(share)} of the images{interval(test)}.{surprise}"
     )
 
 
@@ -135,7 +136,7 @@ def _over_seeds(results: Results) -> list[str]:
         for k, e in some_of(sorted(by_size.items()))
     ]
     compared = ["The networks compared are those of each size's first seed that trained."]
-    said = [f"Over all seeds the mean test error is {listed(means)}."] if means else []
+    said = [f"Over all seeds the mean test error (from the lowest to the highest) is {listed(means)}."] if means else []
     return [*(compared if results["comparisons"] else []), *said]
 
 
@@ -234,7 +235,7 @@ def table(results: Results) -> Table | None:
     rows = []
     for c in results["comparisons"]:
         (small, large), test = c["latent_dims"], c["test_mse"]
-        cells = [str(small), str(large), *apart(*test["means"]), _change(test), percent(test["share_lower"]), _p(test)]
+        cells = [str(small), str(large), *apart(*test["means"]), _change(test), most(test["share_lower"]), _p(test)]
         rows.append([*cells, *([_change(over_seeds[small, large]), _p(over_seeds[small, large])] if several else [])])
     return [*header, *(["change over seeds", "p over seeds"] if several else [])], rows
 

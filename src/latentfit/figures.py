@@ -209,7 +209,8 @@ def error_by_size(
         _log_errors(ax)
         ax.set_xscale("log", base=2)
         _estimates(ax, marks or {})
-        ticks = _apart(sizes if len(set(sizes)) > 1 else [*sizes, *pca])
+        doubled = [2**i for i in range(12) if all(max(k / 2**i, 2**i / k) >= 2 for k in sizes)]
+        ticks = sorted({*_apart(sizes), *(k for k in doubled if min(pca, default=2) <= k <= max(pca, default=1))})
         ax.xaxis.set_major_locator(FixedLocator(ticks))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda k, _: f"{k:g}"))
         ax.xaxis.set_minor_locator(NullLocator())

@@ -27,6 +27,7 @@ GATES = {
     "still_falling": Gate(
         0.01, "training error still fell by more than 1 % in the last tenth of the epochs", BETTER, "still falling"
     ),
+    "single_epoch": Gate(0, "one epoch cannot show whether training was finished", BETTER, "one epoch"),
     "dead_dimensions": Gate(
         0, "dimensions of the code that no image uses", "take fewer dimensions or another seed", "dead dimensions"
     ),
@@ -55,6 +56,7 @@ def fired(
     values = {
         "worse_than_pca": (test - pca_test_mse) / test_variance if test_variance > 0 else None,
         "still_falling": row["last_tenth_fall"],
+        "single_epoch": 1.0 if row["last_tenth_fall"] is None and train > 0 else None,
         "dead_dimensions": k - in_use(code_std),
         "narrow_hidden": k / min(hidden) if hidden else None,
         "overfitted": test / train - 1 if train > 0 else None,

@@ -12,6 +12,7 @@ from typing import Any, Self, TextIO
 from tqdm import tqdm
 
 from .train import Epoch, Job
+from .words import dims
 
 PLAIN = 5  # lines a network where there is no terminal
 
@@ -87,4 +88,4 @@ class Lines:
 
 def name(job: Job) -> str:
     """What a line calls a network."""
-    return f"{job.latent_dim:4d} dimensions, seed {job.seed}"
+    return f"{dims(job.latent_dim):>15}, seed {job.seed}"

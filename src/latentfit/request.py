@@ -73,6 +73,8 @@ class Request:
         Raises:
             InputError: A size, seed count, recipe or number of epochs that is not allowed.
         """
+        if isinstance(latent_dims, int):
+            raise InputError(f"latent_dims is {latent_dims}; expected several sizes or a list of one: [{latent_dims}]")
         search = latent_dims is None and keep is not None
         wanted = ([rule.FIRST] if search else SIZES) if latent_dims is None else latent_dims
         sizes = sorted({whole_number("latent size", size) for size in wanted})

@@ -76,7 +76,7 @@ def write(
         "sampling": measure.sampling(values, yard),
         "answers": [
             answer.verdict(rows, share, images.pixels, recipe) | {"pca_components": pca_for(yard, share)}
-            for share in rule.KEEPS
+            for share in sorted({*rule.KEEPS, *([] if keep is None else [keep])})
         ],
         "lost": _lost(rows, networks, errors, images, shown) if networks else None,
         "curve": curve and curve | {"apart": measure.curve_apart(curve, told)},

@@ -39,7 +39,7 @@ def compression(results: Results) -> list[str]:
             f"A code of {dims(k)} is {whole['bytes']:.0f} bytes as float32, a ratio of {raw / whole['bytes']:.1f}; at "
             f"{fine['bits']} bits a dimension {plural(round(fine['bytes']), 'byte')}, a ratio of "
             f"{raw / fine['bytes']:.1f} with {added}. With the decoder's {model['decoder_bytes']:,} bytes spread over "
-            f"all {plural(count, 'image')} that is {raw / (fine['bytes'] + model['decoder_bytes'] / count):.1f}."
+            f"all {plural(count, 'image')} the ratio is {raw / (fine['bytes'] + model['decoder_bytes'] / count):.1f}."
         )
     return sentences
 
@@ -52,8 +52,9 @@ def _image_bytes(found: dict[str, Any]) -> str:
             "hold its numbers."
         )
     return (
-        f"An image is {raw} (one a number), {found['png_bytes']:.0f} as PNG and {found['zlib_bytes']:.0f} with zlib "
-        f"over many (means of {plural(found['packed_images'], 'test image')}); both of these lose nothing, a code does."
+        f"An image is {raw} (one for each number), {found['png_bytes']:.0f} as PNG and {found['zlib_bytes']:.0f} when "
+        f"many are packed together by zlib (means of {plural(found['packed_images'], 'test image')}); both of these lose "
+        "nothing, a code does."
     )
 
 

@@ -200,8 +200,8 @@ def _class_gains(a: Row, b: Row, names: Sequence[str]) -> list[str]:
         return []
     (least, least_name), (most, most_name) = gains[0], gains[-1]
     return [
-        f"From {a['latent_dim']} to {b['latent_dim']} dimensions the error changes by {signed(-most)} for "
-        f"{most_name}, the best of the classes, and by {signed(-least)} for {least_name}, the last."
+        f"From {a['latent_dim']} to {b['latent_dim']} dimensions the error falls most for {most_name} "
+        f"({signed(-most)}) and least for {least_name} ({signed(-least)})."
     ]
 
 

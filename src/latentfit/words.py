@@ -29,6 +29,13 @@ def percent(share: float | None, digits: int = 0) -> str:
     return "-" if share is None else f"{100 * share:.{digits}f} %"
 
 
+def most(share: float) -> str:
+    """A share that does not round to none or all: `95 %`, `over 99 %`, `under 1 %`."""
+    if 0 < share < 0.01:
+        return "under 1 %"
+    return "over 99 %" if 0.99 < share < 1 else percent(share)
+
+
 def carried(test: dict[str, Any]) -> bool:
     """Whether a paired test carries the difference it found."""
     return test["p"] is not None and test["p"] < LEVEL
@@ -68,10 +75,7 @@ def apart(a: float, b: float) -> tuple[str, str]:
 
 def less(low: float, high: float) -> str:
     """By how much the lower of two errors is lower, as a share that does not round to none or all."""
-    share = 1 - low / high
-    if share < 0.01:
-        return "under 1 %"
-    return "over 99 %" if 0.99 < share < 1 else percent(share)
+    return "under 1 %" if low == high else most(1 - low / high)
 
 
 def signed(share: float, digits: int = 0) -> str:

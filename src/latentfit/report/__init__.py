@@ -25,6 +25,7 @@ from ..machine import reproducible
 from ..request import recipe_dict
 from ..store import Study
 from ..train import RECIPES, Recipe, first_seeds
+from ..words import plural
 from . import explorer, pictures
 from .pictures import Picture
 from .tables import asked, sizes_words, tables
@@ -181,9 +182,9 @@ def recipe_words(recipe: Mapping[str, Any]) -> str:
     hidden = "-".join(map(str, recipe["hidden"])) or "none"
     return (
         f"hidden layers {hidden}, {recipe['activation']} between layers, {recipe['output']} output, "
-        f"{recipe['initialization']} start, {recipe['optimizer']} at {recipe['learning_rate']} "
+        f"{recipe['initialization']} initialization, {recipe['optimizer']} at {recipe['learning_rate']} "
         f"({recipe['schedule']}, beta2 {recipe['beta2']}, weight decay {recipe['weight_decay']}), "
-        f"batch {recipe['batch_size']}, {recipe['epochs']} epochs"
+        f"batch {recipe['batch_size']}, {plural(recipe['epochs'], 'epoch')}"
     )
 
 

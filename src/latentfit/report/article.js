@@ -53,6 +53,9 @@
   const links = [...contents.querySelectorAll("a")];
   const parts = links.map((link) => document.getElementById(link.hash.slice(1)));
 
+  let asked = links.findIndex((link) => link.hash === location.hash);
+  links.forEach((link, i) => link.addEventListener("click", () => { asked = i; soon(); }));
+
   /** Mark the last part whose heading is above the window or at its top. At the end of the page, where no heading can
    *  come to the top, mark the one that was asked for, or else the last. */
   function follow() {
@@ -60,7 +63,6 @@
     const top = 40 + (parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0);
     let here = tops.filter((y) => y < top).length - 1;
     if (scrollY > 0 && scrollY + innerHeight >= document.documentElement.scrollHeight - 2) {
-      const asked = links.findIndex((link) => link.hash === location.hash);
       here = asked >= 0 && tops[asked] >= 0 && tops[asked] < innerHeight ? asked : parts.length - 1;
     }
     links.forEach((link, i) => {
@@ -70,15 +72,14 @@
     if (here >= 0) contents.scrollLeft = links[here].offsetLeft - contents.clientWidth / 3;
   }
 
-  let asked = false;
+  let waiting = false;
   function soon() {
-    if (asked) return;
-    asked = true;
-    requestAnimationFrame(() => { asked = false; follow(); });
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => { waiting = false; follow(); });
   }
 
   document.querySelectorAll(".scroll table").forEach(enliven);
   addEventListener("scroll", soon, { passive: true });
-  addEventListener("hashchange", soon);
   new ResizeObserver(soon).observe(document.body);
 })();

@@ -169,7 +169,8 @@
 
   // ---- state
 
-  const state = { from: 0, to: 1, t: 0.5, k: 0, base: 0, z: null, map: 0, pick: 0, hidden: [], rank: 0 };
+  const state = { at: "walk", from: 0, to: 1, t: 0.5, k: 0, base: 0, z: null, map: 0, pick: 0, hidden: [], rank: 0 };
+  Object.assign(state, { zoom: 1, x: 0, y: 0, thumbs: 0 }); // of the map: how much larger than whole, what is its middle
   const dropped = {}; // pictures that are no test images, by end; a link cannot hold them
   let nets = [];
   const netOf = (k) => nets.find((net) => net.latentDim === k);
@@ -195,7 +196,10 @@
     const place = (value) => Number.isInteger(value) && value >= 0 && value < data.indices.length;
     for (const key of ["from", "to", "base", "pick", "rank"]) number(key, place);
     for (const key of ["k", "map"]) number(key, netOf);
-    number("t", (value) => value >= 0 && value <= 1);
+    for (const key of ["t", "thumbs"]) number(key, (value) => value >= 0 && value <= 1);
+    for (const key of ["x", "y"]) number(key, (value) => Math.abs(value) <= 1);
+    number("zoom", (value) => value >= 1 && value <= 40);
+    if (["walk", "dials", "map", "sizes"].includes(given.get("at"))) state.at = given.get("at");
     const text = given.get("z"), z = text ? text.split("_").map(Number) : [];
     state.z = z.length === state.k && z.every(Number.isFinite) ? Float32Array.from(z) : null;
     const hidden = (given.get("hidden") || "").split(".").filter(Boolean).map(Number);
@@ -223,6 +227,7 @@
   // ---- walk
 
   const walk = {
+    shelf: [], // places of images with their buttons
     build() {
       for (const i of data.shelf) {
         const canvas = element("canvas", { "aria-hidden": "true" });
@@ -230,6 +235,7 @@
         const button = element("button", { type: "button", "aria-label": called(i) }, canvas);
         button.addEventListener("click", () => this.set(document.querySelector("[name=end]:checked").value, i));
         find("shelf").append(button);
+        this.shelf.push([i, button]);
       }
       this.ends = { from: frame(find("ends")), to: frame(find("ends")) };
       this.fade = frame(find("steps"));
@@ -269,6 +275,8 @@
       const a = pictureAt("from"), b = pictureAt("to"), t = state.t;
       find("walk-t").value = t;
       for (const end of ["from", "to"]) this.ends[end](pictureAt(end), nameAt(end), `${end}: ${nameAt(end)}`);
+      const chosen = ["from", "to"].filter((end) => !dropped[end]).map((end) => state[end]);
+      for (const [i, button] of this.shelf) button.setAttribute("aria-pressed", chosen.includes(i));
       this.fade(mixed(a, b, t), `cross-fade of the two pictures at ${percent(t)}`, "pixel cross-fade");
       for (const step of this.steps) {
         const { net } = step;
@@ -280,8 +288,8 @@
       const said = this.steps.map((step) => {
         const i = nearest(step.picture), apart = short(error(step.picture, image(i)));
         paint(step.near, image(i), `nearest real image: ${called(i)}`);
-        step.words.textContent = `nearest: ${className(i) || called(i)}, error ${apart}`;
-        return `${dims(step.net)}: nearest to ${called(i)}, error ${apart}`;
+        step.words.textContent = `nearest: ${className(i) || called(i)}, at ${apart}`;
+        return `${dims(step.net)}: nearest to ${called(i)}, at ${apart}`;
       });
       find("walk-said").textContent = `At ${percent(state.t)} from ${nameAt("from")} to ${nameAt("to")}. ${said.join(". ")}.`;
     },
@@ -393,11 +401,9 @@
       const words = `${dims(net)} from ${called(state.base)}: ${find("far-said").textContent}`;
       find("dials-said").textContent = `${words}, error ${short(error(image(state.base), net.decode(z)))}.`;
     },
-    open(i) {
-      state.base = i;
-      state.z = null;
-      this.show();
-      this.rest();
+    open(i, k) {
+      Object.assign(state, { at: "dials", base: i, k, z: null });
+      this.renew();
       write();
       find("dials").scrollIntoView();
     },
@@ -426,7 +432,6 @@
   }
 
   const map = {
-    zoom: 1, x: 0, y: 0, // how much larger than whole, and what part of it is the middle
     build() {
       chooser("map-k", "map", () => this.show());
       this.canvas = find("map-canvas");
@@ -439,6 +444,7 @@
       this.picked = frame(find("map-picked"));
       this.decoded = frame(find("map-picked"));
       this.show = soon(() => this.draw());
+      this.later = atRest(() => {});
       this.listen();
     },
     legend(name, c) {
@@ -465,9 +471,9 @@
       canvas.addEventListener("pointercancel", () => { start = null; });
       canvas.addEventListener("pointermove", (event) => {
         if (!start || !event.isPrimary || !(event.buttons & 1)) return;
-        const scale = 1 / (canvas.clientWidth * this.zoom);
-        this.x -= (event.clientX - start.x) * scale;
-        this.y -= (event.clientY - start.y) * scale;
+        const scale = 1 / (canvas.clientWidth * state.zoom);
+        state.x = Math.min(1, Math.max(-1, state.x - (event.clientX - start.x) * scale));
+        state.y = Math.min(1, Math.max(-1, state.y - (event.clientY - start.y) * scale));
         const far = start.far + Math.abs(event.clientX - start.x) + Math.abs(event.clientY - start.y);
         start = { x: event.clientX, y: event.clientY, far };
         this.show();
@@ -476,34 +482,46 @@
         if (!event.isPrimary) return;
         if (start && start.far < 5) this.pickAt(event.offsetX, event.offsetY);
         start = null;
+        write();
       });
       canvas.addEventListener("wheel", (event) => {
         if (!event.ctrlKey && document.activeElement !== canvas) return; // a page is scrolled, a map in focus is zoomed
         event.preventDefault();
-        this.zoomBy(event.deltaY < 0 ? 1.25 : 0.8);
+        this.zoomBy(event.deltaY < 0 ? 1.25 : 0.8, event.offsetX, event.offsetY);
       }, { passive: false });
       canvas.addEventListener("keydown", (event) => this.key(event));
       find("map-in").addEventListener("click", () => this.zoomBy(1.5));
       find("map-out").addEventListener("click", () => this.zoomBy(1 / 1.5));
-      find("map-thumbs").addEventListener("change", () => this.show());
+      find("map-thumbs").addEventListener("change", () => {
+        state.thumbs = Number(find("map-thumbs").checked);
+        this.show();
+        write();
+      });
       find("map-walk").addEventListener("click", () => {
+        state.at = "walk";
         walk.set(document.querySelector("[name=end]:checked").value, state.pick);
         find("walk").scrollIntoView();
       });
-      find("map-dials").addEventListener("click", () => dials.open(state.pick));
+      find("map-dials").addEventListener("click", () => dials.open(state.pick, state.map));
       new ResizeObserver(() => this.show()).observe(canvas);
     },
-    zoomBy(factor) {
-      this.zoom = Math.min(40, Math.max(1, this.zoom * factor));
-      if (this.zoom === 1) [this.x, this.y] = [0, 0];
+    /** Zoom; what lies at a place on the canvas stays there, in CSS pixels, the middle if none is given. */
+    zoomBy(factor, x, y) {
+      const side = this.canvas.clientWidth, before = state.zoom;
+      state.zoom = Math.min(40, Math.max(1, before * factor));
+      for (const [axis, at] of [["x", x], ["y", y]]) {
+        const off = (at === undefined ? 0 : at / side - 0.5) * (1 / before - 1 / state.zoom);
+        state[axis] = state.zoom === 1 ? 0 : Math.min(1, Math.max(-1, state[axis] + off));
+      }
       this.show();
+      this.later();
     },
     /** Where each image lies on the canvas, in CSS pixels; null where its class is hidden. */
     place(i) {
       if (state.hidden.includes(data.labels[i])) return null;
       const { map: at } = netOf(state.map), side = this.canvas.clientWidth;
-      const [u, v] = [at[2 * i], at[2 * i + 1]].map((value, axis) => value - (axis ? this.y : this.x));
-      return [side * (0.5 + u * this.zoom), side * (0.5 + v * this.zoom)];
+      const [u, v] = [at[2 * i], at[2 * i + 1]].map((value, axis) => value - (axis ? state.y : state.x));
+      return [side * (0.5 + u * state.zoom), side * (0.5 + v * state.zoom)];
     },
     pickAt(x, y) {
       let best = -1, least = 24 ** 2; // CSS pixels: what is meant by a click
@@ -535,30 +553,34 @@
       });
       if (best < 0) return;
       const { map: places } = netOf(state.map);
-      if (this.zoom > 1) [this.x, this.y] = [places[2 * best], places[2 * best + 1]];
+      if (state.zoom > 1) [state.x, state.y] = [places[2 * best], places[2 * best + 1]];
       this.pick(best);
     },
     draw() {
       const net = netOf(state.map), canvas = this.canvas, side = canvas.clientWidth, ratio = devicePixelRatio || 1;
       find("map-k").value = state.map;
-      canvas.classList.toggle("zoomed", this.zoom > 1); // a map that is whole lets a finger scroll the page
+      canvas.classList.toggle("zoomed", state.zoom > 1); // a map that is whole lets a finger scroll the page
       canvas.width = canvas.height = Math.round(side * ratio);
-      const context = canvas.getContext("2d"), thumbs = find("map-thumbs").checked;
+      const context = canvas.getContext("2d"), thumbs = state.thumbs === 1;
+      find("map-thumbs").checked = thumbs;
       context.scale(ratio, ratio);
       context.imageSmoothingEnabled = false;
-      const wide = Math.min(2 * width, Math.max(10, 5 * this.zoom)), high = (wide * height) / width;
+      const wide = Math.min(2 * width, Math.max(10, 5 * state.zoom)), high = (wide * height) / width;
       data.indices.forEach((_, i) => {
         const at = this.place(i);
         if (!at || Math.min(...at) < -wide || Math.max(...at) > side + wide) return;
-        if (!thumbs) return drawShape(context, data.labels[i], ...at, Math.min(6, 2.5 + this.zoom / 4));
+        if (!thumbs) return drawShape(context, data.labels[i], ...at, Math.min(6, 2.5 + state.zoom / 4));
         const [sx, sy] = [(i % 50) * width, Math.floor(i / 50) * height];
         context.drawImage(this.sprite, sx, sy, width, height, at[0] - wide / 2, at[1] - high / 2, wide, high);
       });
       const at = this.place(state.pick);
       if (at) {
-        context.strokeStyle = getComputedStyle(canvas).color;
-        context.lineWidth = 2;
-        context.strokeRect(at[0] - 9, at[1] - 9, 18, 18);
+        const half = thumbs ? Math.max(wide, high) / 2 + 2 : 9;
+        for (const [colour, line] of [["#fff", 5], ["#000", 2]]) { // to be seen on any ground
+          context.strokeStyle = colour;
+          context.lineWidth = line;
+          context.strokeRect(at[0] - half, at[1] - half, 2 * half, 2 * half);
+        }
       }
       const x = image(state.pick), x_hat = net.decode(net.encode(x)), words = `error ${short(error(x, x_hat))}`;
       this.picked(x, called(state.pick));
@@ -611,14 +633,21 @@
     const [first, second = first] = data.shelf;
     [state.from, state.to, state.base, state.pick] = [first, second, first, first];
     state.rank = Math.floor(data.indices.length / 2);
-    read();
+    const linked = read();
     find("explorer-body").hidden = false;
     for (const part of [walk, dials, map, sizes]) part.build();
     showAll();
+    if (linked) find(state.at).scrollIntoView();
+    for (const kind of ["pointerdown", "keydown", "input"]) {
+      find("explorer-body").addEventListener(kind, (event) => {
+        state.at = (event.target.closest(".panel") || find(state.at)).id;
+      }, true);
+    }
     addEventListener("hashchange", () => {
-      if (!read()) return;
+      if (!read()) return write(); // a link of the article: the address goes on holding the view
       map.boxes.forEach((box, c) => { box.checked = !state.hidden.includes(c); });
       showAll();
+      find(state.at).scrollIntoView();
     });
     const known = (k) => netOf(k) || (() => { throw new RangeError(`no network of ${k} dimensions in this page`); })();
     Object.assign(window.latentfit, {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from .. import answer, compared, trade, verdict, words
+from ..gates import GATES
 from ..words import listed, plural
 
 
@@ -58,15 +59,16 @@ def sizes_words(sizes: list[int]) -> str:
 
 ANSWERS = (
     "A size is enough if the 95 % interval of its mean explained variance over seeds (Student's t) lies at or above "
-    'the share, and not enough if it lies below; for the rest the runs do not tell. One training has no interval. "At '
-    'most" says that a gate fired: training was not as good as it could be, and better training could do with less. '
-    "PCA components are those that keep the same on the test images."
+    "the share, and not enough if it lies below; for the rest the runs do not tell. One training has no interval: "
+    'more seeds give one. "At most" says that a gate fired: training was not as good as it could be, and better '
+    "training could do with less. PCA components are those that keep the same on the test images."
 )
 RESULTS = (
     "MSE is the mean over all pixels of all images of a split, pixels in [0, 1]. Variance kept is 1 − MSE over the "
     "mean squared distance from the mean training image, on the test images. Worth in PCA is how many PCA components "
     "reach the same test error. Numbers with ± are means over seeds and half of their 95 % interval. A gate is a sign "
-    "that training was not sound."
+    "that training was not as good as it could be: "
+    f"{listed([gate.short for gate in GATES.values()])}."
 )
 COMPARED = (
     'Errors are test errors of the first network of each size that trained, and "lower on" is the share of the test '
@@ -89,8 +91,8 @@ CODES = (
 BYTES = (
     "Codes are rounded to whole numbers of some bits a dimension, over the range of the training codes; 32 is a "
     "float. Ratios are of the bytes of the same images: one a number as they came, as PNG, and with zlib over many; "
-    'images whose numbers bytes cannot hold count four a number and have neither. "With decoder" spreads the '
-    "decoder's own bytes over all images of the set."
+    'images of floats that bytes cannot hold count four bytes for each number, and have no PNG and no zlib. "With '
+    "decoder\" spreads the decoder's own bytes over all images of the set."
 )
 TRUST = (
     "Over seeds and over images: half of the 95 % interval of the variance kept, in points, over other starts of the "
