@@ -168,6 +168,10 @@ def test_a_dragged_slider_changes_the_pictures_and_the_ends_are_the_reconstructi
         assert np.abs(np.array(after[i + 1])[::4] - x_hat).max() <= 1
     assert np.array_equal(np.array(after[0])[::4], x.ravel())
     assert "100 %" in page.locator("#walk-said").inner_text()
+    indices, labels, names = (data(study)[name] for name in ("indices", "labels", "classes"))
+    ends = [re.search(rf"{end}=(\d+)", page.url)[1] for end in ("from", "to")]
+    pressed = page.locator("#shelf [aria-pressed=true]").evaluate_all("all => all.map(b => b.ariaLabel)")
+    assert sorted(pressed) == sorted(f"test image {indices[int(i)]}, {names[labels[int(i)]]}" for i in ends)
 
 
 def test_the_keyboard_walks_picks_and_turns(page):
@@ -319,8 +323,10 @@ def test_filter_then_click_thumbnail_label_and_decoded_image_belong_together(pag
     assert np.array_equal(np.array(pixels_of(page, "#map-picked canvas", 0))[::4], study.shown["map"][at].ravel())
     x_hat = evaluate.reconstruct(shipped(study, SIZES[-1]), study.shown["map"][at : at + 1])
     assert np.abs(np.array(pixels_of(page, "#map-picked canvas", 1))[::4] - 255 * x_hat.ravel()).max() <= 1
+    page.locator("#dials-k").select_option("2")
     page.locator("#map-dials").click()
     settle(page)
+    assert page.locator("#dials-k").input_value() == page.locator("#map-k").input_value() == "12"
     assert f"test image {study.shown['map_indices'][at]}" in page.locator("#dials-pictures").inner_text()
 
 

@@ -130,6 +130,7 @@ def test_the_report_shows_the_answer_and_all_that_belongs_to_it(found):
     for heading in ("How many dimensions?", "What is lost", "Compression", "Interpolations"):
         assert f">{heading}</h2>" in html
     header, rows = answer.table(found.results["answers"])
+    assert [row[0] for row in rows] == ["60 %", "80 %", "85 %", "90 %", "95 %", "99 %"]
     for cell in (*header, *(cell for row in rows for cell in row)):
         assert f">{cell}</t" in html
     assert {"worst", "gained"} <= {path.stem for path in (found.folder / "figures").iterdir()}

@@ -247,6 +247,7 @@ def test_a_folder_that_cannot_be_written_is_an_input_error(tmp_path):
         ({"sizes": ("16",)}, "latent size '16'"),
         ({"sizes": (True,)}, "latent size True"),
         ({"sizes": ()}, "no latent size"),
+        ({"sizes": 8}, "latent_dims is 8; expected several sizes"),
         ({"sizes": (785,)}, "785 is larger than an image"),
         ({"seeds": 0}, "number of seeds 0"),
         ({"recipe": "best"}, "recipe 'best' is not known; expected reference"),

@@ -53,8 +53,8 @@ def _image_bytes(found: dict[str, Any]) -> str:
         )
     return (
         f"An image is {raw} (one for each number), {found['png_bytes']:.0f} as PNG and {found['zlib_bytes']:.0f} when "
-        f"many are packed together by zlib (means of {plural(found['packed_images'], 'test image')}); both of these lose "
-        "nothing, a code does."
+        f"many are packed together by zlib (means of {plural(found['packed_images'], 'test image')}); both of these "
+        "lose nothing, a code does."
     )
 
 
