@@ -146,6 +146,16 @@ def test_more_bits_are_shipped_where_fewer_would_show(study, scale, bits):
     assert moved <= told["stray"] * (1 + 1e-6)
 
 
+def test_a_network_that_overflows_at_the_corners_is_packed(study):
+    network = Network(784, 5, (24,), "relu", "linear", seed=0)
+    for parameter in network.parameters():
+        parameter.data *= 3e12
+    box = {"low": [-1e30] * 5, "high": [1e30] * 5}
+    assert not np.isfinite(latent.decode(network, explorer.corners(box), (784,))).all()
+    told = explorer._weights(network, study.shown["map"], box)
+    assert told["stray"] <= explorer.NEAR
+
+
 @pytest.mark.parametrize(("bits", "relative"), [(16, 2**-11), (21, 2**-13), (24, 2**-16), (32, 0)])
 def test_rounding_is_to_the_nearest(bits, relative):
     network = Network(30, 5, (24,), seed=0)

@@ -113,7 +113,7 @@ def _weights(network: Network, x: Array, box: Mapping[str, Any]) -> dict[str, An
     shipped, bits = rounded(network, 16, 16), [16, 16]
     half = max(_stray(decoded, _decoded(shipped, z)), _stray(whole, evaluate.reconstruct(shipped, x))) <= NEAR
     if not half:
-        decoder = next(b for b in BITS if _stray(decoded, _decoded(rounded(network, 32, b), z)) <= NEAR)
+        decoder = next(b for b in BITS if _stray(decoded, _decoded(rounded(network, 32, b), z)) <= NEAR)  # 32 always
         for encoder in BITS:
             shipped, bits = rounded(network, encoder, decoder), [encoder, decoder]
             if _stray(whole, evaluate.reconstruct(shipped, x)) <= NEAR:
@@ -150,8 +150,9 @@ def _decoded(network: Network, z: Array) -> Array:
 
 
 def _stray(right: Array, shipped: Array) -> float:
-    """The most that a pixel differs; infinite where one is no number."""
-    stray = float(np.abs(right - shipped).max())
+    """The most that a pixel differs; infinite where only one of the two is a finite number."""
+    same = (right == shipped) | (np.isnan(right) & np.isnan(shipped))
+    stray = float(np.abs(np.subtract(right, shipped, out=np.zeros_like(right), where=~same)).max())
     return stray if np.isfinite(stray) else np.inf
 
 
