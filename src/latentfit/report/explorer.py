@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import zlib
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -111,20 +111,29 @@ def _weights(network: Network, x: Array, box: Mapping[str, Any]) -> dict[str, An
     z = np.concatenate([latent.encode(network, x), corners(box)])
     decoded, whole = _decoded(network, z), evaluate.reconstruct(network, x)
     shipped, bits = rounded(network, 16, 16), [16, 16]
-    half = max(_stray(decoded, _decoded(shipped, z)), _stray(whole, evaluate.reconstruct(shipped, x))) <= NEAR
+    far = [_stray(decoded, _decoded(shipped, z)), _stray(whole, evaluate.reconstruct(shipped, x))]
+    half = max(far) <= NEAR
     if not half:
-        decoder = next(b for b in BITS if _stray(decoded, _decoded(rounded(network, 32, b), z)) <= NEAR)  # 32 always
-        for encoder in BITS:
-            shipped, bits = rounded(network, encoder, decoder), [encoder, decoder]
-            if _stray(whole, evaluate.reconstruct(shipped, x)) <= NEAR:
-                break
+        some = BITS[3:] if far[0] > NEAR else BITS  # fp16 is as fine as 19 bits
+        bits[1], far[0] = _fewest(some, lambda b: _stray(decoded, _decoded(rounded(network, 32, b), z)))
+        bits[0], far[1] = _fewest(BITS, lambda b: _stray(whole, evaluate.reconstruct(rounded(network, b, bits[1]), x)))
+        shipped = rounded(network, *bits)
     flat = np.concatenate([p.detach().numpy().ravel() for p in _in_order(shipped)])
     return {
         "precision": "fp16" if half else "fp32",
         "bits": bits,
-        "stray": max(_stray(decoded, _decoded(shipped, z)), _stray(whole, evaluate.reconstruct(shipped, x))),
+        "stray": max(far),
         "weights": pack(flat.astype("<f2").tobytes(), 2) if half else _floats(flat),  # zlib takes the bits that are 0
     }
+
+
+def _fewest(some: Sequence[int], stray: Callable[[int], float]) -> tuple[int, float]:
+    """The first number of bits that is near enough, or the last, and how far it strays."""
+    for bits in some:
+        far = stray(bits)
+        if far <= NEAR:
+            break
+    return bits, far
 
 
 def _in_order(network: Network) -> list[torch.nn.Parameter]:
