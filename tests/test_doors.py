@@ -318,6 +318,19 @@ def test_no_pickle_is_opened_at_any_other_door(tmp_path):
         pickle.loads(pickle.dumps(Canary(tmp_path / "no" / "canary")))
 
 
+@pytest.mark.fault("pickle")
+def test_no_pickle_is_opened_where_a_file_is_exchanged_after_its_header_was_checked(tmp_path, monkeypatch):
+    canary = tmp_path / "canary"
+    bombs = np.array([Canary(canary)] * 12, object)
+    np.savez(tmp_path / "a.npz", x_train=bombs, x_test=bombs)
+    np.save(tmp_path / "a.npy", bombs)
+    monkeypatch.setattr(files, "_check_header", lambda *_: (12, 2, 2))  # what the sound file had said
+    for name in ("a.npz", "a.npy"):
+        with pytest.raises(InputError):
+            files.load(tmp_path / name)
+        assert not canary.exists(), name
+
+
 @pytest.mark.fault("names")
 def test_a_message_stays_one_line_of_a_length_that_is_read(tmp_path):
     told = str(InputError("a\nb\r\x1b[2J\u2028\ud800" + "x" * 10**5 + "end", ("c\nd",)))
