@@ -105,6 +105,11 @@ SECTIONS = {
             "the error becomes NaN or inf",
             "a row with its reason, epoch and batch; the others finish; exit 1; never a NaN in a file",
         ),
+        Row(
+            "precision",
+            "a processor that has bf16 instructions and does not use them; a study continued without its precision",
+            "what is recorded is what was computed; refused in one line that names both",
+        ),
         Row("lock", "two studies in one folder", "the second names the first's process; no stale lock after a kill"),
         Row(
             "worker",

@@ -7,9 +7,27 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from latentfit import machine
 from latentfit.data import garments
 from latentfit.data.images import ImageSet
 from latentfit.train import Recipe
+
+
+def needs(products: str) -> pytest.MarkDecorator:
+    """Skip a test where this processor does not make such products: the tests ask what a study asks."""
+    return pytest.mark.skipif(not machine.PRODUCTS[products](), reason=f"this processor does not make {products}")
+
+
+each_products = pytest.mark.parametrize(
+    "products", [pytest.param(name, marks=needs(name)) for name in machine.PRODUCTS]
+)
+HAS_BF16 = any(can() for name, can in machine.PRODUCTS.items() if name != "fp32")
+each_precision = pytest.mark.parametrize(
+    "precision",
+    ["fp32", pytest.param("bf16", marks=pytest.mark.skipif(not HAS_BF16, reason="this processor does not make bf16"))],
+)
 
 RECIPE = Recipe(name="small", hidden=(24,), epochs=2, batch_size=64)
 

@@ -45,7 +45,8 @@ def plain_machine(monkeypatch):
 
     monkeypatch.setitem(machine.DEVICES, "cuda", lambda: False)
     monkeypatch.setitem(machine.DEVICES, "mps", lambda: True)
-    monkeypatch.setattr(machine, "has_bf16", lambda: False)
+    for products in ("rounded-factors", "bf16-tensors"):
+        monkeypatch.setitem(machine.PRODUCTS, products, lambda: False)
 
 
 @pytest.fixture
@@ -102,14 +103,14 @@ def test_plain_lines_tell_epoch_error_and_time_left(small_garments, tmp_path, ca
 
 
 def test_precision_and_device_reach_the_study(images, tmp_path, monkeypatch):
-    from latentfit import request
+    from latentfit import machine, request
 
-    monkeypatch.setattr(request, "best_precision", lambda _: "bf16")
+    monkeypatch.setitem(machine.PRODUCTS, "rounded-factors", lambda: True)
     monkeypatch.setattr(request, "best_device", lambda: "cuda")
     flags = ("--precision", "fp32", "--device", "cpu", "--quiet")
     assert run("study", images, *QUICK, *flags, "--out", tmp_path / "out") == 0
     told = json.loads((tmp_path / "out" / "results.json").read_bytes())["environment"]
-    assert (told["precision"], told["device"]) == ("fp32", "cpu")
+    assert (told["precision"], told["products"], told["device"]) == ("fp32", "fp32", "cpu")
 
 
 def test_report_is_redrawn_without_the_data(images, tmp_path, capsys):

@@ -120,9 +120,18 @@ def test_the_page_says_which_sizes_it_has(page):
 
 
 def test_half_precision_is_shipped_where_it_changes_no_grey_level(study):
+    """Whatever the processor made of the networks: the page holds what their own weights allow."""
+    x = study.shown["map"]
     for net in data(study)["networks"]:
-        assert (net["precision"], net["bits"]) == ("fp16", [16, 16])
-        assert 0 < net["stray"] <= 1 / 510
+        network = study.network(net["latentDim"], 0)
+        z = np.concatenate(
+            [latent.encode(network, x), explorer.corners({"low": net["boxLow"], "high": net["boxHigh"]})]
+        )
+        halves = explorer.rounded(network, 16, 16)
+        pairs = [(latent.decode(n, z, (784,)), evaluate.reconstruct(n, x).reshape(-1, 784)) for n in (network, halves)]
+        far = max(np.abs(a - b).max() for a, b in zip(*pairs, strict=True))
+        assert (net["precision"] == "fp16") == (net["bits"] == [16, 16]) == bool(far <= explorer.NEAR)
+        assert 0 < net["stray"] <= explorer.NEAR
 
 
 @pytest.mark.fault("export")

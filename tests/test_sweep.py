@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import RECIPE, Inline, contents, small_clothes
+from helpers import RECIPE, Inline, contents, each_precision, small_clothes
 
 from latentfit import evaluate, latent, machine, measure, report, request, store, sweep
 from latentfit.data.images import ImageSet
@@ -25,9 +26,6 @@ from latentfit.errors import InputError
 from latentfit.train import Job, Recipe, train_group
 
 IMAGES = small_clothes()
-
-needs_bf16 = pytest.mark.skipif(not machine.has_bf16(), reason="this processor has no instructions for bf16")
-each_precision = pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=needs_bf16)])
 
 
 def study(out: Path, sizes: tuple[int, ...] = (2, 4), images: ImageSet = IMAGES, draw: bool = False, **options):
@@ -312,7 +310,7 @@ def test_results_have_the_keys_of_the_contract(tmp_path):
     assert set(results["recipe"]) >= {
         *("name", "hidden", "activation", "output", "optimizer", "learning_rate", "batch_size", "epochs"),
     }
-    assert set(results["environment"]) >= {"latentfit", "torch", "device", "precision", "processor"}
+    assert set(results["environment"]) >= {"latentfit", "torch", "device", "precision", "products", "processor"}
     assert set(results["models"][0]) >= {
         *("latent_dim", "seed", "status", "reason", "train_mse", "test_mse", "test_psnr", "test_ssim"),
         *("test_mse_by_class", "effective_dim", "gates"),
@@ -452,11 +450,18 @@ def test_measuring_uses_one_thread_like_training_and_gives_them_back(tmp_path, m
 
 
 class Noting(Inline):
-    """Notes the precision and the device of each job, and trains on the CPU in fp32 whatever was asked."""
+    """Notes the products and the device of each job, and trains on the CPU in fp32 whatever was asked."""
 
     def submit(self, fn, jobs, images, recipe, *how):
         self.how = [*getattr(self, "how", []), how]
         return super().submit(fn, jobs, images, recipe)
+
+
+def make(monkeypatch, *products):
+    """A machine of AMD's that makes such products, and fp32."""
+    for name in machine.PRODUCTS:
+        monkeypatch.setitem(machine.PRODUCTS, name, lambda able=name in (*products, "fp32"): able)
+    monkeypatch.setattr(machine, "maker", lambda: "AuthenticAMD")
 
 
 @pytest.fixture
@@ -464,54 +469,55 @@ def able(monkeypatch):
     """A machine that says it has everything, and that bf16 on the CPU is best."""
     for name in ("cuda", "mps"):
         monkeypatch.setitem(machine.DEVICES, name, lambda: True)
-    monkeypatch.setattr(machine, "has_bf16", lambda: True)
+    make(monkeypatch, "bf16-tensors")
     monkeypatch.setattr(request, "best_device", lambda: "cpu")
-    monkeypatch.setattr(request, "best_precision", lambda device: {"cpu": "bf16"}.get(device, "fp32"))
 
 
-def recorded(folder: Path) -> list[tuple[str, str]]:
+def recorded(folder: Path) -> list[tuple[str, str, str]]:
     asked, found = (json.loads((folder / name).read_bytes()) for name in ("study.json", "results.json"))
-    return [(told["precision"], told["device"]) for told in (asked, found["environment"])]
+    return [(told["precision"], told["products"], told["device"]) for told in (asked, found["environment"])]
+
+
+BF16, FP32 = ("bf16", "bf16-tensors", "cpu"), ("fp32", "fp32", "cpu")
 
 
 @pytest.mark.parametrize(
     ("asked", "decided"),
     [
-        ({}, ("bf16", "cpu")),
-        ({"precision": "fp32"}, ("fp32", "cpu")),
-        ({"precision": "bf16"}, ("bf16", "cpu")),
-        ({"precision": "bf16", "device": "cpu"}, ("bf16", "cpu")),
-        ({"device": "cuda"}, ("fp32", "cuda")),
-        ({"device": "mps", "precision": "fp32"}, ("fp32", "mps")),
+        ({}, BF16),
+        ({"precision": "fp32"}, FP32),
+        ({"precision": "bf16"}, BF16),
+        ({"precision": "bf16", "device": "cpu"}, BF16),
+        ({"device": "cuda"}, ("fp32", "fp32", "cuda")),
+        ({"device": "mps", "precision": "fp32"}, ("fp32", "fp32", "mps")),
     ],
 )
 def test_precision_and_device_are_decided_once_and_recorded(tmp_path, able, asked, decided):
     noting = Noting()
     study(tmp_path, executor=noting, **asked)
-    assert noting.how == [decided, decided]
+    assert noting.how == [decided[1:], decided[1:]]
     assert recorded(tmp_path) == [decided, decided]
 
 
 def test_auto_takes_what_the_machine_does_best(tmp_path, able, monkeypatch):
     monkeypatch.setattr(request, "best_device", lambda: "cuda")
     study(tmp_path / "cuda", sizes=(2,), executor=Noting())
-    assert recorded(tmp_path / "cuda") == [("fp32", "cuda")] * 2
+    assert recorded(tmp_path / "cuda") == [("fp32", "fp32", "cuda")] * 2
     monkeypatch.undo()
     study(tmp_path / "here", sizes=(2,))
-    device = machine.best_device()
-    assert recorded(tmp_path / "here") == [(machine.best_precision(device), device)] * 2
+    products = machine.products_of("auto", device := machine.best_device())
+    assert recorded(tmp_path / "here") == [(machine.precision_of(products), products, device)] * 2
 
 
-@pytest.mark.parametrize("begun", [("fp32", "cpu"), ("bf16", "cpu"), ("fp32", "cuda")])
+@pytest.mark.parametrize("begun", [FP32, BF16, ("fp32", "fp32", "cuda")])
 def test_auto_keeps_what_a_study_was_begun_with(tmp_path, able, begun, monkeypatch):
-    study(tmp_path, sizes=(2,), executor=Noting(), precision=begun[0], device=begun[1])
-    best = {"fp32": "bf16", "bf16": "fp32"}[begun[0]]
-    monkeypatch.setattr(request, "best_precision", lambda _: best)
+    study(tmp_path, sizes=(2,), executor=Noting(), precision=begun[0], device=begun[2])
+    make(monkeypatch, "rounded-factors", "bf16-tensors")  # best now, and it was not there before
     monkeypatch.setattr(request, "best_device", lambda: "mps")
     again = Noting()
     study(tmp_path, sizes=(2, 4), executor=again)
     assert again.jobs == [(4, 0)]
-    assert again.how == [begun]
+    assert again.how == [begun[1:]]
     assert recorded(tmp_path) == [begun, begun]
     finished = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     study(tmp_path, sizes=(4,))
@@ -521,7 +527,7 @@ def test_auto_keeps_what_a_study_was_begun_with(tmp_path, able, begun, monkeypat
 def test_fresh_decides_anew(tmp_path, able):
     study(tmp_path, sizes=(2,), executor=Noting(), precision="fp32", device="cuda")
     study(tmp_path, sizes=(2,), executor=Noting(), fresh=True)
-    assert recorded(tmp_path) == [("bf16", "cpu")] * 2
+    assert recorded(tmp_path) == [BF16] * 2
 
 
 @pytest.mark.parametrize(
@@ -553,12 +559,12 @@ def test_another_precision_or_device_is_another_study(tmp_path, able, begun, ask
         ({"precision": "half"}, "precision 'half' is not known"),
         ({"device": "tpu"}, "device 'tpu' is not known"),
         ({"device": "cuda"}, "device cuda: PyTorch finds none on this machine"),
-        ({"precision": "bf16"}, "precision bf16: PyTorch finds no instructions"),
+        ({"precision": "bf16"}, "precision bf16: this processor has no instructions"),
     ],
 )
 def test_what_this_machine_cannot_do_is_told_and_nothing_is_written(tmp_path, monkeypatch, options, told):
     monkeypatch.setitem(machine.DEVICES, "cuda", lambda: False)
-    monkeypatch.setattr(machine, "has_bf16", lambda: False)
+    make(monkeypatch)
     with pytest.raises(InputError, match=told):
         study(tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
@@ -569,20 +575,26 @@ def test_what_this_machine_cannot_do_is_told_and_nothing_is_written(tmp_path, mo
     assert contents(tmp_path / "there", leave_out=()) == before
 
 
-def test_a_study_begun_in_bf16_cannot_go_on_without_but_what_is_finished_can_be_had(tmp_path, able, monkeypatch):
+@pytest.mark.fault("precision")
+@pytest.mark.parametrize(
+    ("made", "asked"), [((), "auto"), (("rounded-factors",), "auto"), (("rounded-factors",), "bf16")]
+)
+def test_a_study_begun_in_bf16_goes_on_only_where_its_products_are_made(tmp_path, able, made, asked, monkeypatch):
     study(tmp_path, sizes=(2,), executor=Noting(), precision="bf16")
     before = contents(tmp_path, leave_out=())
-    monkeypatch.setattr(machine, "has_bf16", lambda: False)
-    with pytest.raises(InputError, match="no instructions for it"):
-        study(tmp_path, sizes=(2, 4))
-    study(tmp_path, sizes=(2,))
+    make(monkeypatch, *made)
+    made_here = " and ".join((*made, "fp32"))
+    told = f"products bf16-tensors (precision bf16) were asked for, and this processor makes {made_here};"
+    with pytest.raises(InputError, match=re.escape(told)):
+        study(tmp_path, sizes=(2, 4), precision=asked)
+    study(tmp_path, sizes=(2,), precision=asked)  # what is finished can be had
     assert contents(tmp_path, leave_out=()) == before
 
 
 @each_precision
 def test_a_study_holds_the_weights_that_a_group_gives(tmp_path, precision):
     done = study(tmp_path, precision=precision)
-    for trained in train_group(done.jobs, IMAGES, RECIPE, precision):
+    for trained in train_group(done.jobs, IMAGES, RECIPE, done.results["environment"]["products"]):
         state = store.load_network(store.model_folder(tmp_path, trained.job)).state_dict()
         assert {name: value.numpy().tobytes() for name, value in state.items()} == {
             name: value.tobytes() for name, value in trained.weights.items()
@@ -677,7 +689,7 @@ def test_workers_remove_the_temporary_folder_of_a_parent_that_was_killed(tmp_pat
 def test_bf16_asked_for_by_name_stays_on_the_cpu_where_there_is_a_gpu(tmp_path, able, monkeypatch):
     monkeypatch.setattr(request, "best_device", lambda: "cuda")
     study(tmp_path, sizes=(2,), executor=Noting(), precision="bf16")
-    assert recorded(tmp_path) == [("bf16", "cpu")] * 2
+    assert recorded(tmp_path) == [BF16] * 2
 
 
 def test_a_study_whose_request_says_neither_precision_nor_device_is_another_study(tmp_path):

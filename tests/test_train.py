@@ -1,7 +1,11 @@
 """The loop: it minimises what it says, on the batches it says, and to the same bytes each time."""
 
 import math
+import os
+import platform
 import re
+import subprocess
+import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
@@ -9,6 +13,7 @@ from itertools import chain
 import numpy as np
 import pytest
 import torch
+from helpers import each_products, needs
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_info, threadpool_limits
 
@@ -20,9 +25,6 @@ from latentfit.train import RECIPES, Diverged, Recipe, build, fit, train_group
 
 RNG = np.random.default_rng(0)
 NOISE = ImageSet("noise", RNG.integers(0, 256, (300, 28, 28), np.uint8), RNG.integers(0, 256, (10, 28, 28), np.uint8))
-
-needs_bf16 = pytest.mark.skipif(not machine.has_bf16(), reason="this processor has no instructions for bf16")
-each_precision = pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=needs_bf16)])
 
 
 @pytest.fixture(autouse=True)
@@ -200,14 +202,14 @@ def test_a_group_gives_the_weights_that_fit_leaves(images, quick):
     assert bits(network.state_dict()) != bits(build(images, quick, 5, seed=3).state_dict())
 
 
-@each_precision
-def test_bytes_do_not_depend_on_the_number_of_threads(precision):
+@each_products
+def test_bytes_do_not_depend_on_the_number_of_threads(products):
     recipe = Recipe(epochs=1)
-    (alone,) = train_group([(16, 0)], NOISE, recipe, precision)
+    (alone,) = train_group([(16, 0)], NOISE, recipe, products)
     torch.set_num_threads(2)
     threads = []
     (beside,) = train_group(
-        [(16, 0)], NOISE, recipe, precision, progress=lambda *_: threads.append(torch.get_num_threads())
+        [(16, 0)], NOISE, recipe, products, progress=lambda *_: threads.append(torch.get_num_threads())
     )
     assert bits(beside.weights) == bits(alone.weights)
     assert threads == [1]
@@ -391,9 +393,9 @@ def test_numpy_numbers_become_plain_ones():
     assert {type(n) for n in (*recipe.hidden, recipe.batch_size, recipe.epochs)} == {int}
 
 
-@each_precision
-def test_what_is_measured_is_what_evaluate_and_latent_say_of_the_weights(images, quick, precision):
-    (trained,) = train_group([(5, 0)], images, quick, precision)
+@each_products
+def test_what_is_measured_is_what_evaluate_and_latent_say_of_the_weights(images, quick, products):
+    (trained,) = train_group([(5, 0)], images, quick, products)
     network = build(images, quick, 5, seed=9)
     network.load_state_dict({name: torch.from_numpy(value) for name, value in trained.weights.items()})
     x_hat, measured = evaluate.reconstruct(network, images.x_test), trained.measured
@@ -422,98 +424,166 @@ def set_to(precision):
 
 
 @pytest.mark.parametrize("before", ["none", "ieee", "bf16"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_the_precision_of_products_ends_also_where_something_breaks(before, precision):
+@pytest.mark.parametrize(
+    ("products", "during"), [("fp32", "ieee"), ("rounded-factors", "bf16"), ("bf16-tensors", "ieee")]
+)
+def test_how_products_are_made_ends_also_where_something_breaks(before, products, during):
     with set_to(before):
-        with machine.products(precision):
-            assert setting() == {"fp32": "ieee", "bf16": "bf16"}[precision]
+        with machine.matmul_as(products):
+            assert setting() == during
         assert setting() == before
-        with pytest.raises(ZeroDivisionError), machine.products(precision):
+        with pytest.raises(ZeroDivisionError), machine.matmul_as(products):
             _ = 1 / 0
         assert setting() == before
 
 
-@needs_bf16
-def test_products_in_bf16_round_the_factors_and_nothing_else():
-    a, b = (torch.from_numpy(RNG.normal(size=shape)).float() for shape in ((64, 300), (300, 80)))
-    rounded = a.bfloat16().double() @ b.bfloat16().double()
-    with machine.products("bf16"):
-        coarse = a @ b
-    with machine.products("fp32"):
-        fine = a @ b
-    np.testing.assert_allclose(coarse, rounded, rtol=0, atol=1e-4)
-    np.testing.assert_allclose(fine, a.double() @ b.double(), rtol=0, atol=1e-4)
-    assert (rounded - a.double() @ b.double()).abs().max() > 0.05  # otherwise nothing would tell the two apart
+LAYOUTS = {  # of a training: forward, gradient of the weight, gradient of the layer's input
+    "forward": ((128, 784), (784, 512)),
+    "weight": ((512, 128), (128, 784)),
+    "input": ((128, 512), (512, 784)),
+}
 
 
-@needs_bf16
-def test_bf16_trains_to_nearly_the_same_error():
+@pytest.mark.fault("precision")
+@each_products
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_products_are_made_as_they_are_called(products, layout):
+    """Against double precision: of the rounded factors, and of the factors as they are."""
+    left, right = LAYOUTS[layout]
+    a = torch.from_numpy(RNG.normal(size=left)).float()
+    b = torch.from_numpy(RNG.normal(size=right)).float()
+    rounded, exact = a.bfloat16().double() @ b.bfloat16().double(), a.double() @ b.double()
+    assert (rounded - exact).abs().max() > 0.05  # otherwise nothing would show which of the two it is
+    tensors = products == "bf16-tensors"
+    with machine.matmul_as(products):
+        made = (a.bfloat16() @ b.bfloat16()).double() if tensors else (a @ b).double()
+    np.testing.assert_allclose(
+        made, exact if products == "fp32" else rounded, rtol=2**-8 if tensors else 0, atol=1e-2 if tensors else 2e-4
+    )
+
+
+@pytest.mark.parametrize("products", [pytest.param(p, marks=needs(p)) for p in machine.PRODUCTS if p != "fp32"])
+def test_bf16_trains_to_nearly_the_same_error(products):
     rng = np.random.default_rng(0)
     x = (rng.uniform(0, 1, (1000, 5)) ** 2 @ rng.uniform(0, 0.2, (5, 784))).astype(np.float32).reshape(-1, 28, 28)
     images, recipe = ImageSet("rank 5", x[:900], x[900:]), Recipe(hidden=(64,), epochs=10, batch_size=50)
-    fine, coarse = (train_group([(8, 0)], images, recipe, precision)[0] for precision in ("fp32", "bf16"))
+    fine, coarse = (train_group([(8, 0)], images, recipe, how)[0] for how in ("fp32", products))
     assert fine.history[-1].test_mse < 0.3 * fine.history[0].test_mse
     for a, b in zip(fine.history, coarse.history, strict=True):
         assert a.train_mse != b.train_mse
+        assert b.train_mse == pytest.approx(a.train_mse, rel=0.05)
         assert b.test_mse == pytest.approx(a.test_mse, rel=0.05)
     for name, weight in fine.weights.items():
         assert 0 < np.abs(coarse.weights[name] - weight).mean() < 0.01, name
 
 
-@needs_bf16
-def test_bf16_ends_where_evaluation_begins():
+@each_products
+def test_errors_are_measured_in_fp32_whatever_trained(products):
     recipe, during = Recipe(epochs=2), []
     network = build(NOISE, recipe, 16, seed=0)
     before = setting()
-    history = fit(network, NOISE, recipe, progress=lambda _: during.append(setting()), precision="bf16")
+    history = fit(network, NOISE, recipe, progress=lambda _: during.append(setting()), products=products)
     assert during == [before, before]
     assert setting() == before
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
     assert history[-1].test_mse == evaluate.mse(network, NOISE.x_test)
-    with machine.products("bf16"):
-        assert history[-1].test_mse != evaluate.mse(network, NOISE.x_test)
 
 
-@needs_bf16
-def test_fp32_is_fp32_whatever_was_set_before():
+@pytest.mark.parametrize("outside", ["ieee", "bf16"])
+def test_fp32_is_fp32_whatever_was_set_before(outside):
     (plain,) = train_group([(16, 0)], NOISE, Recipe(epochs=1))
     network = build(NOISE, Recipe(epochs=1), 16, seed=0)
-    with set_to("bf16"):
+    with set_to(outside):
         fit(network, NOISE, Recipe(epochs=1))
     assert bits(network.state_dict()) == bits(plain.weights)
 
 
-@each_precision
+@each_products
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_the_same_bytes_twice(recipe, precision):
-    first, second = (train_group([(16, 0)], NOISE, replace(recipe, epochs=1), precision)[0] for _ in range(2))
+def test_the_same_bytes_twice(recipe, products):
+    first, second = (train_group([(16, 0)], NOISE, replace(recipe, epochs=1), products)[0] for _ in range(2))
     assert bits(first.weights) == bits(second.weights)
     assert first.history == second.history
 
 
-def test_bf16_is_refused_where_the_processor_has_none(images, quick, monkeypatch):
-    monkeypatch.setattr(machine, "has_bf16", lambda: False)
-    with pytest.raises(InputError, match=r"precision bf16: .* no instructions .*; take --precision fp32"):
-        train_group([(2, 0)], images, quick, "bf16")
+@pytest.mark.fault("precision")
+def test_a_worker_refuses_products_that_its_processor_does_not_make(images, quick, monkeypatch):
+    monkeypatch.setitem(machine.PRODUCTS, "rounded-factors", lambda: False)
+    monkeypatch.setitem(machine.PRODUCTS, "bf16-tensors", lambda: True)
+    told = (
+        r"products rounded-factors \(precision bf16\) were asked for, and this processor makes bf16-tensors and fp32;"
+    )
+    with pytest.raises(InputError, match=told):
+        train_group([(2, 0)], images, quick, "rounded-factors")
+
+
+def machine_with(monkeypatch, *made, maker="AuthenticAMD"):
+    for products in machine.PRODUCTS:
+        monkeypatch.setitem(machine.PRODUCTS, products, lambda able=products in (*made, "fp32"): able)
+    monkeypatch.setattr(machine, "maker", lambda: maker)
 
 
 @pytest.mark.parametrize(
-    ("told", "has"),
+    ("made", "maker", "auto", "bf16"),
     [
-        ({"avx512_bf16": True}, True),
-        ({"amx_bf16": True, "avx512_bf16": False}, True),
-        ({"avx512_bf16": False, "amx_bf16": False, "avx512_f": True}, False),
-        ({}, False),
-        (None, False),
+        (("rounded-factors", "bf16-tensors"), "GenuineIntel", "rounded-factors", "rounded-factors"),
+        (("rounded-factors",), "", "fp32", "rounded-factors"),  # arm64: nobody has tried
+        (("bf16-tensors",), "AuthenticAMD", "bf16-tensors", "bf16-tensors"),
+        (("bf16-tensors",), "GenuineIntel", "fp32", "bf16-tensors"),  # slower there than fp32
+        (("bf16-tensors",), "", "fp32", "bf16-tensors"),
+        ((), "AuthenticAMD", "fp32", None),
     ],
 )
-def test_bf16_is_the_best_where_the_processor_says_it_has_it(monkeypatch, told, has):
-    if told is None:  # as older releases of PyTorch
-        monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+def test_what_a_processor_does_decides_how_products_are_made(monkeypatch, made, maker, auto, bf16):
+    machine_with(monkeypatch, *made, maker=maker)
+    assert machine.products_of("auto", "cpu") == auto
+    assert machine.products_of("fp32", "cpu") == "fp32"
+    assert machine.products_of("auto", "cuda") == machine.products_of("auto", "mps") == "fp32"
+    if bf16:
+        assert machine.products_of("bf16", "cpu") == bf16
     else:
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: told, raising=False)
-    assert machine.has_bf16() is has
-    assert machine.best_precision("cpu") == ("bf16" if has else "fp32")
-    assert machine.best_precision("cuda") == machine.best_precision("mps") == "fp32"
+        with pytest.raises(InputError, match=r"precision bf16: .* no instructions .*; take --precision fp32"):
+            machine.products_of("bf16", "cpu")
+    with pytest.raises(InputError, match="precision bf16 is for the CPU; with device cuda take --precision fp32"):
+        machine.products_of("bf16", "cuda")
+
+
+@pytest.mark.parametrize("precision", ["half", "FP32", None])
+def test_a_precision_that_is_not_known_is_refused(precision):
+    with pytest.raises(
+        InputError, match=re.escape(f"precision {precision!r} is not known; expected fp32, bf16 or auto")
+    ):
+        machine.products_of(precision, "cpu")
+
+
+@pytest.mark.fault("precision")
+@pytest.mark.parametrize("probe", [machine.rounds_factors, machine.multiplies_bf16])
+@pytest.mark.parametrize("outside", ["denormals", "no denormals", "bf16", "two threads"])
+def test_a_probe_answers_alike_wherever_it_is_asked(probe, outside, denormals):
+    right = probe.__wrapped__()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2 if outside == "two threads" else threads)
+    with machine.no_denormals() if outside == "no denormals" else set_to("bf16" if outside == "bf16" else "ieee"):
+        before = (setting(), denormals_are_zero(), torch.get_num_threads())
+        assert probe.__wrapped__() == right
+        assert (setting(), denormals_are_zero(), torch.get_num_threads()) == before
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.fault("precision")
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the variable is of x86 processors")
+@pytest.mark.parametrize(
+    ("isa", "rounds", "multiplies"),
+    [("AVX512_CORE_BF16", False, None), ("AVX512_CORE", False, False), ("AVX2", False, False)],
+)
+def test_an_emulation_is_not_taken_for_instructions(isa, rounds, multiplies):
+    """In a process whose oneDNN may use less of the processor; with its instructions for bf16, what it has of them."""
+    code = "from latentfit import machine as m; print(m.rounds_factors(), m.multiplies_bf16())"
+    environment = os.environ | {"ONEDNN_MAX_CPU_ISA": isa}
+    told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    found = [word == "True" for word in told.stdout.split()]
+    assert found[0] == rounds
+    assert multiplies is None or found[1] == multiplies
 
 
 @pytest.mark.parametrize(("there", "best"), [(True, "cuda"), (False, "cpu")])
@@ -523,32 +593,31 @@ def test_the_best_device_is_cuda_where_there_is_one(monkeypatch, there, best):
 
 
 @pytest.mark.parametrize(
-    ("precision", "device", "told"),
+    ("products", "device", "told"),
     [
         ("fp32", "cpu", None),
-        ("bf16", "cpu", None),
+        ("bf16-tensors", "cpu", None),
         ("fp32", "cuda", None),
-        ("auto", "cpu", "precision 'auto' is not known"),  # it is decided before, once for a study
+        ("auto", "cpu", "products 'auto' is not known"),  # it is decided before, once for a study
+        ("bf16", "cpu", "products 'bf16' is not known; expected rounded-factors, bf16-tensors, fp32"),
         ("fp32", "auto", "device 'auto' is not known"),
-        ("half", "cpu", "precision 'half' is not known; expected fp32, bf16"),
-        ("FP32", "cpu", "precision 'FP32' is not known"),
-        (None, "cpu", "precision None is not known"),
+        (None, "cpu", "products None is not known"),
         ("fp32", "tpu", "device 'tpu' is not known; expected cpu, cuda, mps"),
         ("fp32", None, "device None is not known"),
         ("fp32", "mps", "device mps: PyTorch finds none on this machine; take --device cpu"),
-        ("bf16", "cuda", "precision bf16 is for the CPU; with device cuda take --precision fp32"),
+        ("bf16-tensors", "cuda", "precision bf16 is for the CPU; with device cuda take --precision fp32"),
     ],
 )
-def test_what_a_machine_can_do(monkeypatch, precision, device, told):
+def test_what_a_machine_can_do(monkeypatch, products, device, told):
     """Of one with CUDA and bf16, and without MPS."""
     monkeypatch.setitem(machine.DEVICES, "cuda", lambda: True)
     monkeypatch.setitem(machine.DEVICES, "mps", lambda: False)
-    monkeypatch.setattr(machine, "has_bf16", lambda: True)
+    machine_with(monkeypatch, "bf16-tensors")
     if told is None:
-        machine.check(precision, device)
+        machine.check(products, device)
         return
     with pytest.raises(InputError, match=re.escape(told)):
-        machine.check(precision, device)
+        machine.check(products, device)
 
 
 def test_a_group_needs_its_device(images, quick, monkeypatch):

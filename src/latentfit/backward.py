@@ -9,6 +9,7 @@ B images a batch, D numbers an image, K latent dimensions.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import torch
@@ -70,13 +71,19 @@ def by_autograd(network: Network, x: Tensor, cut: Cut | None = None) -> Tensor:
 
 @torch.no_grad()
 def by_hand(network: Network, x: Tensor, cut: Cut | None = None) -> Tensor:
-    """The same, for a network that went through `flatten`: without it the gradient has no place."""
+    """The same, for a network that went through `flatten`: without it the gradient has no place.
+
+    The network may be of bf16 beside images of fp32: the output, the error and its gradient are then fp32 all the same.
+    """
     layers = [*network.encoder, *network.decoder]
     names = [*[network.activation] * (len(network.encoder) - 1), "linear"]  # the function behind each layer
     names += [*[network.activation] * (len(network.decoder) - 1), network.output]
-    inputs, sums = [x], []
+    kind = layers[0].weight.dtype
+    inputs, sums = [x.to(kind)], []
     for layer, name in zip(layers, names, strict=True):
         sums.append(torch.mm(inputs[-1], layer.weight.t()).add_(layer.bias))  # (B, out)
+        if layer is layers[-1]:
+            sums[-1] = sums[-1].to(x.dtype)
         inputs.append(FUNCTIONS[name](sums[-1]))
         if cut and len(sums) == len(network.encoder):
             inputs[-1].mul_(cut.kept)  # (B, K)
@@ -88,7 +95,7 @@ def by_hand(network: Network, x: Tensor, cut: Cut | None = None) -> Tensor:
         above.mul_(cut.weight)
     outputs = [*inputs[1:], x_hat]
     for i in reversed(range(len(layers))):
-        above = SLOPES[names[i]](above, sums[i], outputs[i])  # (B, out)
+        above = SLOPES[names[i]](above, sums[i], outputs[i]).to(kind)  # (B, out)
         torch.mm(above.t(), inputs[i], out=layers[i].weight.grad)
         torch.sum(above, 0, out=layers[i].bias.grad)
         if i:
@@ -96,3 +103,22 @@ def by_hand(network: Network, x: Tensor, cut: Cut | None = None) -> Tensor:
             if cut and i == len(network.encoder):
                 above.mul_(cut.kept)  # (B, K)
     return loss
+
+
+def in_bf16(network: Network, flat: nn.Parameter) -> Callable[[Tensor, Cut | None], Tensor]:
+    """`by_hand` with products of bf16 tensors, for a network that went through `flatten` and gave `flat`.
+
+    A copy of the network in bf16 makes the step; the weights that the optimiser moves stay fp32.
+    """
+    copy = deepcopy(network).bfloat16()
+    rounded = flatten(copy)
+
+    def gradient(x: Tensor, cut: Cut | None = None) -> Tensor:
+        rounded.data.copy_(flat.data)
+        loss = by_hand(copy, x, cut)
+        assert flat.grad is not None
+        assert rounded.grad is not None
+        flat.grad.copy_(rounded.grad)
+        return loss
+
+    return gradient

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,31 +21,61 @@ DEVICES: dict[str, Callable[[], bool]] = {
     "cuda": torch.cuda.is_available,
     "mps": torch.backends.mps.is_available,
 }
+# Makers of the processors on which products in bf16 were measured to be faster than fp32 (docs/log.md). Tensors of bf16
+# take less than half of the time on an AMD EPYC 9004, and nearly twice as long on an Intel Xeon that hides its AMX.
+FASTER = {"rounded-factors": ("GenuineIntel",), "bf16-tensors": ("AuthenticAMD",)}
 
 
-def check(precision: str, device: str) -> None:
-    """Raise an InputError where this machine cannot train so."""
-    for what, value, known in (("precision", precision, PRECISIONS), ("device", device, DEVICES)):
+def check(products: str, device: str) -> None:
+    """Raise an InputError where this machine cannot train so.
+
+    Args:
+        products: How the matrix products of a training are made, a name in PRODUCTS.
+        device: `cpu`, `cuda` or `mps`.
+    """
+    for what, value, known in (("products", products, PRODUCTS), ("device", device, DEVICES)):
         if value not in known:
-            raise InputError(f"{what} {value!r} is not known; expected {', '.join(known)} or, for a study, auto")
+            raise InputError(f"{what} {value!r} is not known; expected {', '.join(known)}")
     if not DEVICES[device]():
         raise InputError(f"device {device}: PyTorch finds none on this machine; take --device cpu")
-    if precision == "bf16" and device != "cpu":
+    if products != "fp32" and device != "cpu":
         raise InputError(f"precision bf16 is for the CPU; with device {device} take --precision fp32")
-    if precision == "bf16" and not has_bf16():
-        told = "PyTorch finds no instructions for it in this processor"
-        raise InputError(f"precision bf16: {told}; take --precision fp32")
+    if not PRODUCTS[products]():
+        able = " and ".join(name for name, can in PRODUCTS.items() if can())
+        raise InputError(
+            f"products {products} (precision bf16) were asked for, and this processor makes {able}; "
+            "go on where the study was begun, or begin another with --out or --fresh"
+        )
 
 
-def has_bf16() -> bool:
-    """Whether this processor has instructions for bfloat16 products, by its own word."""
-    tell: Callable[[], Mapping[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)  # older releases cannot tell
-    return any(tell().get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+def products_of(precision: str, device: str) -> str:
+    """How products are made in a precision on this machine: a name in PRODUCTS.
+
+    Args:
+        precision: `fp32`; `bf16`; or `auto`, which is bf16 where that was measured to be faster and fp32 elsewhere.
+            What the processor does and who made it decide, so that the answer is the same on all machines of a kind.
+        device: `cpu`, `cuda` or `mps`.
+
+    Raises:
+        InputError: The precision is not known, or is not to be had on this machine.
+    """
+    if precision not in (*PRECISIONS, "auto"):
+        raise InputError(f"precision {precision!r} is not known; expected {', '.join(PRECISIONS)} or auto")
+    if precision == "fp32" or (precision == "auto" and device != "cpu"):
+        return "fp32"
+    if device != "cpu":
+        raise InputError(f"precision bf16 is for the CPU; with device {device} take --precision fp32")
+    found = next((name for name, can in PRODUCTS.items() if name != "fp32" and can()), None)
+    if precision == "auto":
+        return found if found and maker() in FASTER[found] else "fp32"
+    if found is None:
+        raise InputError("precision bf16: this processor has no instructions for it; take --precision fp32")
+    return found
 
 
-def best_precision(device: str) -> str:
-    """The fastest precision whose error is as good: bf16 on a processor that has it, fp32 elsewhere."""
-    return "bf16" if device == "cpu" and has_bf16() else "fp32"
+def precision_of(products: str) -> str:
+    """The precision, `fp32` or `bf16`, of products that are made so."""
+    return "fp32" if products == "fp32" else "bf16"
 
 
 def best_device() -> str:
@@ -52,27 +83,69 @@ def best_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+@cache
+def rounds_factors() -> bool:
+    """Whether fp32 products that may round their factors to bf16 do so: oneDNN does where there is AMX."""
+    factor = 1 + 2.0**-12  # bf16 has 8 binary digits: rounded, this is 1, and each sum a whole number
+    with _one_thread(flush=False), matmul_as("rounded-factors"):
+        return all(bool((product == product.round()).all()) for product in _products(factor, 1.0, torch.float32))
+
+
+@cache
+def multiplies_bf16() -> bool:
+    """Whether products of bf16 tensors are made by instructions of the processor.
+
+    The instructions take a product below the smallest normal number as 0; an emulation, which is many times slower,
+    sums such products in fp32. (That both round shows nothing.)
+    """
+    with _one_thread(flush=False), matmul_as("fp32"):
+        return all(bool((product == 0).all()) for product in _products(2.0**-70, 2.0**-60, torch.bfloat16))
+
+
+# The ways to make products, the preferred first, and whether this machine has them: fp32 tensors whose factors are
+# rounded to bf16 within the product; tensors of bf16, where what comes out is bf16 too; fp32. All sum in fp32.
+PRODUCTS: dict[str, Callable[[], bool]] = {
+    "rounded-factors": rounds_factors,
+    "bf16-tensors": multiplies_bf16,
+    "fp32": lambda: True,
+}
+
+
+def _products(factor: float, other: float, kind: torch.dtype) -> Iterator[torch.Tensor]:
+    """Products of constants in a training's three layouts, and in sizes that torch gives to oneDNN."""
+    batch, into, out = 128, 784, 512
+    x, above = torch.full((batch, into), factor, dtype=kind), torch.full((batch, out), factor, dtype=kind)
+    weight = torch.full((out, into), other, dtype=kind)
+    yield x @ weight.t()  # forward
+    yield above.t() @ torch.full_like(x, other)  # the gradient of the weight
+    yield above @ weight  # the gradient of the layer's input
+
+
 @contextmanager
-def products(precision: str) -> Iterator[None]:
-    """The precision of fp32 matrix products on the CPU while this lasts: `fp32` or `bf16`."""
+def matmul_as(products: str) -> Iterator[None]:
+    """How fp32 matrix products are made on the CPU while this lasts: with rounded factors, or exactly."""
     matmul: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     before = matmul.fp32_precision
-    matmul.fp32_precision = {"fp32": "ieee", "bf16": "bf16"}[precision]
+    matmul.fp32_precision = "bf16" if products == "rounded-factors" else "ieee"
     try:
         yield
     finally:
         matmul.fp32_precision = before
 
 
-@contextmanager
-def no_denormals() -> Iterator[None]:
+def no_denormals() -> AbstractContextManager[None]:
     """Numbers below the smallest normal one are 0 in this thread while this lasts.
 
     The moments of a weight whose unit has died shrink into that range and stay there, where a processor takes
     many times as long for each operation.
     """
+    return _flush_denormals(True)
+
+
+@contextmanager
+def _flush_denormals(flush: bool) -> Iterator[None]:
     before = bool(torch.full((), 1e-40).mul(1) == 0)
-    torch.set_flush_denormal(True)
+    torch.set_flush_denormal(flush)
     try:
         yield
     finally:
@@ -80,15 +153,21 @@ def no_denormals() -> Iterator[None]:
 
 
 @contextmanager
-def reproducible() -> Iterator[None]:
-    """One thread, fp32 and no denormals for products while this lasts: their bytes depend on all three."""
+def _one_thread(flush: bool) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with threadpool_limits(1), products("fp32"), no_denormals():
+        with threadpool_limits(1), _flush_denormals(flush):
             yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def reproducible() -> Iterator[None]:
+    """One thread, fp32 and no denormals for products while this lasts: their bytes depend on all three."""
+    with _one_thread(flush=True), matmul_as("fp32"):
+        yield
 
 
 def peak_memory() -> int | None:
@@ -102,9 +181,19 @@ def peak_memory() -> int | None:
 
 
 def processor() -> str:
-    """The processor's own name for itself."""
+    """The name of the processor, as it reports it."""
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def maker() -> str:
+    """The maker of the processor, as it reports it: `AuthenticAMD`, `GenuineIntel`; empty where it does not say."""
+    return _cpuinfo("vendor_id") or platform.processor().rpartition(", ")[2]  # Windows: AMD64 Family 25, AuthenticAMD
+
+
+def _cpuinfo(key: str) -> str:
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+            name, _, value = line.partition(":")
+            if name.strip() == key:
+                return value.strip()
+    return ""

@@ -47,14 +47,14 @@ class Work:
     Attributes:
         images: What to train on.
         recipe: How.
-        precision: Of the training's products: `fp32` or `bf16`.
+        products: How the training's matrix products are made, a name in `machine.PRODUCTS`.
         device: `cpu`, `cuda` or `mps`.
         expected: Of a screening: the sizes to cut at and the error to expect at each, see `screening.screen`.
     """
 
     images: ImageSet
     recipe: Recipe
-    precision: str = "fp32"
+    products: str = "fp32"
     device: str = "cpu"
     expected: Mapping[int, float] | None = None
 
@@ -83,7 +83,7 @@ def training(
     """
     if executor is not None:
         futures = [
-            executor.submit(work.task, [job], work.images, work.recipe, work.precision, work.device) for job in jobs
+            executor.submit(work.task, [job], work.images, work.recipe, work.products, work.device) for job in jobs
         ]
         try:
             yield (trained for future in as_completed(futures) for trained in future.result())
@@ -195,4 +195,4 @@ def _train_and_tell(job: Job, work: Work) -> Trained:
         with suppress(OSError):  # a parent that does not listen is no reason to stop
             _parent.send((job, epoch))
 
-    return work.task([job], work.images, work.recipe, work.precision, work.device, tell)[0]
+    return work.task([job], work.images, work.recipe, work.products, work.device, tell)[0]

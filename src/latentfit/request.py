@@ -17,7 +17,7 @@ import torch
 from . import machine, rule, store
 from .data.images import ImageSet
 from .errors import InputError, whole_number
-from .machine import best_device, best_precision, processor
+from .machine import best_device, precision_of, processor, products_of
 from .train import RECIPES, Job, Recipe
 
 SIZES = (16, 48)  # of a study that names none
@@ -33,7 +33,8 @@ class Request:
         jobs: (latent_dim, seed) of every network, sorted.
         recipe: How they are trained, epochs included.
         source: The path of the images as it was given; None for a set with a name.
-        precision: Of the training's products: `fp32`, `bf16`, or `auto` while that is open.
+        precision: Of the training's matrix products: `fp32`, `bf16`, or `auto` while that is open.
+        products: How they are made, a name in `machine.PRODUCTS`; empty while that is open.
         device: Where training runs: `cpu`, `cuda`, `mps`, or `auto` while that is open.
         keep: The share of the variance that the study is asked about, None if it is not.
         search: Whether sizes are added until the answer is found.
@@ -44,6 +45,7 @@ class Request:
     recipe: Recipe
     source: str | None = None
     precision: str = "auto"
+    products: str = ""
     device: str = "auto"
     keep: float | None = None
     search: bool = False
@@ -85,7 +87,8 @@ class Request:
         chosen = recipe if isinstance(recipe, Recipe) else _named(recipe)
         if epochs is not None:
             chosen = replace(chosen, epochs=epochs)
-        machine.check(*(best if asked == "auto" else asked for asked, best in ((precision, "fp32"), (device, "cpu"))))
+        machine.check("fp32", "cpu" if device == "auto" else device)
+        products_of(precision, "cpu" if device == "auto" else device)  # asked for its refusals alone
         jobs = tuple(Job(size, seed) for size in sizes for seed in range(seeds))
         return cls(jobs, chosen, precision=precision, device=device, keep=keep, search=search, curve=curve)
 
@@ -97,7 +100,11 @@ class Request:
         )
         if device == "auto":
             device = "cpu" if precision == "bf16" else best_device()
-        return replace(self, device=device, precision=best_precision(device) if precision == "auto" else precision)
+        if precision == before.get("precision") and before.get("products"):
+            products: str = before["products"]  # whatever this machine would take: a study never mixes two
+        else:
+            products = products_of(precision, device)
+        return replace(self, device=device, precision=precision_of(products), products=products)
 
     def fitting(self, images: ImageSet) -> Request:
         """The request for these images: a search begins with no more dimensions than they have pixels.
@@ -152,6 +159,7 @@ def describe(request: Request, images: ImageSet) -> dict[str, Any]:
         "seeds": sorted({job.seed for job in request.jobs}),
         "models": [job._asdict() for job in request.jobs],
         "precision": request.precision,
+        "products": request.products,
         "device": request.device,
         "keep": request.keep,
         "search": request.search,
@@ -198,5 +206,6 @@ def environment(request: Request) -> dict[str, str]:
         "torch": torch.__version__,
         "device": request.device,
         "precision": request.precision,
+        "products": request.products,
         "processor": processor(),
     }

@@ -41,7 +41,7 @@ def screen(
     jobs: Sequence[tuple[int, int]],
     images: ImageSet,
     recipe: Recipe,
-    precision: str = "fp32",
+    products: str = "fp32",
     device: str = "cpu",
     progress: Callable[[Job, Epoch], None] | None = None,
     *,
@@ -53,7 +53,7 @@ def screen(
         jobs: (latent_dim, seed) of each network; its latent_dim is the largest size.
         images: What to train and test on.
         recipe: How, but for the number of epochs.
-        precision: As of `train.fit`.
+        products: As of `train.fit`.
         device: `cpu`, `cuda` or `mps`.
         progress: Called after each epoch.
         expected: The sizes to cut at, and the error to expect at each, above 0: PCA's.
@@ -62,16 +62,16 @@ def screen(
         A `Trained` with a `curve` each; its history begins with the epochs before the cuts. One that diverges has
         a reason instead.
     """
-    machine.check(precision, device)
+    machine.check(products, device)
     with ONE_AT_A_TIME, reproducible():
-        return [_screen(Job(*job), images, recipe, precision, device, progress, expected) for job in jobs]
+        return [_screen(Job(*job), images, recipe, products, device, progress, expected) for job in jobs]
 
 
 def _screen(
     job: Job,
     images: ImageSet,
     recipe: Recipe,
-    precision: str,
+    products: str,
     device: str,
     progress: Callable[[Job, Epoch], None] | None,
     expected: Mapping[int, float],
@@ -87,9 +87,9 @@ def _screen(
     longer = replace(recipe, epochs=LONGER * recipe.epochs)
     before = replace(recipe, epochs=math.ceil(BEFORE * longer.epochs))
     try:
-        fit(network, images, before, job.seed, note, precision)
+        fit(network, images, before, job.seed, note, products)
         turn(network.cpu(), images)
-        fit(network.to(device), images, longer, job.seed, note, precision, cuts(expected, job.seed, device))
+        fit(network.to(device), images, longer, job.seed, note, products, cuts(expected, job.seed, device))
     except Diverged as error:
         return Trained(job, {}, None, history, time.perf_counter() - start, peak_memory(), str(error))
     curve = errors(network.cpu(), images, sorted(expected))

@@ -62,8 +62,8 @@ def study(
         epochs: In place of the recipe's own number.
         out: The study's folder, `runs/<name of the data set>` if it is not given.
         data_dir: Where Fashion-MNIST's files are looked for first.
-        precision: Of the training's products: `fp32`, `bf16` (factors rounded to bfloat16, sums in fp32), or
-            `auto`: bf16 where the processor has instructions for it. Decided once for a study and recorded.
+        precision: Of the training's matrix products: `fp32`, `bf16` (factors in bfloat16, sums in fp32), or `auto`:
+            bf16 where the processor is faster with it. Decided once for a study and recorded.
         device: `cpu`, `cuda`, `mps`, or `auto`: CUDA where there is one, otherwise the CPU.
         fresh: Start over in a folder that holds another study.
         executor: Runs the jobs; local processes if it is not given. Not shut down.
@@ -139,7 +139,7 @@ def _open(folder: Path, request: Request, images: ImageSet, fresh: bool) -> Requ
             request = joined(folder, before, request, images)
         missing = any(store.finished_row(folder, job) is None for job in request.jobs)
         if fresh or missing or (request.screens and _screened(folder, request) is None):
-            machine.check(request.precision, request.device)
+            machine.check(request.products, request.device)
         if fresh:
             store.clear(folder)
         store.remove_leftovers(folder)
@@ -174,7 +174,7 @@ class Trainings:
         missing = [job for job, row in rows.items() if row is None]
         if not missing:
             return
-        work = Work(self.images, request.recipe, request.precision, request.device)
+        work = Work(self.images, request.recipe, request.products, request.device)
         with pool.training(missing, work, self.executor, self.progress) as results:
             yard = self.yard  # measured while workers train
             for trained in results:
@@ -195,7 +195,7 @@ class Trainings:
             return
         sizes = _screened_sizes(request)
         expected = {k: max(self.yard.pca.at("train", k), 1e-6) for k in sizes}
-        work = Work(self.images, request.recipe, request.precision, request.device, expected)
+        work = Work(self.images, request.recipe, request.products, request.device, expected)
         job = Job(sizes[-1], request.jobs[0].seed)
         if self.tell:
             self.tell(f"screening all sizes from {sizes[0]} to {sizes[-1]} with one network")

@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from . import backward, evaluate, machine
 from .data.images import ImageSet
 from .errors import InputError, whole_number
-from .machine import no_denormals, peak_memory, products, reproducible
+from .machine import matmul_as, no_denormals, peak_memory, reproducible
 from .model import ACTIVATIONS, INITIALIZATIONS, OUTPUTS, Network, to_tensor
 
 OPTIMIZERS: dict[str, type[torch.optim.Adam]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
@@ -140,7 +141,7 @@ def fit(
     recipe: Recipe = REFERENCE,
     seed: int = 0,
     progress: Callable[[Epoch], None] | None = None,
-    precision: str = "fp32",
+    products: str = "fp32",
     cut: Callable[[int], backward.Cut] | None = None,
 ) -> list[Epoch]:
     """Train a network in place, on the device where it is.
@@ -151,8 +152,8 @@ def fit(
         recipe: How to train. Its hidden widths, activation, output and initialization belong to `build`.
         seed: With the epoch's number it gives the order of the images.
         progress: Called after each epoch.
-        precision: Of the training's matrix products: `fp32`, or `bf16` for factors rounded to bfloat16 and
-            sums in fp32. Weights, everything else, and the test error are fp32.
+        products: How the training's matrix products are made: `fp32`, `rounded-factors` or `bf16-tensors`, see
+            `machine.PRODUCTS`. Weights, the optimiser and the test error are fp32 in each.
         cut: How the codes of a batch of that many images are shortened; not at all if it is not given.
 
     Returns:
@@ -160,10 +161,11 @@ def fit(
 
     Raises:
         Diverged: The error, or after the last epoch a weight, was no longer a finite number.
-        InputError: The precision is not known, or the machine lacks it.
+        InputError: The products are not known, or the processor does not make them.
     """
-    machine.check(precision, next(network.parameters()).device.type)
+    machine.check(products, next(network.parameters()).device.type)
     flat = backward.flatten(network)
+    gradient = backward.in_bf16(network, flat) if products == "bf16-tensors" else partial(backward.by_hand, network)
     optimizer = OPTIMIZERS[recipe.optimizer](
         [flat], recipe.learning_rate, (0.9, recipe.beta2), weight_decay=recipe.weight_decay, fused=True
     )
@@ -172,16 +174,16 @@ def fit(
     history = []
     losses = torch.empty(steps, device=flat.device)  # not a list: small tensors among large ones make the heap grow
     for epoch in range(1, recipe.epochs + 1):
-        with products(precision), no_denormals():
+        with matmul_as(products), no_denormals():
             order = _order(len(x_train), seed, epoch, flat.device)
             for step, batch in enumerate(torch.split(order, recipe.batch_size)):
                 optimizer.param_groups[0]["lr"] = recipe.rate((epoch - 1 + step / steps) / recipe.epochs)
                 x = to_tensor(x_train.index_select(0, batch))  # (B, D)
-                loss = backward.by_hand(network, x, cut(len(batch)) if cut else None)
+                loss = gradient(x, cut(len(batch)) if cut else None)
                 optimizer.step()
                 losses[step] = loss * len(batch)
         train_mse = _finite_mean(losses, len(x_train), epoch)
-        with products("fp32"):
+        with matmul_as("fp32"):
             test_mse = evaluate.mse(network, x_test)
         if not math.isfinite(test_mse):
             raise Diverged(f"the test error was no longer a finite number after epoch {epoch}")
@@ -300,7 +302,7 @@ def train_group(
     jobs: Sequence[tuple[int, int]],
     images: ImageSet,
     recipe: Recipe,
-    precision: str = "fp32",
+    products: str = "fp32",
     device: str = "cpu",
     progress: Callable[[Job, Epoch], None] | None = None,
 ) -> list[Trained]:
@@ -312,7 +314,7 @@ def train_group(
         jobs: (latent_dim, seed) of each network; a group is usually one.
         images: What to train and test on.
         recipe: How.
-        precision: Of the training's products, see `fit`; decided by who asks, never here.
+        products: How the training's matrix products are made, see `fit`; decided by who asks, never here.
         device: `cpu`, `cuda` or `mps`. The networks are measured on the CPU wherever they were trained.
         progress: Called after each epoch of each network.
 
@@ -320,18 +322,18 @@ def train_group(
         One `Trained` a job, in order. A training that diverges is one with a reason.
 
     Raises:
-        InputError: This machine lacks the device, or the instructions for the precision.
+        InputError: This machine has no such device, or its processor does not make such products.
     """
-    machine.check(precision, device)
+    machine.check(products, device)
     with ONE_AT_A_TIME, reproducible():
-        return [_train(Job(*job), images, recipe, precision, device, progress) for job in jobs]
+        return [_train(Job(*job), images, recipe, products, device, progress) for job in jobs]
 
 
 def _train(
     job: Job,
     images: ImageSet,
     recipe: Recipe,
-    precision: str,
+    products: str,
     device: str,
     progress: Callable[[Job, Epoch], None] | None,
 ) -> Trained:
@@ -345,7 +347,7 @@ def _train(
             progress(job, row)
 
     try:
-        fit(network, images, recipe, job.seed, note, precision)
+        fit(network, images, recipe, job.seed, note, products)
     except Diverged as error:
         return Trained(job, {}, None, history, time.perf_counter() - start, peak_memory(), str(error))
     network.cpu()
