@@ -12,6 +12,8 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 BATCH = 128
 STEPS = 469  # batches in an epoch of 60,000 images
@@ -36,6 +38,20 @@ def epoch(part: Callable[[int], None], parts: int = 9) -> float:
         part(starts()[number % len(starts())])
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds[-7:]) * STEPS / PART
+
+
+def kind() -> str:
+    """What this machine's processor is called, and how it makes products: figures of another kind say nothing of it."""
+    from latentfit import machine
+
+    made = ", ".join(name for name, can in machine.PRODUCTS.items() if can())
+    return f"{machine.processor()} ({made})"
+
+
+def keep(path: Path, found: dict[str, Any]) -> None:
+    """Write what was found into a file that holds an entry for each kind of processor."""
+    entries = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(entries | {kind(): found}, indent=1) + "\n")
 
 
 def main(document: str | None, variants: dict[str, Callable[[int], float]]) -> None:

@@ -20,7 +20,7 @@ RNG = np.random.default_rng(0)
 
 @pytest.fixture(scope="module")
 def yard(images):
-    return Yardsticks.of(images)
+    return Yardsticks.of(images, [Job(2, 0)])
 
 
 def values(jobs, n=60, p=40):
@@ -169,7 +169,7 @@ def test_one_test_image_or_none_that_varies_says_nothing_of_others(images, yard)
     given = values([(2, 0), (5, 0)], n=len(images.x_test))
     assert [entry["latent_dim"] for entry in measure.sampling(given, yard)] == [2, 5]
     flat = replace(yard, variance=yard.variance | {"test": 0.0})
-    single = Yardsticks.of(replace(images, x_test=images.x_test[:1], y_test=images.y_test[:1]))
+    single = Yardsticks.of(replace(images, x_test=images.x_test[:1], y_test=images.y_test[:1]), [Job(2, 0)])
     assert measure.sampling(given, flat) == measure.sampling(values([(2, 0)], n=1), single) == []
 
 

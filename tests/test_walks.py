@@ -120,7 +120,7 @@ def test_the_nearest_image_is_the_nearest_in_units_of_the_usual_distance(images)
 
 
 def test_fading_is_even_and_straight_and_has_nothing_to_drift(images, ground):
-    faded = ground.fade()
+    faded = ground.faded
     np.testing.assert_allclose(faded.evenness, 1, rtol=1e-5)
     np.testing.assert_allclose(faded.detour, 1, rtol=1e-5)
     told = ground.told(faded)
@@ -138,7 +138,7 @@ def test_pca_walks_straight_through_its_own_reconstructions(images, ground, pca)
     assert (walked.drift == 0).all()
     full = pca.axes.shape[1]
     np.testing.assert_allclose(
-        ground.along_pca(pca, full).midpoint_distance, ground.fade().midpoint_distance, atol=1e-3
+        ground.along_pca(pca, full).midpoint_distance, ground.faded.midpoint_distance, atol=1e-3
     )
 
 
@@ -162,7 +162,7 @@ def test_walks_are_tested_in_pairs_against_fading_and_pca(network, ground, pca):
     models = walks.interpolation(ground, walked, {}, pca, ground.pairs[:4])["models"]
     assert all(list(model["against"]) == ["cross_fade", "pca"] for model in models)
     linear = {job: ground.along_pca(pca, job.latent_dim) for job in walked}
-    for reference, of in (("cross_fade", dict.fromkeys(walked, ground.fade())), ("pca", linear)):
+    for reference, of in (("cross_fade", dict.fromkeys(walked, ground.faded)), ("pca", linear)):
         assert all(list(model["against"][reference]) == list(walks.REFERRED) for model in models)
         for name in walks.REFERRED:
             tests = [paired(getattr(of[job], name), getattr(value, name)) for job, value in walked.items()]

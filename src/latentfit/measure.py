@@ -8,7 +8,7 @@ N images, P pairs, K latent dimensions, H × W pixels.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -22,7 +22,7 @@ from .evaluate import PCAErrors
 from .model import Network
 from .stats import family, mean_interval, middle, paired, resampled, welch
 from .train import Job, Recipe, Trained, first_seeds
-from .walks import Walked
+from .walks import Ground, Walked
 
 Array = NDArray[Any]
 
@@ -39,19 +39,24 @@ class Yardsticks:
     pca: PCAErrors
     variance: dict[str, float]
     test_sharpness: Array  # (N,), of the original test images
+    ground: Ground
 
     @classmethod
-    def of(cls, images: ImageSet) -> Yardsticks:
-        """Measure a set of images."""
-        mean = evaluate.mean_image(images.x_train)
+    def of(cls, images: ImageSet, jobs: Iterable[Job]) -> Yardsticks:
+        """Measure a set of images for a study of these networks."""
+        pca = evaluate.pca(images.x_train, images.x_test)
         return cls(
-            pca=evaluate.pca(images.x_train, images.x_test),
-            variance={
-                "train": evaluate.variance(images.x_train, mean),
-                "test": evaluate.variance(images.x_test, mean),
-            },
+            pca=pca,
+            variance={split: pca.at(split, 0) for split in ("train", "test")},  # what is left without any component
             test_sharpness=evaluate.sharpness(images.x_test),
+            ground=Ground.of(images, min(job.seed for job in jobs)),
         )
+
+    def walk(self, sizes: Iterable[int]) -> None:
+        """Make the walks without a network that those of these sizes are held against."""
+        _ = self.ground.faded
+        for k in sizes:
+            self.ground.along_pca(self.pca, k)
 
 
 @dataclass(frozen=True)

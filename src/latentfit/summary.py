@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from . import answer, intrinsic, lost, measure, rule, store, walks
 from .data.images import ImageSet
+from .machine import side_by_side
 from .measure import PerImage, Yardsticks
 from .model import Network
 from .train import Job, first_seeds
-from .walks import Ground
+from .walks import Walked
 
 Array = NDArray[Any]
 
@@ -47,11 +48,16 @@ def write(
     seed = min(job.seed for job in jobs)
     ok = [job for job, row in zip(jobs, rows, strict=True) if row["status"] == "ok"]
     networks = {job: store.load_network(store.model_folder(folder, job)) for job in first_seeds(ok)}
-    ground, pairs = Ground.of(images, seed), walks.shown_pairs(images, seed)
+    pairs = walks.shown_pairs(images, seed)
     values = {job: taken.get(job) or _measured(folder, job, images) for job in ok}
-    for job, network in networks.items():
-        values[job] = replace(values[job], walked=ground.walk(network))
     errors = {job: values[job].test_mse for job in networks}
+    (straight, interpolation), neighbours, compression = side_by_side(
+        lambda: _interpolation(yard, networks, pairs),
+        lambda: lost.told_apart(networks, images),
+        lambda: lost.compression(networks, _code_ranges(rows, networks), errors, images),
+    )
+    for job, walked in straight.items():
+        values[job] = replace(values[job], walked=walked)
     shown = _shown(images, pairs, seed) | _extremes(images, errors)
     store.write_shown(folder, shown)
     sizes = sorted({job.latent_dim for job in jobs})
@@ -62,7 +68,7 @@ def write(
         **{name: asked[name] for name in ("dataset", "recipe", "environment")},
         "models": rows,
         "pca": measure.pca_rows(yard, sizes),
-        "interpolation": _interpolation(ground, networks, values, yard, pairs),
+        "interpolation": interpolation,
         "verdict": answer.not_asked() if keep is None else answer.verdict(rows, keep, images.pixels, recipe),
         "variance": yard.variance,
         "pca_curve": measure.pca_rows(yard, [k for k in measure.CURVE if k <= images.pixels]),
@@ -78,7 +84,9 @@ def write(
             answer.verdict(rows, share, images.pixels, recipe) | {"pca_components": pca_for(yard, share)}
             for share in sorted({*rule.KEEPS, *([] if keep is None else [keep])})
         ],
-        "lost": _lost(rows, networks, errors, images, shown) if networks else None,
+        "lost": _lost(rows, errors, images, shown) | {"neighbours": neighbours, "compression": compression}
+        if networks
+        else None,
         "curve": curve and curve | {"apart": measure.curve_apart(curve, told)},
         "intrinsic": None if keep is None else intrinsic.estimates(images, seed),
     }
@@ -95,31 +103,25 @@ def pca_for(yard: Yardsticks, keep: float) -> int | None:
 
 
 def _interpolation(
-    ground: Ground,
-    networks: Mapping[Job, Network],
-    values: Mapping[Job, PerImage],
-    yard: Yardsticks,
-    shown: NDArray[np.int64],
-) -> dict[str, Any]:
-    walked = {job: value.walked for job, value in values.items() if value.walked is not None}
-    spherical = {job: ground.walk(network, spherical=True) for job, network in networks.items()}
-    return walks.interpolation(ground, walked, spherical, yard.pca, shown)
+    yard: Yardsticks, networks: Mapping[Job, Network], shown: NDArray[np.int64]
+) -> tuple[dict[Job, Walked], dict[str, Any]]:
+    """The walks of each network, and how they go."""
+    straight, spherical = ({job: yard.ground.walk(n, way) for job, n in networks.items()} for way in (False, True))
+    return straight, walks.interpolation(yard.ground, straight, spherical, yard.pca, shown)
+
+
+def _code_ranges(rows: Sequence[Mapping[str, Any]], networks: Iterable[Job]) -> dict[Job, Array]:
+    """Smallest and largest training code of each network, (2, K)."""
+    codes = {Job(r["latent_dim"], r["seed"]): r["codes"] for r in rows if r["status"] == "ok"}
+    return {job: np.array([codes[job]["low"], codes[job]["high"]], np.float32) for job in networks}
 
 
 def _lost(
-    rows: list[dict[str, Any]],
-    networks: Mapping[Job, Network],
-    errors: Mapping[Job, Array],
-    images: ImageSet,
-    shown: Mapping[str, Array],
+    rows: list[dict[str, Any]], errors: Mapping[Job, Array], images: ImageSet, shown: Mapping[str, Array]
 ) -> dict[str, Any]:
-    codes = {Job(r["latent_dim"], r["seed"]): r["codes"] for r in rows if r["status"] == "ok"}
-    ranges = {job: np.array([codes[job]["low"], codes[job]["high"]], np.float32) for job in networks}
     return {
         "by_class": lost.by_class(rows, errors, images),
         **{f"{name}_errors": _errors_of(errors, shown[f"{name}_indices"]) for name in EXTREMES if name in shown},
-        "neighbours": lost.told_apart(networks, images),
-        "compression": lost.compression(networks, ranges, errors, images),
     }
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -162,11 +161,13 @@ class Trainings:
     clock: Clock
     check: Callable[[], None]  # raises where the folder is no longer this study's
     taken: dict[Job, PerImage] = field(default_factory=dict)
+    measured: Yardsticks | None = None
 
-    @cached_property
-    def yard(self) -> Yardsticks:
+    def yard(self, request: Request) -> Yardsticks:
         """What the images alone say, measured when it is first asked for."""
-        return Yardsticks.of(self.images)
+        if self.measured is None:
+            self.measured = Yardsticks.of(self.images, request.jobs)
+        return self.measured
 
     def train(self, folder: Path, request: Request) -> None:
         """Train the networks that the folder lacks, and keep each as it comes."""
@@ -176,7 +177,8 @@ class Trainings:
             return
         work = Work(self.images, request.recipe, request.products, request.device)
         with pool.training(missing, work, self.executor, self.progress) as results:
-            yard = self.yard  # measured while workers train
+            yard = self.yard(request)  # measured while workers train
+            yard.walk({job.latent_dim for job in request.jobs})
             for trained in results:
                 self.check()
                 rows[trained.job] = _keep(folder, trained, request, self.images, yard)
@@ -194,7 +196,7 @@ class Trainings:
         if _screened(folder, request) is not None:
             return
         sizes = _screened_sizes(request)
-        expected = {k: max(self.yard.pca.at("train", k), 1e-6) for k in sizes}
+        expected = {k: max(self.yard(request).pca.at("train", k), 1e-6) for k in sizes}
         work = Work(self.images, request.recipe, request.products, request.device, expected)
         job = Job(sizes[-1], request.jobs[0].seed)
         if self.tell:
@@ -248,7 +250,7 @@ def _sum_up(folder: Path, request: Request, ground: Trainings) -> None:
         "keep": request.keep,
         "curve": _screened(folder, request) if request.screens else None,
     }
-    summary.write(folder, request.jobs, asked, ground.images, ground.yard, ground.taken)
+    summary.write(folder, request.jobs, asked, ground.images, ground.yard(request), ground.taken)
 
 
 def _keep(folder: Path, trained: Trained, request: Request, images: ImageSet, yard: Yardsticks) -> dict[str, Any]:

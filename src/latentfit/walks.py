@@ -9,7 +9,8 @@ P pairs, S steps, K latent dimensions, H × W pixels.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,7 @@ class Ground:
     pairs: NDArray[np.int64]  # (P, 2)
     real: Array  # (2, P, H, W[, 3]), floats in [0, 1]
     nearest: Nearest
+    lines: dict[int, Walked] = field(default_factory=dict)  # those of PCA that were asked for, by their components
 
     @classmethod
     def of(cls, images: ImageSet, seed: int) -> Ground:
@@ -131,17 +133,21 @@ class Ground:
         pictures = latent.decode_walks(network, z, self.real.shape[2:])
         return self._walked(pictures, latent.drift(network, z, self.real.shape[2:]))
 
-    def fade(self) -> Walked:
-        """Fade one picture into the other."""
+    @cached_property
+    def faded(self) -> Walked:
+        """One picture of each pair faded into the other."""
         t = np.linspace(0, 1, STEPS, dtype=np.float32).reshape(1, -1, *[1] * (self.real.ndim - 2))
         return self._walked((1 - t) * self.real[0][:, None] + t * self.real[1][:, None], None)
 
     def along_pca(self, pca: PCAErrors, components: int) -> Walked:
         """Go straight between the scores of PCA; what comes back from it is where it went, so nothing drifts."""
+        if components in self.lines:
+            return self.lines[components]
         ends = [np.asarray(pca.reconstruct(x, components)) for x in self.real]
         t = np.linspace(0, 1, STEPS).reshape(1, -1, *[1] * (self.real.ndim - 2))
         pictures = ((1 - t) * ends[0][:, None] + t * ends[1][:, None]).astype(np.float32)
-        return self._walked(pictures, np.zeros(len(self.pairs)))
+        self.lines[components] = self._walked(pictures, np.zeros(len(self.pairs)))
+        return self.lines[components]
 
     def _walked(self, pictures: Array, drift: Array | None) -> Walked:
         middle = pictures[:, STEPS // 2]
@@ -174,9 +180,11 @@ def interpolation(
     shown: NDArray[np.int64],
 ) -> dict[str, Any]:
     """How the walks of each network go, how those of the references do, and how surely they differ."""
-    faded = ground.fade()
     linear = {k: ground.along_pca(pca, k) for k in sorted({job.latent_dim for job in walked})}
-    references = {"cross_fade": dict.fromkeys(walked, faded), "pca": {job: linear[job.latent_dim] for job in walked}}
+    references = {
+        "cross_fade": dict.fromkeys(walked, ground.faded),
+        "pca": {job: linear[job.latent_dim] for job in walked},
+    }
     tests = {name: against(walked, reference) for name, reference in references.items()}
     return {
         "pairs": shown.tolist(),
@@ -186,7 +194,7 @@ def interpolation(
             for job, value in walked.items()
         ],
         "spherical": [job._asdict() | ground.told(value) for job, value in spherical.items()],
-        "cross_fade": ground.told(faded),
+        "cross_fade": ground.told(ground.faded),
         "pca": [{"latent_dim": k} | ground.told(value) for k, value in linear.items()],
     }
 

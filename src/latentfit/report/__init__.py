@@ -21,7 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from .. import lock, store, verdict
-from ..machine import reproducible
+from ..machine import reproducible, side_by_side
 from ..request import recipe_dict
 from ..store import Study
 from ..train import RECIPES, Recipe, first_seeds
@@ -57,11 +57,12 @@ def write(study: str | Path | Study, with_explorer: bool = True) -> Path:
 def _write(study: Study, with_explorer: bool) -> None:
     shown = pictures.Shown.of(study)
     with reproducible():  # as in the study itself
-        drawn = shown.pictures()
-        explored = explorer.content(study, shown.networks) if with_explorer else None
+        (drawn, files), explored = side_by_side(
+            shown.drawn, lambda: explorer.content(study, shown.networks) if with_explorer else None
+        )
     (study.folder / "figures").mkdir(exist_ok=True)
-    for name, picture in drawn.items():
-        store.write(study.folder / "figures" / f"{name}.png", pictures.png(picture.figure))
+    for name, file in files.items():
+        store.write(study.folder / "figures" / f"{name}.png", file)
     header, rows = csv_table(study.results)
     store.write_csv(study.folder / "results.csv", header, rows)
     store.write(study.folder / "report.md", render(study, "report.md.j2", drawn).encode())

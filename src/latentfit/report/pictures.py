@@ -74,6 +74,11 @@ class Shown:
             {job.latent_dim: study.history(*job) for job in jobs},
         )
 
+    def drawn(self) -> tuple[dict[str, Picture], dict[str, bytes]]:
+        """Every picture of the report, and its PNG, by the name of its file."""
+        pictures = self.pictures()
+        return pictures, {name: png(picture.figure) for name, picture in pictures.items()}
+
     def pictures(self) -> dict[str, Picture]:
         """Every picture of the report, by the name of its file."""
         draw = {
