@@ -48,6 +48,12 @@ def kind() -> str:
     return f"{machine.processor()} ({made})"
 
 
+def kept(path: Path) -> dict[str, Any]:
+    """What was found on this kind of processor before."""
+    entry: dict[str, Any] = json.loads(path.read_text()).get(kind(), {}) if path.exists() else {}
+    return entry
+
+
 def keep(path: Path, found: dict[str, Any]) -> None:
     """Write what was found into a file that holds an entry for each kind of processor."""
     entries = json.loads(path.read_text()) if path.exists() else {}

@@ -1,4 +1,4 @@
-"""The product floor: the matrix products of one network's epoch, and nothing else.
+"""The product floor: the matrix products of one network's epoch, made in one of the ways of `machine.PRODUCTS`.
 
 What a training of these shapes has to do: for each batch the forward products, those
 for the gradients of the weights, and those for the gradients of the layers' inputs (the images' left out), in
@@ -13,9 +13,12 @@ from itertools import pairwise
 import clock
 import torch
 
+from latentfit import machine
 
-def seconds(kind: torch.dtype, latent_dim: int) -> float:
+
+def seconds(products: str, latent_dim: int) -> float:
     """Seconds of an epoch's products."""
+    kind = torch.bfloat16 if products == "bf16-tensors" else torch.float32
     layers = clock.sizes(latent_dim)
     weights = [torch.randn(out, into).mul_(0.05).to(kind) for into, out in pairwise(layers)]
     x = [torch.randn(clock.BATCH, width).to(kind) for width in layers]  # what goes into each layer
@@ -32,8 +35,9 @@ def seconds(kind: torch.dtype, latent_dim: int) -> float:
                 if i:
                     torch.mm(above[i + 1], weights[i], out=out[i])
 
-    return clock.epoch(part)
+    with machine.matmul_as(products):
+        return clock.epoch(part)
 
 
 if __name__ == "__main__":
-    clock.main(__doc__, {"fp32": partial(seconds, torch.float32), "bf16": partial(seconds, torch.bfloat16)})
+    clock.main(__doc__, {name: partial(seconds, name) for name in machine.PRODUCTS})

@@ -17,10 +17,10 @@ from notebook import Autoencoder, Images
 from torch.nn.functional import mse_loss
 from torch.utils.data import DataLoader
 
-from latentfit import backward
 from latentfit.data import load
-from latentfit.machine import no_denormals, products
+from latentfit.machine import matmul_as, no_denormals, products_of
 from latentfit.model import Network
+from latentfit.train import REFERENCE, begin
 
 
 def from_notebook(latent_dim: int) -> float:
@@ -47,21 +47,22 @@ def without_denormals(latent_dim: int) -> float:
 
 
 def with_bf16(latent_dim: int) -> float:
-    """And the factors of each product rounded to bfloat16."""
-    with products("bf16"):
+    """And each product made as this processor is fastest with; the same again where that is fp32."""
+    made = products_of("auto", "cpu")
+    with matmul_as(made), torch.autocast("cpu", torch.bfloat16, enabled=made == "bf16-tensors"):
         return without_denormals(latent_dim)
 
 
 def by_hand(latent_dim: int) -> float:
-    """And the gradient written by hand, with all parameters in one tensor."""
-    network = Network(784, latent_dim)
-    optimizer = torch.optim.Adam([backward.flatten(network)], fused=True)
+    """And the gradient written by hand, with all parameters in one tensor: the step of `train.fit`."""
+    made = products_of("auto", "cpu")
+    gradient, optimizer, _ = begin(Network(784, latent_dim), REFERENCE, made)
 
     def step(x: torch.Tensor) -> None:
-        backward.by_hand(network, x)
+        gradient(x, None)
         optimizer.step()
 
-    with products("bf16"), no_denormals():
+    with matmul_as(made), no_denormals():
         return _timed(_gathered(), step)
 
 

@@ -23,16 +23,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import clock
+
+from latentfit import machine
 from latentfit.data import load
-from latentfit.machine import best_precision, processor
 
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "speed.json"
+PRODUCTS = machine.products_of("auto", "cpu")
 EPOCHS = 20
 SIZES = (16, 48)
-GOALS = {  # name: what it is, goal, whether more is better
-    "whole": ("whole command: notebook / ours", 5.0, True),
-    "floor": ("training: ours / product floor", 1.6, False),
+GOALS = {  # name: what it is, goal, whether more is better; `with AMX` where products round their factors
+    "whole": ("whole command: notebook / ours", 4.5, True),
+    "whole, with AMX": ("whole command: notebook / ours", 5.0, True),
+    "floor": ("training: ours / product floor", 1.4, False),
+    "floor, with AMX": ("training: ours / product floor", 1.6, False),
+    "precision": ("products: the other precision / that of auto", 1.0, True),
     "jax": ("training: JAX / ours", 1.5, True),
     "models": ("8 networks / 4 × 2 networks", 1.05, False),
     "images": ("epoch of 600,000 / 10 epochs of 60,000", 1.1, False),
@@ -49,33 +55,39 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results/speed.json")
     options = parser.parse_args()
-    kept: dict[str, Any] = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    machine = {
-        "processor": processor(),
+    here = {
+        "processor": machine.processor(),
         "cores": os.cpu_count(),
         "system": platform.platform(),
-        "precision": best_precision("cpu"),
+        "products": PRODUCTS,
         "data": load("auto").name,
     }
+    kept: dict[str, Any] = clock.kept(RESULT)
     for group in options.groups:
         turns = []
         for number in range(options.turns):
             turns.append(GROUPS[group]())
             told = ", ".join(f"{name} {value:.3g}" for name, value in turns[-1].items())
             print(f"{group}, turn {number + 1}: {told}", file=sys.stderr, flush=True)
-        kept[group] = {"machine": machine, "seconds": {name: [turn[name] for turn in turns] for name in turns[0]}}
-    print(f"{', '.join(map(str, machine.values()))}; {options.turns} turns\n")
+        kept[group] = {"machine": here, "seconds": {name: [turn[name] for turn in turns] for name in turns[0]}}
+    print(f"{', '.join(map(str, here.values()))}; {options.turns} turns\n")
     print(f"{'':46}{'median':>9}{'least':>9}{'most':>9}   goal")
     for group in options.groups:
         for name, values in kept[group]["seconds"].items():
-            print(line(name, values))
+            print(line(name, values, PRODUCTS))
     if options.keep:
-        RESULT.write_text(json.dumps(kept, indent=1) + "\n")
+        clock.keep(RESULT, kept)
 
 
-def line(name: str, values: list[float]) -> str:
+def goal_of(name: str, products: str) -> tuple[str, float | None, bool]:
+    """What a figure is, its goal where there is one, and whether more is better."""
+    amx = ", with AMX" if products == "rounded-factors" else ""
+    return GOALS.get(name + amx) or GOALS.get(name) or (f"seconds, {name}", None, False)
+
+
+def line(name: str, values: list[float], products: str) -> str:
     """A row of the table."""
-    text, goal, more = GOALS.get(name, (f"seconds, {name}", None, False))
+    text, goal, more = goal_of(name, products)
     row = f"{text:46}{statistics.median(values):9.3g}{min(values):9.3g}{max(values):9.3g}"
     return row if goal is None else f"{row}   {'at least' if more else 'at most'} {goal:g}"
 
@@ -85,17 +97,21 @@ def speed() -> dict[str, float]:
     seconds, plain = timed("notebook.py", "--epochs", "4")
     notebook = seconds + (EPOCHS - 4) * plain["seconds_per_epoch"]
     whole, training = ours()
-    floor = side_by_side("floor.py", best_precision("cpu"))
+    floors = {name: side_by_side("floor.py", name) for name, can in machine.PRODUCTS.items() if can()}
+    floor = min(floors.values())
+    mine = machine.precision_of(PRODUCTS)
+    others = [seconds for name, seconds in floors.items() if machine.precision_of(name) != mine]
     jax = min(side_by_side("jax_epoch.py", precision) for precision in ("fp32", "bf16"))
     return {
         "whole": notebook / whole,
         "floor": training / floor,
         "jax": jax / training,
+        **({"precision": min(others) / floors[PRODUCTS]} if others else {}),
         "the notebook's whole study": notebook,
         "latentfit study, whole": whole,
         "ours outside the training": whole - EPOCHS * training,
         "an epoch of ours, both networks": training,
-        "an epoch of products": floor,
+        **{f"an epoch of products, {name}": seconds for name, seconds in floors.items()},
         "an epoch of JAX, both networks": jax,
     }
 

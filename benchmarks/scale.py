@@ -18,7 +18,7 @@ import numpy as np
 
 from latentfit.data import load
 from latentfit.data.images import ImageSet
-from latentfit.machine import best_precision
+from latentfit.machine import products_of
 from latentfit.pool import Work, training
 from latentfit.train import Epoch, Job, Recipe
 
@@ -41,7 +41,7 @@ def train(images: ImageSet, jobs: Sequence[Job], epochs: int) -> dict[str, float
         if row is not None:
             ends[job].append(time.perf_counter())
 
-    work = Work(images, Recipe(epochs=epochs), best_precision("cpu"))
+    work = Work(images, Recipe(epochs=epochs), products_of("auto", "cpu"))
     watch = Watch()
     with watch, training(jobs, work, progress=note) as results:
         for _ in results:

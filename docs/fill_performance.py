@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-from run import EPOCHS, GOALS  # noqa: E402
+from run import EPOCHS, goal_of  # noqa: E402
 
 STEPS = {  # of the ladder: what changes, and why it helps
     "notebook": (
@@ -47,7 +47,8 @@ STEPS = {  # of the ladder: what changes, and why it helps
     "bf16": (
         "products in bf16",
         "The factors of each matrix product are rounded to bfloat16 and summed in fp32 by instructions that the "
-        "processor has for it; weights, activations and Adam stay fp32. One line: `machine.products`.",
+        "processor has for it; weights and Adam stay fp32. How is decided by `machine.products_of`; where fp32 is the "
+        "fastest this row changes nothing.",
     ),
     "processes": (
         "a process and a thread for each network",
@@ -61,23 +62,50 @@ STEPS = {  # of the ladder: what changes, and why it helps
 }
 
 
+Entries = dict[str, dict[str, Any]]  # of each kind of processor: what its benchmark kept
+
+
 def page() -> str:
     """The whole page."""
-    speed = json.loads((RESULTS / "speed.json").read_text())
+    speed, precision = read("speed"), read("precision")
     quality = json.loads((RESULTS / "quality.json").read_text())
-    return "\n".join([*same_recipe(speed), *way(speed), *same_work(quality, speed), *all_sizes(quality)]) + "\n"
+    return (
+        "\n".join([*same_recipe(speed), *way(speed), *same_work(quality, speed), *bf16(precision), *all_sizes(quality)])
+        + "\n"
+    )
+
+
+def read(name: str) -> Entries:
+    """A benchmark's entries."""
+    entries: Entries = json.loads((RESULTS / f"{name}.json").read_text())
+    return entries
 
 
 def in_short() -> str:
-    """The README's sentence on speed."""
-    speed = json.loads((RESULTS / "speed.json").read_text())["speed"]["seconds"]
-    whole, floor, jax = (statistics.median(speed[name]) for name in ("whole", "floor", "jax"))
-    return (
-        f"On a processor with bf16 instructions the whole command, from start-up to the report, is {whole:.1f} times "
-        "faster than the study as notebooks commonly have it, in fp32, needs for its training and errors alone. An "
-        f"epoch takes {floor:.2f} times its matrix products, and JAX needs {jax:.2f} times as long as ours (medians of "
-        f"{len(speed['whole'])} turns of `make bench` on two cores; 16 of the notebook's 20 epochs are told from 4)."
+    """The README's sentences on speed."""
+    told = []
+    for entry in read("speed").values():
+        seconds = entry["speed"]["seconds"]
+        whole, floor, jax = (statistics.median(seconds[name]) for name in ("whole", "floor", "jax"))
+        told.append(
+            f"- {called(entry)}: {whole:.1f} times as fast; an epoch takes {floor:.2f} times its matrix products, and JAX "
+            f"needs {jax:.2f} times as long as ours."
+        )
+    return "\n".join(
+        [
+            "The whole command, from start-up to the report, against what the study as notebooks commonly have it needs",
+            "for its training and errors alone, in fp32 (medians of `make bench` on two cores; 16 of the notebook's 20",
+            "epochs are extrapolated from 4):",
+            "",
+            *told,
+        ]
     )
+
+
+def called(entry: dict[str, Any]) -> str:
+    """A processor and how it makes the products of a training."""
+    machine = entry["speed"]["machine"]
+    return f"{machine['processor']} ({machine['products']})"
 
 
 def recipes() -> str:
@@ -95,11 +123,14 @@ def recipes() -> str:
     return "\n".join(lines)
 
 
-def same_recipe(speed: dict[str, Any]) -> list[str]:
-    """The first ledger."""
-    machine = speed["speed"]["machine"]
-    turns = len(speed["speed"]["seconds"]["whole"])
-    rows = [row(name, values) for group in ("speed", "scale") for name, values in speed[group]["seconds"].items()]
+def same_recipe(speed: Entries) -> list[str]:
+    """The first ledger, processors side by side."""
+    names = list(
+        dict.fromkeys(
+            name for entry in speed.values() for group in ("speed", "scale") for name in figures(entry, group)
+        )
+    )
+    turns = [f"{called(entry)}: {plural(len(entry['speed']['seconds']['whole']), 'turn')}" for entry in speed.values()]
     return [
         "# How fast, how good, and why",
         "",
@@ -108,46 +139,71 @@ def same_recipe(speed: dict[str, Any]) -> list[str]:
         "",
         "## Same recipe, faster",
         "",
-        f"`make bench`, kept with `benchmarks/run.py --keep`: {machine['processor']}, {machine['cores']} cores,",
-        f"{machine['system']}, {machine['precision']}, {machine['data']}; {turns} turns, each ratio within",
-        "its turn. The machine is shared, so read ratios. `whole command` holds",
+        f"`make bench`, kept with `benchmarks/run.py --keep`, on Fashion-MNIST and two cores; {'; '.join(turns)}.",
+        "Each figure is the median of its turns with the least and the most, each ratio within its turn; the machines",
+        "are shared, so read ratios. Behind a processor stands how it makes products: `rounded-factors` needs AMX,",
+        "`bf16-tensors` instructions for bf16, and where neither is faster `fp32` is taken. `Whole command` holds",
         "start-up, loading, training, evaluation, PCA, pictures and report on our side, and loading, training and the",
-        "errors on the notebook's, in fp32 and with all threads, whose 20 epochs are told from the four it is given.",
-        "`Training` holds the test error of each epoch, in fp32; the floor holds nothing but the products of the",
-        "training steps, and JAX, in the better of fp32 and bf16, nothing but those steps. The 8 networks have the",
-        "sizes of the 2, four seeds each. Memory is what a worker has of its own at its peak, without mapped images.",
+        "errors on the notebook's, in fp32 and with all threads, whose 20 epochs are extrapolated from the four it is",
+        "given. `Training` holds the test error of each epoch, in fp32; the floor holds the products of the training",
+        "steps alone, in the fastest way that the processor has, and JAX, in the better of fp32 and bf16, those steps",
+        "alone. The 8 networks have the sizes of the 2, four seeds each. Memory is what a worker has of its own at its",
+        "peak, without mapped images.",
         "",
-        "| | median | least | most | goal | |",
-        "|---|---:|---:|---:|---|---|",
-        *rows,
+        f"| | {' | '.join(map(called, speed.values()))} |",
+        f"|---|{'---|' * len(speed)}",
+        *(f"| {what(name)} | {' | '.join(cell(entry, name) for entry in speed.values())} |" for name in names),
         "",
     ]
 
 
-def row(name: str, values: Sequence[float]) -> str:
-    """A figure with its goal, and whether the median reaches it."""
-    text, goal, more = GOALS.get(name, (f"seconds, {name}", None, False))
+def figures(entry: dict[str, Any], group: str) -> dict[str, list[float]]:
+    """The figures of a group, turn by turn; none where it was not measured."""
+    seconds: dict[str, list[float]] = entry[group]["seconds"] if group in entry else {}
+    return seconds
+
+
+def what(name: str) -> str:
+    """What a figure is."""
+    return goal_of(name, "")[0]
+
+
+def cell(entry: dict[str, Any], name: str) -> str:
+    """A figure of a processor with its goal, and whether the median reaches it."""
+    values = (figures(entry, "speed") | figures(entry, "scale")).get(name)
+    if values is None:
+        return ""
+    _, goal, more = goal_of(name, entry["speed"]["machine"]["products"])
     middle = statistics.median(values)
-    cells = [text, *(f"{value:.3g}" for value in (middle, min(values), max(values)))]
+    told = f"{middle:.3g} ({min(values):.3g} to {max(values):.3g})"
     if goal is None:
-        return f"| {' | '.join(cells)} | | |"
+        return told
     reached = middle >= goal if more else middle <= goal
-    return f"| {' | '.join(cells)} | {'at least' if more else 'at most'} {goal:g} | {yes(reached)} |"
+    return f"{told}; {'at least' if more else 'at most'} {goal:g}: {yes(reached)}"
 
 
-def way(speed: dict[str, Any]) -> list[str]:
-    """From the notebook to here, step by step; nothing where it was not measured."""
-    if "ladder" not in speed:
-        return []
-    ladder = {name: statistics.median(values) for name, values in speed["ladder"]["seconds"].items()}
-    names = list(ladder)
-    saved = ladder[names[0]] - ladder[names[-1]]
+def way(speed: Entries) -> list[str]:
+    """From the notebook to here, step by step, on each processor where it was measured."""
     lines = [
         "### The way from the notebook to here",
         "",
-        "`benchmarks/run.py ladder --keep`: seconds of the third epoch of both networks, without the test error; "
-        f"{plural(len(speed['ladder']['seconds']['notebook']), 'turn')}.",
+        "`benchmarks/run.py ladder --keep`: seconds of the third epoch of both networks, without the test error.",
         "Each row is the one above and one change more; its share is of all the seconds that were saved.",
+        "",
+    ]
+    for entry in speed.values():
+        lines += steps(entry) if "ladder" in entry else []
+    return [*lines, *(f"- **{what}.** {why}" for what, why in STEPS.values()), ""]
+
+
+def steps(entry: dict[str, Any]) -> list[str]:
+    """The steps on one processor."""
+    seconds = entry["ladder"]["seconds"]
+    ladder = {name: statistics.median(values) for name, values in seconds.items()}
+    names = list(ladder)
+    saved = ladder[names[0]] - ladder[names[-1]]
+    lines = [
+        f"{called(entry)}, {plural(len(seconds['notebook']), 'turn')}:",
         "",
         "| change | seconds | times faster | share |",
         "|---|---:|---:|---:|",
@@ -157,11 +213,10 @@ def way(speed: dict[str, Any]) -> list[str]:
         gain = ladder[before] - ladder[name]
         times = ladder[before] / ladder[name]
         lines.append(f"| {STEPS[name][0]} | {ladder[name]:.3g} | {times:.2f} | {gain / saved:.0%} |")
-    lines += ["", *(f"- **{what}.** {why}" for what, why in STEPS.values()), ""]
-    return lines
+    return [*lines, ""]
 
 
-def same_work(quality: dict[str, Any], speed: dict[str, Any]) -> list[str]:
+def same_work(quality: dict[str, Any], speed: Entries) -> list[str]:
     """The second ledger: recipes over seeds."""
     studies = quality["studies"]
     lines = [
@@ -175,12 +230,12 @@ def same_work(quality: dict[str, Any], speed: dict[str, Any]) -> list[str]:
         "| recipe | precision | seeds | test MSE, 16 | test MSE, 48 | train MSE, 16 | train MSE, 48 | time |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
-    for name in ("reference fp32", "reference", "swift", "thorough"):
+    for name in ("reference", "swift", "thorough"):
         study = studies[name]
         cells = [told(errors(study, k, split)) for split in ("test", "train") for k in (16, 48)]
         cells = [study["precision"], str(len(errors(study, 16, "test"))), *cells, f"{time_ratio(studies, name):.2f}"]
         lines.append(f"| {study['recipe']['name']} | {' | '.join(cells)} |")
-    lines += ["", *(precision_sentence(studies, k) for k in (16, 48)), *goals(studies, speed), ""]
+    lines += ["", *goals(studies, speed), ""]
     lines += [recipe_sentence(studies[name]["recipe"]) for name in ("reference", "swift", "thorough")]
     return [*lines, ""]
 
@@ -214,19 +269,30 @@ def told(values: Sequence[float]) -> str:
     return f"{mean:.5f} ± {half:.5f}"
 
 
-def precision_sentence(studies: dict[str, Any], latent_dim: int) -> str:
-    """What bf16 costs, with its upper bound."""
-    plain, fast = (errors(studies[name], latent_dim, "test") for name in ("reference fp32", "reference"))
-    differences = [b / a - 1 for a, b in zip(plain, fast, strict=True)]
-    mean, half = interval(differences)
-    return (
-        f"- {studies['reference']['precision']} against fp32 at {latent_dim} dimensions, the same {len(differences)} "
-        f"seeds: test MSE {mean:+.2%} on average, upper bound of the 95 % interval {mean + half:+.2%}; "
-        f"goal below +2 %: {yes(mean + half < 0.02)}."
-    )
+def bf16(precision: Entries) -> list[str]:
+    """What bf16 costs in error, on each kind of processor where it was tried."""
+    lines = [
+        "### What bf16 costs",
+        "",
+        "`make bench-precision`: the reference recipe in fp32 and in bf16 on the same machine with the same seeds, the",
+        "mean difference in test MSE, and the upper bound of its 95 % interval (goal: below 2 %).",
+        "",
+        "| processor | products | seeds | at 16 | upper bound | at 48 | upper bound | |",
+        "|---|---|---:|---:|---:|---:|---:|---|",
+    ]
+    for kind, entry in precision.items():
+        cells, seeds, reached = [], 0, True
+        for k in (16, 48):
+            plain, fast = (errors(entry[name], k, "test") for name in ("fp32", "bf16"))
+            mean, half = interval([b / a - 1 for a, b in zip(plain, fast, strict=True)])
+            cells += [f"{mean:+.2%}", f"{mean + half:+.2%}"]
+            seeds, reached = len(plain), reached and mean + half < 0.02
+        processor = kind.partition(" (rounded")[0].partition(" (bf16")[0]
+        lines.append(f"| {processor} | {entry['products']} | {seeds} | {' | '.join(cells)} | {yes(reached)} |")
+    return [*lines, ""]
 
 
-def goals(studies: dict[str, Any], speed: dict[str, Any]) -> list[str]:
+def goals(studies: dict[str, Any], speed: Entries) -> list[str]:
     """What was to be reached, and whether it was."""
     ratio = {name: time_ratio(studies, name) for name in ("swift", "thorough")}
     mean = {
@@ -235,9 +301,10 @@ def goals(studies: dict[str, Any], speed: dict[str, Any]) -> list[str]:
     }
     as_good = all(a <= b for a, b in zip(mean["swift"], mean["reference"], strict=True))
     least = mean["thorough"][0] <= 0.0087 and mean["thorough"][1] <= 0.0056
-    figures = {name: statistics.median(values) for name, values in speed["speed"]["seconds"].items()}
-    training = ratio["thorough"] * EPOCHS * figures["an epoch of ours, both networks"]
-    share = training / figures["the notebook's whole study"]
+    entry = next(entry for entry in speed.values() if entry["speed"]["machine"]["products"] == "rounded-factors")
+    seconds = {name: statistics.median(values) for name, values in figures(entry, "speed").items()}
+    training = ratio["thorough"] * EPOCHS * seconds["an epoch of ours, both networks"]
+    share = training / seconds["the notebook's whole study"]
     later = ", ".join(
         f"`{name}` " + " and ".join(f"{statistics.mean(errors(studies[name], k, 'test')[1:]):.5f}" for k in (16, 48))
         for name in mean

@@ -164,11 +164,7 @@ def fit(
         InputError: The products are not known, or the processor does not make them.
     """
     machine.check(products, next(network.parameters()).device.type)
-    flat = backward.flatten(network)
-    gradient = backward.in_bf16(network, flat) if products == "bf16-tensors" else partial(backward.by_hand, network)
-    optimizer = OPTIMIZERS[recipe.optimizer](
-        [flat], recipe.learning_rate, (0.9, recipe.beta2), weight_decay=recipe.weight_decay, fused=True
-    )
+    gradient, optimizer, flat = begin(network, recipe, products)
     x_train, x_test = (_pixels(x, flat.device) for x in (images.x_train, images.x_test))  # (N, D)
     steps = math.ceil(len(x_train) / recipe.batch_size)
     history = []
@@ -193,6 +189,18 @@ def fit(
     if not flat.isfinite().all():
         raise Diverged(f"a weight was no longer a finite number after epoch {recipe.epochs}")
     return history
+
+
+def begin(
+    network: Network, recipe: Recipe, products: str
+) -> tuple[Callable[[torch.Tensor, backward.Cut | None], torch.Tensor], torch.optim.Optimizer, torch.nn.Parameter]:
+    """What a training's step is made of: the gradient of a batch, the optimiser, and the parameters as one tensor."""
+    flat = backward.flatten(network)
+    gradient = backward.in_bf16(network, flat) if products == "bf16-tensors" else partial(backward.by_hand, network)
+    optimizer = OPTIMIZERS[recipe.optimizer](
+        [flat], recipe.learning_rate, (0.9, recipe.beta2), weight_decay=recipe.weight_decay, fused=True
+    )
+    return gradient, optimizer, flat
 
 
 def _pixels(x: NDArray[Any], device: torch.device) -> torch.Tensor:
