@@ -88,14 +88,14 @@ def in_short() -> str:
         seconds = entry["speed"]["seconds"]
         whole, floor, jax = (statistics.median(seconds[name]) for name in ("whole", "floor", "jax"))
         told.append(
-            f"- {called(entry)}: {whole:.1f} times as fast; an epoch takes {floor:.2f} times its matrix products, and JAX "
-            f"needs {jax:.2f} times as long as ours."
+            f"- {called(entry)}: {whole:.1f} times as fast; an epoch takes {floor:.2f} times its matrix products, and "
+            f"JAX needs {jax:.2f} times as long as ours."
         )
     return "\n".join(
         [
-            "The whole command, from start-up to the report, against what the study as notebooks commonly have it needs",
-            "for its training and errors alone, in fp32 (medians of `make bench` on two cores; 16 of the notebook's 20",
-            "epochs are extrapolated from 4):",
+            "The whole command, from start-up to the report, against the training and the errors alone of the study as",
+            "notebooks commonly have it, in fp32 (medians of `make bench` on two cores; 16 of the notebook's 20 epochs",
+            "are extrapolated from 4):",
             "",
             *told,
         ]
