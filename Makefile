@@ -1,9 +1,10 @@
 .DEFAULT_GOAL := help
-.PHONY: help install study test check notebook bench bench-quality evidence evidence-one fuzz results flagship reliability mutants screenshots clean
+.PHONY: help install study test check notebook bench bench-quality evidence evidence-one fuzz results flagship reliability mutants screenshots bench-setup clean
 
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60
 BIN := .venv/bin
+PIP = $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 # The real data where a copy lies beside this checkout; otherwise it is fetched, or `auto` takes the stand-in.
 ifndef FASHION_MNIST_DIR
@@ -15,39 +16,48 @@ endif
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-install: .venv/installed ## set up .venv with everything that is needed
+install: .venv/study ## set up .venv with what a study needs; each other target adds what it needs
 
-.venv/installed: pyproject.toml constraints.txt
+.venv/study: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "latentfit needs Python 3.11 or newer; try: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench,dev,id]'
+	$(PIP) --editable .
 	@touch $@
 
-study: .venv/installed ## run the study of Fashion-MNIST (or, without it, of the stand-in) into runs/
+.venv/%: .venv/study # an extra of pyproject.toml: only what is missing
+	$(PIP) --editable '.[$*]'
+	@touch $@
+
+study: .venv/study ## run the study of Fashion-MNIST (or, without it, of the stand-in) into runs/
 	$(BIN)/latentfit study auto
 
-test: .venv/installed ## run the tests, on up to four cores
+test: .venv/test ## run the tests, on up to four cores
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
-check: .venv/installed ## ruff, ruff format, mypy, import layers
+check: .venv/check ## ruff, ruff format, mypy, import layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-notebook: .venv/installed ## execute Autoencoders.ipynb again, in place
+notebook: .venv/notebook ## execute Autoencoders.ipynb again, in place
 	$(BIN)/python docs/execute_notebook.py
 
-bench: .venv/installed ## ratios of speed with their goals, in turns
+bench: .venv/bench ## ratios of speed with their goals, in turns
 	$(BIN)/python benchmarks/run.py
 
-bench-quality: .venv/installed ## errors of every recipe over several seeds, and their time (long)
+bench-quality: .venv/study ## errors of every recipe over several seeds, and their time (long)
 	$(BIN)/python benchmarks/quality.py
 
-evidence: .venv/installed ## studies whose answer is known; writes docs/verdict.md
+bench-setup: ## minutes and megabytes of the set-ups of `make study` and `make test`; fill README
+	$(PYTHON) benchmarks/install.py
+	$(MAKE) .venv/study
+	$(BIN)/python docs/fill_readme.py
+
+evidence: .venv/id ## studies whose answer is known; writes docs/verdict.md
 	$(BIN)/python benchmarks/evidence.py
 
-evidence-one: .venv/installed ## one of each kind, printed
+evidence-one: .venv/id ## one of each kind, printed
 	$(BIN)/python benchmarks/evidence.py --one
 
 fuzz: .venv/fuzz ## damage files at each of the three doors, FUZZ_SECONDS (60) a door; what breaks one stays in .fuzz/
@@ -57,26 +67,22 @@ fuzz: .venv/fuzz ## damage files at each of the three doors, FUZZ_SECONDS (60) a
 			-print_final_stats=1 -artifact_prefix=.fuzz/$$door- .fuzz/$$door fuzz/corpus/$$door || exit 1; \
 	done
 
-.venv/fuzz: .venv/installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
-	@touch $@
-
-results: .venv/installed ## make the reference study again; fill README and docs/performance.md
+results: .venv/study ## make the reference study again; fill README and docs/performance.md
 	$(BIN)/latentfit study fashion-mnist --fresh --out runs/reference
 	$(BIN)/python docs/fill_readme.py runs/reference
 	$(BIN)/python docs/fill_performance.py
 
-flagship: .venv/installed ## ten sizes with five seeds each, the best recipe (long); fill README
+flagship: .venv/id ## ten sizes with five seeds each, the best recipe (long); fill README
 	$(BIN)/latentfit study fashion-mnist --latent-dims 2 4 8 16 24 32 48 64 96 128 --seeds 5 --recipe thorough --keep 0.9 --curve --out runs/flagship
 	$(BIN)/python docs/fill_readme.py runs/flagship
 
-reliability: .venv/installed ## the crash tests; writes docs/reliability.md
+reliability: .venv/test ## the crash tests; writes docs/reliability.md
 	$(BIN)/python docs/fill_reliability.py --crash
 
-mutants: .venv/installed ## take each safety line out and see a test fail
+mutants: .venv/test ## take each safety line out and see a test fail
 	$(BIN)/python tests/mutants.py
 
-screenshots: .venv/installed ## the reference report at three widths, light and dark, into runs/screenshots
+screenshots: .venv/test ## the reference report at three widths, light and dark, into runs/screenshots
 	$(BIN)/python docs/screenshots.py runs/reference runs/screenshots
 
 clean: ## remove .venv and what the tools cache; runs/ stays

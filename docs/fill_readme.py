@@ -58,6 +58,7 @@ def filled(readme: str) -> str:
         "flagship": shares(flagship),
         "recipes": fill_performance.recipes(),
         "speed": fill_performance.in_short(),
+        "setup": setup(json.loads((ROOT / "benchmarks" / "results" / "setup.json").read_bytes())),
     }
     for name, text in parts.items():
         before, _, rest = readme.partition(f"<!-- {name} -->")
@@ -83,6 +84,19 @@ def shares(results: dict[str, Any]) -> str:
     header, rows = answer.table(results["answers"])
     asked = report.command(results, "fashion-mnist")
     return f"{verdict.headline(results)}\n\n{report.markdown_table(header, rows)}\n\nMade by `{asked}`."
+
+
+def setup(found: dict[str, Any]) -> str:
+    """What the first `make study` and `make test` install, and how long that takes."""
+    study, test = (
+        f"{found['targets'][name]['megabytes'] / 1000:.1f} GB in {found['targets'][name]['seconds'] / 60:.1f} minutes"
+        for name in ("study", "test")
+    )
+    return (
+        f"The first `make study` installs {study}, the first `make test` {test} (`make bench-setup`, on "
+        f"{found['cores']} cores with torch {found['targets']['study']['torch']} at hand). On Linux pip downloads "
+        "PyTorch's CUDA build by default, which takes gigabytes more."
+    )
 
 
 if __name__ == "__main__":

@@ -117,6 +117,11 @@ SECTIONS = {
             "trained again, nothing doubled; no worker outlives its parent",
         ),
         Row(
+            "few-workers",
+            "a cgroup, an affinity mask or memory that allows fewer workers than there are cores",
+            "so many workers and no more; told once, with the limit and the flag",
+        ),
+        Row(
             "dask",
             "the scheduler of a cluster goes away",
             "told; only what is missing is computed again",

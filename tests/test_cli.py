@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import loky
 import numpy as np
 import pytest
 from helpers import is_running
@@ -98,8 +97,31 @@ def test_quiet_leaves_the_warning_of_a_stand_in(small_garments, no_fashion_mnist
 
 def test_plain_lines_tell_epoch_error_and_time_left(small_garments, tmp_path, capsys):
     run("study", "garments", *QUICK, "--out", tmp_path)
-    lines = re.findall(r"(\d) dimensions, seed 0: epoch (\d)/2, test MSE 0\.\d+, \d+ s left", capsys.readouterr().err)
-    assert sorted(lines) == [("2", "1"), ("2", "2"), ("3", "1"), ("3", "2")]
+    told = capsys.readouterr().err
+    lines = re.findall(r"(\d) dimensions, seed 0: epoch (\d)/2, test MSE 0\.\d+(, \d+ s left)?$", told, re.M)
+    assert sorted(lines) == [("2", "1", ""), ("2", "2", ", 0 s left"), ("3", "1", ""), ("3", "2", ", 0 s left")]
+
+
+def test_each_phase_has_a_line(small_garments, tmp_path, capsys):
+    run("study", "garments", *QUICK, "--workers", "1", "--out", tmp_path)
+    told = [line for line in capsys.readouterr().err.splitlines() if " seed 0:" not in line]
+    assert [re.sub(r"\d+ s", "- s", line) for line in told] == [
+        "latentfit: loading garments",
+        "latentfit: starting 1 worker for 2 networks",
+        "latentfit: network 1 of 2 is trained, about - s left for the others",
+        "latentfit: measuring and summing up",
+        "latentfit: drawing the report",
+    ]
+
+
+def test_the_first_line_comes_before_heavy_imports(tmp_path):
+    script = (
+        "import sys\nfrom latentfit import cli, progress\n"
+        "progress.Lines.say = lambda _, line: print(line, 'torch' in sys.modules)\n"
+        "cli.main(['study', 'nowhere'])\nprint('torch' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path).stdout
+    assert told == "loading nowhere False\nTrue\n"
 
 
 def test_precision_and_device_reach_the_study(images, tmp_path, monkeypatch):
@@ -187,7 +209,10 @@ def test_data_describes(no_fashion_mnist, images, capsys):
         (["study", "garments", "--latent-dims", "785"], "785 is larger than an image"),
         (["study", "garments", "--epochs", "0"], "'0'; expected a whole number, 1 or more"),
         (["study", "garments", "--seeds", "1.5"], "'1.5'; expected"),
-        (["study", "garments", "--workers", "2"], "unrecognized arguments"),
+        (["study", "garments", "--workers", "0"], "'0'; expected a whole number, 1 or more"),
+        (["study", "garments", "--workers", "-1"], "'-1'; expected a whole number, 1 or more"),
+        (["study", "garments", "--workers", "x"], "'x'; expected a whole number, 1 or more"),
+        (["study", "garments", "--minutes", "2"], "unrecognized arguments"),
         (["study", "garments", "--precision", "half"], "precision 'half' is not known; expected fp32, bf16"),
         (["study", "garments", "--device", "tpu"], "device 'tpu' is not known; expected cpu, cuda, mps"),
         (["study", "garments", "--precision", "bf16", "--device", "cpu"], "no instructions for it"),
@@ -253,7 +278,7 @@ def test_help_names_what_works_and_nothing_else(capsys):
             "--fresh",
             "--quiet",
         ),
-        *("--precision", "--device", "--debug"),
+        *("--precision", "--device", "--workers", "--debug"),
     }
     run("--help")
     verbs = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.M)
@@ -274,13 +299,12 @@ def test_the_light_things_import_nothing_heavy(what):
 def long_study(images: Path, out: Path) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
     """A study that would take for ever, and its workers, once they are at work; gone when the test ends."""
     command = [sys.executable, "-c", "import sys; from latentfit.cli import main; sys.exit(main())", "study", images]
-    flags = ["--latent-dims", "2", "3", "--epochs", "9999999", "--out", out]
+    flags = ["--latent-dims", "2", "3", "--epochs", "9999999", "--workers", "2", "--out", out]
     process = subprocess.Popen([*command, *flags], stderr=subprocess.PIPE, text=True)
     workers: list[int] = []
     try:
-        at_work = min(2, loky.cpu_count())
-        begun = list(itertools.islice(filter(lambda line: "epoch 1/" in line, process.stderr), at_work))
-        assert len(begun) == at_work
+        begun = list(itertools.islice(filter(lambda line: "epoch 1/" in line, process.stderr), 2))
+        assert len(begun) == 2
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         workers += [int(pid) for pid in children]
         yield process, workers

@@ -357,6 +357,10 @@ def test_a_folder_that_is_removed_while_a_study_runs_is_told_and_not_begun_again
     def remove(*_: object) -> None:
         shutil.rmtree(out, ignore_errors=True)
 
+    def remove_when_screening(line: str) -> None:
+        if line.startswith("screening "):
+            remove()
+
     def removing(act):
         def call(*arguments, **options):
             remove()
@@ -368,7 +372,7 @@ def test_a_folder_that_is_removed_while_a_study_runs_is_told_and_not_begun_again
         monkeypatch.setattr(store, "write_shown", removing(store.write_shown))
     elif moment == "before the results":
         monkeypatch.setattr("latentfit.answer.not_asked", removing(sweep.answer.not_asked))
-    options = {"training": {"progress": remove}, "screening": {"tell": remove}}.get(moment, {})
+    options = {"training": {"progress": remove}, "screening": {"tell": remove_when_screening}}.get(moment, {})
     with pytest.raises(Lost, match="was removed while the study ran"):
         study(out, curve=True, **options)
     assert not out.exists()

@@ -2,6 +2,11 @@ from __future__ import annotations
 
 import io
 import re
+import subprocess
+import sys
+from itertools import groupby
+
+import pytest
 
 from latentfit.progress import Lines
 from latentfit.train import Epoch, Job
@@ -54,15 +59,30 @@ def test_quiet_writes_nothing():
     assert written(io.StringIO(), 3, quiet=True) == ""
 
 
-def test_time_left_is_told_from_when_a_worker_became_free(monkeypatch):
-    now = [100.0]
+@pytest.mark.parametrize("kind", [io.StringIO, Terminal])
+def test_time_left_counts_from_the_end_of_the_first_epoch(monkeypatch, kind):
+    """The first epoch's time holds the start of the workers, here 90 s; without a second there is no estimate."""
+    now = [0.0]
     monkeypatch.setattr("latentfit.progress.time.monotonic", lambda: now[0])
-    stream = io.StringIO()
-    lines = Lines(stream, 10)
-    now[0] = 104
-    lines(JOBS[0], Epoch(1, 0.5, 0.5))
-    now[0] = 140
-    lines(JOBS[0], None)
-    now[0] = 145
-    lines(JOBS[1], Epoch(1, 0.5, 0.5))
-    assert re.findall(r"(\d+) s left", stream.getvalue()) == ["36", "45"]
+    stream = kind()
+    with Lines(stream) as lines:
+        lines.epochs = 4
+        for job, ends in ((JOBS[0], (100, 110, 124, 130)), (JOBS[1], (200, 201, 202, 203)), (JOBS[0], (300, 302))):
+            for epoch, now[0] in enumerate(ends, 1):
+                lines(job, Epoch(epoch, 0.5, 0.5))
+            lines(job, None)
+    told = re.findall(r"epoch (\d)/4, test MSE 0.500(?:, (\d+) s left)?", stream.getvalue())
+    assert [key for key, _ in groupby(told)][:10] == [  # a live line that is closed is drawn once more
+        *(("1", ""), ("2", "20"), ("3", "12"), ("4", "0")),
+        *(("1", ""), ("2", "2"), ("3", "1"), ("4", "0")),
+        *(("1", ""), ("2", "4")),  # it was trained again: its worker died
+    ]
+
+
+def test_a_single_epoch_has_no_estimate():
+    assert "left" not in written(io.StringIO(), 1)
+
+
+def test_progress_needs_no_heavy_import():
+    check = "import sys, latentfit.progress; print([m for m in ('torch', 'matplotlib', 'sklearn') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", check], capture_output=True, text=True).stdout == "[]\n"

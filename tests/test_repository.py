@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import re
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from importlib import import_module
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -71,13 +73,64 @@ def test_the_version_stands_in_one_place():
 
 def test_each_dependency_is_pinned():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    extras = [name for extra in project["optional-dependencies"].values() for name in extra]
+    wanted = [name for name in (*project["dependencies"], *extras) if not name.startswith("latentfit[")]
     pinned = {
         line.split("==")[0].lower().replace("_", "-")
         for line in (ROOT / "constraints.txt").read_text().splitlines()
         if "==" in line
     }
     assert {re.split(r"[<>=]", name)[0] for name in wanted} <= pinned
+
+
+MAKEFILE = (ROOT / "Makefile").read_text()
+TARGETS = dict(re.findall(r"^([a-z-]+): \.venv/(\w+) ##", MAKEFILE, re.M))
+
+
+def test_each_target_sets_up_an_extra_and_a_study_needs_none():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert TARGETS["study"] == "study"
+    assert set(TARGETS.values()) == {"study", *extras}
+    recipes = re.findall(r"^([a-z-]+):(.*)\n((?:\t.*\n)+)", MAKEFILE, re.M)
+    without = {name for name, needs, recipe in recipes if "$(BIN)/" in recipe and ".venv/" not in needs + recipe}
+    assert without == set()
+
+
+def asked(extra: str) -> set[str]:
+    """The packages that pyproject.toml names for an extra, with those of every study."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    found, waiting = set(), [*project["dependencies"], *extras.get(extra, [])]
+    while waiting:
+        name, inner = re.match(r"([\w-]+)(?:\[(.*)\])?", waiting.pop()).groups()
+        waiting += [each for part in (inner or "").split(",") for each in extras.get(part, [])]
+        found.add(name)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("extra", "folder", "besides"),
+    [
+        ("study", "src", {"scikit-dimension"}),  # imported where it is there
+        ("test", "tests", set()),
+        ("test", "docs", set()),
+        ("bench", "benchmarks", {"playwright"}),  # of page.py, which `make bench` does not run
+        ("fuzz", "fuzz", set()),
+    ],
+)
+def test_an_extra_names_each_package_that_its_files_import(extra, folder, besides):
+    homes = packages_distributions() | {"atheris": ["atheris"], "jax": ["jax"]}  # which tests do without
+    modules = set()
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                modules.add(node.module.split(".")[0])
+    beside = {path.stem for name in ("benchmarks", "docs", "fuzz", "tests") for path in (ROOT / name).glob("*.py")}
+    foreign = modules - sys.stdlib_module_names - beside - {"latentfit"}
+    imported = {name.lower().replace("_", "-") for module in foreign for name in homes[module][:1]}
+    assert imported <= {name.lower() for name in asked(extra)} | besides
 
 
 def tree() -> list[tuple[str, str]]:

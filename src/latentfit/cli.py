@@ -118,6 +118,12 @@ def _add_study(verbs: Any) -> None:
     verb.add_argument(
         "--device", default="auto", metavar="D", help="auto, cpu, cuda, mps (auto: CUDA where there is one)"
     )
+    verb.add_argument(
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="networks that train at once (as many as cores and memory allow; one on a GPU)",
+    )
     _add_explorer(verb)
     verb.add_argument("--fresh", action="store_true", help="start over in a folder that holds another study")
     verb.add_argument("--quiet", action="store_true", help="only errors, and the warning of a stand-in")
@@ -176,17 +182,19 @@ def _share(text: str) -> float:
 
 def _study(options: argparse.Namespace) -> int:
     from .progress import Lines
-    from .sweep import study
-    from .train import RECIPES
 
-    # the report's libraries are read while the images are
-    threading.Thread(target=_import_report).start()
     sizes = options.latent_dims and [size for group in options.latent_dims for size in group]
     if options.quiet:
         os.environ["TQDM_DISABLE"] = "1"  # the bar of a download is not ours to pass a flag to
-    known = RECIPES.get(options.recipe)
-    with Lines(sys.stderr, options.epochs or (known.epochs if known else 0), options.quiet) as lines:
-        lines.say(f"loading {one_line(options.data)}; the first epoch may take a while")
+    with Lines(sys.stderr, quiet=options.quiet) as lines:
+        lines.say(f"loading {one_line(options.data)}")  # at once: the imports below take seconds
+        from .sweep import study
+        from .train import RECIPES
+
+        # the report's libraries are read while the images are
+        threading.Thread(target=_import_report).start()
+        known = RECIPES.get(options.recipe)
+        lines.epochs = options.epochs or (known.epochs if known else 0)
         done = study(
             options.data,
             sizes,
@@ -200,6 +208,7 @@ def _study(options: argparse.Namespace) -> int:
             precision=options.precision,
             device=options.device,
             fresh=options.fresh,
+            workers=options.workers,
             progress=lines,
             tell=lines.say,
         )

@@ -30,6 +30,7 @@ from .data.images import ImageSet
 from .errors import Lost
 from .screening import screen
 from .train import Epoch, Job, Recipe, Trained, train_group
+from .workers import Crew, need
 
 Progress = Callable[[Job, Epoch | None], None]
 
@@ -66,7 +67,11 @@ class Work:
 
 @contextmanager
 def training(
-    jobs: Sequence[Job], work: Work, executor: Executor | None = None, progress: Progress | None = None
+    jobs: Sequence[Job],
+    work: Work,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+    crew: Crew | None = None,
 ) -> Iterator[Iterator[Trained]]:
     """Begin to train networks, and give an iterator over them in the order in which they are finished.
 
@@ -77,6 +82,7 @@ def training(
         work: What is the same for all of them.
         executor: Where they are trained; it is not shut down. Local processes if it is not given.
         progress: Called from another thread after each epoch; only local processes tell of epochs.
+        crew: How many local processes there are at once.
 
     Raises:
         WorkersLost: Local workers died, and again in each pool that was made anew.
@@ -92,7 +98,7 @@ def training(
                 future.cancel()
         return
     with _shared(work) as (shared, folder):
-        pools = _LocalPools(jobs, shared, folder, progress)
+        pools = _LocalPools(jobs, shared, folder, progress, crew or Crew())
         try:
             yield pools.results()
         finally:
@@ -116,16 +122,18 @@ def _shared(work: Work) -> Iterator[tuple[Work, str]]:
 class _LocalPools:
     """One pool at a time, begun at once; `results` makes the next one where it breaks."""
 
-    def __init__(self, jobs: Sequence[Job], work: Work, folder: str, progress: Progress | None) -> None:
+    def __init__(self, jobs: Sequence[Job], work: Work, folder: str, progress: Progress | None, crew: Crew) -> None:
         self.missing = set(jobs)
-        self.work, self.folder, self.progress = work, folder, progress
+        self.work, self.folder, self.progress, self.crew = work, folder, progress, crew
+        sizes = (work.images.pixels, *work.recipe.hidden, max(job.latent_dim for job in jobs))
+        self.workers = crew.size(len(self.missing), need(sizes), work.device)
         self.failure: Exception | None = None  # what a callback raised, for the caller's own thread
         self.start()
 
     def start(self) -> None:
         context = get_context()
         reader, writer = context.Pipe(duplex=False)
-        workers = min(len(self.missing), loky.cpu_count()) if self.work.device == "cpu" else 1
+        workers = min(len(self.missing), self.workers)
         started = (writer, os.getpid(), self.folder)
         self.executor = loky.ProcessPoolExecutor(workers, initializer=_start_worker, initargs=started)
         self.futures = [self.executor.submit(_train_and_tell, job, self.work) for job in sorted(self.missing)]
@@ -144,6 +152,7 @@ class _LocalPools:
                 except BrokenProcessPool:
                     continue
                 self.missing.discard(trained.job)
+                self.crew.note(trained.seconds)
                 yield trained
                 if self.failure is not None:
                     raise self.failure

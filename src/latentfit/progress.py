@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from tqdm import tqdm
 
-from .train import Epoch, Job
 from .words import dims
+
+if TYPE_CHECKING:  # PyTorch takes seconds to import, and the first line is to be seen before
+    from .train import Epoch, Job
 
 PLAIN = 5  # lines a network where there is no terminal
 
@@ -22,17 +24,16 @@ class Lines:
 
     Args:
         stream: Where to write, usually stderr.
-        epochs: Epochs of each network.
+        epochs: Epochs of each network; may be set later, but before the first of them.
         quiet: Write nothing.
     """
 
-    def __init__(self, stream: TextIO, epochs: int, quiet: bool = False) -> None:
+    def __init__(self, stream: TextIO, epochs: int = 0, quiet: bool = False) -> None:
         self.stream, self.epochs, self.quiet = stream, epochs, quiet
         self.live = stream.isatty()
         self.bars: dict[Job, Any] = {}
-        self.begun: dict[Job, float] = {}
-        self.free_since = time.monotonic()
-        self.lock = threading.Lock()  # epochs come from the pool's thread, endings from the caller's
+        self.first: dict[Job, float] = {}  # when a network's first epoch ended
+        self.lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -51,12 +52,10 @@ class Lines:
 
     def __call__(self, job: Job, row: Epoch | None) -> None:
         """Take an epoch of a network, or its ending."""
-        if self.quiet:
+        if self.quiet or row is None:
             return
         with self.lock, self._while_someone_reads():
-            if row is None:
-                self.free_since = time.monotonic()
-            elif self.live:
+            if self.live:
                 self._draw(job, row)
             elif row.epoch % max(1, self.epochs // PLAIN) == 0 or row.epoch in (1, self.epochs):
                 self.say(f"{name(job)}: {self._text(job, row)}")
@@ -80,10 +79,12 @@ class Lines:
         bar.refresh()
 
     def _text(self, job: Job, row: Epoch) -> str:
-        # a network's own start is not told: it began when a worker became free
-        begun = self.begun.setdefault(job, self.free_since)
-        left = (time.monotonic() - begun) / row.epoch * (self.epochs - row.epoch)
-        return f"epoch {row.epoch}/{self.epochs}, test MSE {row.test_mse:#.3g}, {left:.0f} s left"
+        told, now = f"epoch {row.epoch}/{self.epochs}, test MSE {row.test_mse:#.3g}", time.monotonic()
+        if row.epoch == 1:  # its time includes the start of a worker and its imports, so it says nothing of the others
+            self.first[job] = now
+            return told
+        left = (now - self.first[job]) / (row.epoch - 1) * (self.epochs - row.epoch)
+        return f"{told}, {left:.0f} s left"
 
 
 def name(job: Job) -> str:

@@ -23,6 +23,7 @@ from .pool import Progress, Work
 from .request import Request, describe, describe_images, environment, joined, recipe_dict
 from .timing import Clock
 from .train import Job, Recipe, Trained
+from .workers import Crew
 
 
 def study(
@@ -40,6 +41,7 @@ def study(
     device: str = "auto",
     fresh: bool = False,
     executor: Executor | None = None,
+    workers: int | None = None,
     progress: Progress | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> store.Study:
@@ -66,9 +68,11 @@ def study(
         device: `cpu`, `cuda`, `mps`, or `auto`: CUDA where there is one, otherwise the CPU.
         fresh: Start over in a folder that holds another study.
         executor: Runs the jobs; local processes if it is not given. Not shut down.
+        workers: Local processes that train at once; as many as networks, cores and memory allow if it is not given.
+            Results do not depend on it.
         progress: Called with (job, row) after each epoch, and with (job, None) when a network is finished;
             from a thread of its own, and only where jobs run in local processes.
-        tell: Called with a line of what is known, after each training of a search, and when a screening begins.
+        tell: Called with a line when a phase begins, and after each training of a search with what is known.
 
     Returns:
         The finished study. A network that diverged is a row whose status is `failed`.
@@ -80,6 +84,7 @@ def study(
     """
     clock = Clock()
     request = Request.of(latent_dims, seeds, recipe, epochs, precision, device, keep, curve)
+    crew = Crew(workers, tell)
     images = source if isinstance(source, ImageSet) else data.load(source, data_dir)
     if not isinstance(source, ImageSet):
         request = replace(request, source=images.name if _is_found_name(source, images) else str(source))
@@ -91,7 +96,7 @@ def study(
         if not _is_finished(folder, asked, images):
             try:
                 with reproducible():
-                    _run(folder, asked, Trainings(images, executor, progress, tell, clock, check))
+                    _run(folder, asked, Trainings(images, executor, progress, tell, clock, check, crew))
             except (InputError, OSError):
                 check()
                 raise
@@ -111,6 +116,8 @@ def _run(folder: Path, asked: Request, ground: Trainings) -> None:
         ground.screen(folder, asked)
         ground.clock.lap("screen")
     ground.check()
+    if ground.tell:
+        ground.tell("measuring and summing up")
     _sum_up(folder, asked, ground)
     ground.clock.lap("sum up")
     ground.clock.write(folder)
@@ -160,6 +167,7 @@ class Trainings:
     tell: Callable[[str], None] | None
     clock: Clock
     check: Callable[[], None]  # raises where the folder is no longer this study's
+    crew: Crew
     taken: dict[Job, PerImage] = field(default_factory=dict)
     measured: Yardsticks | None = None
 
@@ -176,7 +184,7 @@ class Trainings:
         if not missing:
             return
         work = Work(self.images, request.recipe, request.products, request.device)
-        with pool.training(missing, work, self.executor, self.progress) as results:
+        with pool.training(missing, work, self.executor, self.progress, self.crew) as results:
             yard = self.yard(request)  # measured while workers train
             yard.walk({job.latent_dim for job in request.jobs})
             for trained in results:
