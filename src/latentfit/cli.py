@@ -181,20 +181,26 @@ def _share(text: str) -> float:
 
 
 def _study(options: argparse.Namespace) -> int:
+    from . import pool
     from .progress import Lines
 
     sizes = options.latent_dims and [size for group in options.latent_dims for size in group]
     if options.quiet:
         os.environ["TQDM_DISABLE"] = "1"  # the bar of a download is not ours to pass a flag to
-    with Lines(sys.stderr, quiet=options.quiet) as lines:
-        lines.say(f"loading {one_line(options.data)}")  # at once: the imports below take seconds
+    with Lines(sys.stderr, quiet=options.quiet) as lines, pool.Workers(_first_workers(options, sizes)) as early:
+        lines.say(f"loading {one_line(options.data)}")  # at once: the imports below take seconds, here and there
         from .sweep import study
-        from .train import RECIPES
+        from .train import RECIPES, Epoch, Job
 
-        # the report's libraries are read while the images are
-        threading.Thread(target=_import_report).start()
         known = RECIPES.get(options.recipe)
         lines.epochs = options.epochs or (known.epochs if known else 0)
+        importing = threading.Thread(target=_import_report)
+
+        def note(job: Job, row: Epoch | None) -> None:
+            if importing.ident is None:
+                importing.start()  # the report's libraries are read while networks train
+            lines(job, row)
+
         done = study(
             options.data,
             sizes,
@@ -209,7 +215,8 @@ def _study(options: argparse.Namespace) -> int:
             device=options.device,
             fresh=options.fresh,
             workers=options.workers,
-            progress=lines,
+            early=early,
+            progress=note,
             tell=lines.say,
         )
     from . import report
@@ -222,6 +229,15 @@ def _study(options: argparse.Namespace) -> int:
         _print_answer(done)
     networks = [*done.results["models"], *filter(None, [done.results["curve"]])]
     return 0 if all(m["status"] == "ok" for m in networks) else 1
+
+
+def _first_workers(options: argparse.Namespace, sizes: list[int] | None) -> int:
+    """Workers to start before the request is resolved; where the guess is wrong others take their place."""
+    from .workers import BASE, allowed, of_use
+
+    seeds = options.seeds or (1 if options.keep is None else 3)
+    networks = seeds * (len(set(sizes)) if sizes else 2 if options.keep is None else 1)
+    return min(networks, options.workers or of_use(networks, os.cpu_count() or 1, allowed(BASE))[0])
 
 
 def _import_report() -> None:

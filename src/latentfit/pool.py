@@ -3,6 +3,9 @@
 Workers only compute. They tell of each epoch through a pipe, ignore Ctrl-C (the parent decides) and end
 within a second of their parent. They share one copy of the images, mapped from a temporary file of the run.
 A pool that loses a worker is made anew and given what is missing.
+
+PyTorch takes a second to import, here and in each worker, so this module does without, and workers can be started
+early: they import it while the parent does.
 """
 
 from __future__ import annotations
@@ -20,19 +23,22 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import loky
 from loky.backend import get_context
 
 from .data.images import ImageSet
 from .errors import Lost
-from .screening import screen
-from .train import Epoch, Job, Recipe, Trained, train_group
 from .workers import Crew, need
 
-Progress = Callable[[Job, Epoch | None], None]
+if TYPE_CHECKING:
+    from .train import Epoch, Job, Recipe, Trained
+
+Progress: TypeAlias = "Callable[[Job, Epoch | None], None]"
 
 RENEWALS = 3  # how often a broken pool is made anew before a study gives up
 
@@ -62,6 +68,9 @@ class Work:
     @property
     def task(self) -> Callable[..., list[Trained]]:
         """What does it: takes a list of jobs, and all but `expected` of the above."""
+        from .screening import screen
+        from .train import train_group
+
         return train_group if self.expected is None else partial(screen, expected=self.expected)
 
 
@@ -72,6 +81,7 @@ def training(
     executor: Executor | None = None,
     progress: Progress | None = None,
     crew: Crew | None = None,
+    early: Workers | None = None,
 ) -> Iterator[Iterator[Trained]]:
     """Begin to train networks, and give an iterator over them in the order in which they are finished.
 
@@ -83,6 +93,7 @@ def training(
         executor: Where they are trained; it is not shut down. Local processes if it is not given.
         progress: Called from another thread after each epoch; only local processes tell of epochs.
         crew: How many local processes there are at once.
+        early: Local processes that were started before; others take their place where they are not as many.
 
     Raises:
         WorkersLost: Local workers died, and again in each pool that was made anew.
@@ -98,7 +109,7 @@ def training(
                 future.cancel()
         return
     with _shared(work) as (shared, folder):
-        pools = _LocalPools(jobs, shared, folder, progress, crew or Crew())
+        pools = _LocalPools(jobs, shared, folder, progress, crew or Crew(), early)
         try:
             yield pools.results()
         finally:
@@ -119,26 +130,58 @@ def _shared(work: Work) -> Iterator[tuple[Work, str]]:
         yield replace(work, images=images), folder
 
 
+class Workers:
+    """Local processes, which begin to import what a training needs; a context, which stops them at its end.
+
+    Args:
+        count: How many.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.reader, self.writer = get_context().Pipe(duplex=False)
+        self.executor = loky.ProcessPoolExecutor(count, initializer=_start_worker, initargs=(self.writer, os.getpid()))
+        self.executor.submit(os.getpid)  # loky starts its processes with the first task
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop what still runs; once more does no harm."""
+        self.executor.shutdown(wait=True, kill_workers=True)
+        self.writer.close()
+
+
 class _LocalPools:
     """One pool at a time, begun at once; `results` makes the next one where it breaks."""
 
-    def __init__(self, jobs: Sequence[Job], work: Work, folder: str, progress: Progress | None, crew: Crew) -> None:
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        work: Work,
+        folder: str,
+        progress: Progress | None,
+        crew: Crew,
+        early: Workers | None,
+    ) -> None:
         self.missing = set(jobs)
         self.work, self.folder, self.progress, self.crew = work, folder, progress, crew
         sizes = (work.images.pixels, *work.recipe.hidden, max(job.latent_dim for job in jobs))
         self.workers = crew.size(len(self.missing), need(sizes), work.device)
         self.failure: Exception | None = None  # what a callback raised, for the caller's own thread
-        self.start()
+        if early and early.count != self.workers:
+            early.stop()
+            early = None
+        self.start(early)
 
-    def start(self) -> None:
-        context = get_context()
-        reader, writer = context.Pipe(duplex=False)
-        workers = min(len(self.missing), self.workers)
-        started = (writer, os.getpid(), self.folder)
-        self.executor = loky.ProcessPoolExecutor(workers, initializer=_start_worker, initargs=started)
-        self.futures = [self.executor.submit(_train_and_tell, job, self.work) for job in sorted(self.missing)]
-        threading.Thread(target=self._listen, args=(reader,), daemon=True).start()
-        self.writer = writer
+    def start(self, early: Workers | None = None) -> None:
+        self.pool = early or Workers(min(len(self.missing), self.workers))
+        jobs = sorted(self.missing)
+        self.futures = [self.pool.executor.submit(_train_and_tell, job, self.work, self.folder) for job in jobs]
+        threading.Thread(target=self._listen, args=(self.pool.reader,), daemon=True).start()
 
     def results(self) -> Iterator[Trained]:
         for attempt in range(1 + RENEWALS):
@@ -164,8 +207,7 @@ class _LocalPools:
         )
 
     def stop(self) -> None:
-        self.executor.shutdown(wait=True, kill_workers=True)
-        self.writer.close()
+        self.pool.stop()
 
     def _listen(self, reader: Connection) -> None:
         with reader:
@@ -182,24 +224,30 @@ class _LocalPools:
 
 
 _parent: Connection  # in a worker: where it tells of its epochs
+_folder: str | None = None  # and where the images are
 
 
-def _start_worker(writer: Connection, parent: int, folder: str) -> None:
+def _start_worker(writer: Connection, parent: int) -> None:
     global _parent
     _parent = writer
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent, folder), daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    import_module(f"{__package__}.train")
 
 
-def _end_with(parent: int, folder: str) -> None:
+def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.2)
-    shutil.rmtree(folder, ignore_errors=True)  # a parent that was killed could not
+    if _folder:
+        shutil.rmtree(_folder, ignore_errors=True)  # a parent that was killed could not
     os._exit(1)
 
 
 # A message is far shorter than PIPE_BUF: workers share one pipe without a lock, which could die with one of them.
-def _train_and_tell(job: Job, work: Work) -> Trained:
+def _train_and_tell(job: Job, work: Work, folder: str) -> Trained:
+    global _folder
+    _folder = folder
+
     def tell(job: Job, epoch: Epoch) -> None:
         with suppress(OSError):  # a parent that does not listen is no reason to stop
             _parent.send((job, epoch))

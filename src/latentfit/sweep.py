@@ -42,6 +42,7 @@ def study(
     fresh: bool = False,
     executor: Executor | None = None,
     workers: int | None = None,
+    early: pool.Workers | None = None,
     progress: Progress | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> store.Study:
@@ -70,6 +71,7 @@ def study(
         executor: Runs the jobs; local processes if it is not given. Not shut down.
         workers: Local processes that train at once; as many as networks, cores and memory allow if it is not given.
             Results do not depend on it.
+        early: Local processes that were started before; taken where they are as many as train at once, and stopped.
         progress: Called with (job, row) after each epoch, and with (job, None) when a network is finished;
             from a thread of its own, and only where jobs run in local processes.
         tell: Called with a line when a phase begins, and after each training of a search with what is known.
@@ -96,7 +98,7 @@ def study(
         if not _is_finished(folder, asked, images):
             try:
                 with reproducible():
-                    _run(folder, asked, Trainings(images, executor, progress, tell, clock, check, crew))
+                    _run(folder, asked, Trainings(images, executor, progress, tell, clock, check, crew, early))
             except (InputError, OSError):
                 check()
                 raise
@@ -168,6 +170,7 @@ class Trainings:
     clock: Clock
     check: Callable[[], None]  # raises where the folder is no longer this study's
     crew: Crew
+    early: pool.Workers | None = None  # of the first training
     taken: dict[Job, PerImage] = field(default_factory=dict)
     measured: Yardsticks | None = None
 
@@ -184,7 +187,8 @@ class Trainings:
         if not missing:
             return
         work = Work(self.images, request.recipe, request.products, request.device)
-        with pool.training(missing, work, self.executor, self.progress, self.crew) as results:
+        early, self.early = self.early, None
+        with pool.training(missing, work, self.executor, self.progress, self.crew, early) as results:
             yard = self.yard(request)  # measured while workers train
             yard.walk({job.latent_dim for job in request.jobs})
             for trained in results:
