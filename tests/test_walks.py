@@ -137,9 +137,7 @@ def test_pca_walks_straight_through_its_own_reconstructions(images, ground, pca)
     np.testing.assert_allclose(walked.detour, 1, rtol=1e-4)
     assert (walked.drift == 0).all()
     full = pca.axes.shape[1]
-    np.testing.assert_allclose(
-        ground.along_pca(pca, full).midpoint_distance, ground.faded.midpoint_distance, atol=1e-3
-    )
+    np.testing.assert_allclose(ground.along_pca(pca, full).midpoint_distance, ground.faded.midpoint_distance, atol=1e-3)
 
 
 def test_interpolation_gives_means_over_the_walks(network, ground, pca):

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from helpers import RECIPE, contents, small_clothes
 
-from latentfit import sweep, workers
+from latentfit import pool, sweep, workers
 from latentfit.errors import InputError
 from latentfit.workers import BASE, Crew
 
+IMAGES = small_clothes()
 NEED = 500 * 10**6
 GB = 10**9
 KB = 1024
@@ -188,3 +193,21 @@ def test_the_same_bytes_for_any_number_of_workers(tmp_path, monkeypatch):
         sweep.study(small_clothes(), (2, 4), recipe=RECIPE, out=tmp_path / str(count), workers=count)
     assert made == [1, 2]  # no more than networks
     assert contents(tmp_path / "1") == contents(tmp_path / "9")
+
+
+def test_workers_that_were_started_early_train_where_they_are_as_many_as_are_wanted(tmp_path, monkeypatch):
+    started = pool.Workers
+    with started(2) as early:
+        monkeypatch.setattr(pool, "Workers", None)  # no others are made
+        sweep.study(IMAGES, (2, 3), recipe=RECIPE, out=tmp_path / "early", workers=2, early=early)
+    monkeypatch.setattr(pool, "Workers", started)
+    with pool.Workers(1) as early:
+        sweep.study(IMAGES, (2, 3), recipe=RECIPE, out=tmp_path / "other", workers=2, early=early)
+        with pytest.raises(RuntimeError):  # stopped, since two were wanted
+            early.executor.submit(os.getpid)
+    assert contents(tmp_path / "early") == contents(tmp_path / "other")
+
+
+def test_the_pool_is_there_before_pytorch():
+    code = "import latentfit.pool, sys; print({'torch', 'sklearn', 'matplotlib'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
