@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import answer, data, lock, machine, measure, pool, rule, store, summary
+from .data import quality
 from .data.images import ImageSet
 from .errors import InputError
 from .machine import reproducible
@@ -37,6 +38,8 @@ def study(
     epochs: int | None = None,
     out: str | Path | None = None,
     data_dir: str | Path | None = None,
+    value_range: float | None = None,
+    test_share: float | None = None,
     precision: str = "auto",
     device: str = "auto",
     fresh: bool = False,
@@ -62,6 +65,8 @@ def study(
         epochs: In place of the recipe's own number.
         out: The study's folder, `runs/<name of the data set>` if it is not given.
         data_dir: Where Fashion-MNIST's files are looked for first.
+        value_range: Pixel values in the source's files run from 0 to this, see `data.load`.
+        test_share: Share of the images of an `.npy` to draw as test images, see `data.load`.
         precision: Of the training's products: `fp32`, `bf16` (factors rounded to bfloat16, sums in fp32), or
             `auto`: bf16 where the processor has instructions for it. Decided once for a study and recorded.
         device: `cpu`, `cuda`, `mps`, or `auto`: CUDA where there is one, otherwise the CPU.
@@ -69,7 +74,8 @@ def study(
         executor: Runs the jobs; local processes if it is not given. Not shut down.
         progress: Called with (job, row) after each epoch, and with (job, None) when a network is finished;
             from a thread of its own, and only where jobs run in local processes.
-        tell: Called with a line of what is known, after each training of a search, and when a screening begins.
+        tell: Called with a line of what is known: what is odd about the images, before anything is trained, and then
+            after each training of a search, and when a screening begins.
 
     Returns:
         The finished study. A network that diverged is a row whose status is `failed`.
@@ -81,7 +87,7 @@ def study(
     """
     clock = Clock()
     request = Request.of(latent_dims, seeds, recipe, epochs, precision, device, keep, curve)
-    images = source if isinstance(source, ImageSet) else data.load(source, data_dir)
+    images = _loaded(source, data_dir, value_range, test_share)
     if not isinstance(source, ImageSet):
         request = replace(request, source=images.name if _is_found_name(source, images) else str(source))
     request = request.fitting(images)
@@ -101,6 +107,9 @@ def study(
 
 def _run(folder: Path, asked: Request, ground: Trainings) -> None:
     """Train and measure all that is missing, and write the results."""
+    if ground.tell:
+        for note in ground.found.notes:
+            ground.tell(note)
     while True:
         ground.train(folder, asked)
         ground.clock.lap("train")
@@ -115,6 +124,21 @@ def _run(folder: Path, asked: Request, ground: Trainings) -> None:
     _sum_up(folder, asked, ground)
     ground.clock.lap("sum up")
     ground.clock.write(folder)
+
+
+def _loaded(
+    source: str | Path | ImageSet, data_dir: str | Path | None, value_range: float | None, test_share: float | None
+) -> ImageSet:
+    """The images of a source.
+
+    Raises:
+        InputError: They cannot be read so; an `ImageSet` is read already.
+    """
+    if not isinstance(source, ImageSet):
+        return data.load(source, data_dir, value_range=value_range, test_share=test_share)
+    if value_range is not None or test_share is not None:
+        raise InputError(f"{source.name}: value_range and test_share are for a path; expected an ImageSet without them")
+    return source
 
 
 def _is_found_name(source: str | Path, images: ImageSet) -> bool:
@@ -162,6 +186,11 @@ class Trainings:
     clock: Clock
     check: Callable[[], None]  # raises where the folder is no longer this study's
     taken: dict[Job, PerImage] = field(default_factory=dict)
+
+    @cached_property
+    def found(self) -> quality.Findings:
+        """What is odd about the images."""
+        return quality.look(self.images)
 
     @cached_property
     def yard(self) -> Yardsticks:
@@ -236,6 +265,8 @@ def _widened(folder: Path, asked: Request, images: ImageSet) -> Request | None:
 
 def _following(rows: Sequence[Mapping[str, Any]], keep: float, images: ImageSet) -> set[Job]:
     """The networks that a search trains next."""
+    if any(row["status"] == "ok" and row["test_explained_variance"] is None for row in rows):
+        return set()  # the images hold next to no variance, of which no size keeps a share
     found = rule.answer(answer.explained(rows), keep, images.pixels, answer.unable(rows))
     return {Job(size, row["seed"]) for size in found["next"] for row in rows}
 
@@ -245,6 +276,7 @@ def _sum_up(folder: Path, request: Request, ground: Trainings) -> None:
         "dataset": describe_images(ground.images),
         "recipe": recipe_dict(request.recipe),
         "environment": environment(request),
+        "quality": ground.found.described(),
         "keep": request.keep,
         "curve": _screened(folder, request) if request.screens else None,
     }
