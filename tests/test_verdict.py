@@ -90,6 +90,8 @@ def study(errors, changes=None, failed=(), values=per_image, **parts):
         "image_shape": [28, 28],
         "classes": CLASSES,
         "stand_in": False,
+        "value_range": None,
+        "test_share": None,
     }
     dataset |= parts.pop("dataset", {})
     sizes = sorted({job.latent_dim for job in jobs} | {k for k, _ in failed})
@@ -150,19 +152,19 @@ def study(errors, changes=None, failed=(), values=per_image, **parts):
     rows = results["models"]
     if not first:
         results["lost"] = None
-    results |= {"intrinsic": None, "curve": None}
+    results |= {"intrinsic": None, "curve": None, "quality": {"notes": []}}
     derived = {
         "sizes": measure.sizes(rows),
         "size_comparisons": measure.size_comparisons(rows),
         "answers": [answer.verdict(rows, keep) | {"pca_components": 9} for keep in rule.KEEPS],
     }
     order = [
-        *(name for name in results if name not in ("sampling", "lost", "curve", "intrinsic")),
+        *(name for name in results if name not in ("sampling", "lost", "curve", "intrinsic", "quality")),
         "sizes",
         "size_comparisons",
     ]
     everything = results | derived
-    return {name: everything[name] for name in (*order, "sampling", "answers", "lost", "curve", "intrinsic")}
+    return {name: everything[name] for name in (*order, "sampling", "answers", "lost", "curve", "intrinsic", "quality")}
 
 
 def constant(level, _):

@@ -115,8 +115,8 @@ def _not_compared(results: Results, worse: Sequence[Row]) -> list[str]:
     )
     errors, least = listed([mse(m["test_mse"]) for m in worse]), mse(results["variance"]["test"])
     return [
-        f"The {did} the test images worse than the mean training image would: error {errors}, that of the mean image is "
-        f"{least}. This explains no variance, and is not compared."
+        f"The {did} the test images worse than the mean training image would: error {errors}, that of the mean image "
+        f"is {least}. This explains no variance, and is not compared."
     ]
 
 
@@ -225,13 +225,13 @@ def against_pca(results: Results) -> list[str]:
     """Each network, or a few across the range, beside as many PCA components."""
     pca = {entry["latent_dim"]: entry["test_mse"] for entry in results["pca"]}
     tests = {(t["latent_dim"], t["seed"]): t for t in results["against_pca"]}
-    rows = [] if nothing(results) else [m for m in trained(results) if m not in worse_than_mean(results)]
+    rows = [] if nothing(results) else trained(results)
     below = [m for m in rows if _below(tests[m["latent_dim"], m["seed"]]["test_mse"])]
     told = [m for m in rows if m not in below or m in some_of(below)]
     sentences = [_beside_pca(m, tests[m["latent_dim"], m["seed"]]) for m in told]
     if others := [str(m["latent_dim"]) for m in rows if m not in told]:
         sentences.append(f"With {listed(others)} dimensions it is below PCA's too (in the table).")
-    if len(rows) < max(2, len(trained(results))) or min(rows[0]["test_mse"], pca[rows[0]["latent_dim"]]) <= 0:
+    if len(rows) < 2 or worse_than_mean(results) or min(rows[0]["test_mse"], pca[rows[0]["latent_dim"]]) <= 0:
         return sentences
     small, large = rows[0]["latent_dim"], rows[-1]["latent_dim"]
     net, linear = 1 - rows[-1]["test_mse"] / rows[0]["test_mse"], 1 - pca[large] / pca[small]

@@ -227,8 +227,8 @@ def _darkness(found: Findings) -> str | None:
     if not 0 < found.brightest < DARK / 255:
         return None
     return (
-        f"The images are dark: the brightest pixel is {found.brightest:.2g}, where white is 1. Errors are small for that "
-        "reason alone. If the pixels have another range, read them with --range MAX."
+        f"The images are dark: the brightest pixel is {found.brightest:.2g}, where white is 1. Errors are small for "
+        "that reason alone. If the pixels have another range, read them with --range MAX."
     )
 
 
@@ -273,11 +273,11 @@ def _looked_for(found: Findings) -> str:
 def _near(found: Findings) -> str | None:
     if found.near == 0 or found.near < NEAR_TOLD * found.looked:
         return None
-    drawn = " Test images that are drawn at random (--test) have them too." if found.split != "given" else ""
+    drawn = " Drawing test images at random (--test) does not change that." if found.split != "given" else ""
     return (
-        f"{found.near:,} of {plural(found.looked, 'test image')} looked at have a near copy among {_looked_for(found)}: "
-        f"it differs by less than {percent(NEAR)} of the variance. The test error says little about new images.{drawn} "
-        f"{APART}"
+        f"{found.near:,} of {plural(found.looked, 'test image')} looked at have a near copy among "
+        f"{_looked_for(found)}: it differs by less than {percent(NEAR)} of the variance. The test error is that of "
+        f"images so close to the training images, and not of others.{drawn}"
     )
 
 
@@ -286,17 +286,16 @@ def _order(found: Findings) -> str | None:
         return None
     if found.beside < ORDERED * found.looked or found.chance >= CHANCE:
         return None
-    by = {
-        "tenth": "every tenth image is a test image. The test error says little about new images. --test SHARE draws the "
-        "test images at random: that helps where the order of the file alternates in step with the split, and not "
-        "against neighbours that are alike, which then are on both sides still.",
-        "drawn": "test images drawn at random have theirs on the other side. The test error says little about new images.",
+    little = "the test error says little about new images"
+    split = {
+        "tenth": f"every tenth image is a test image: {little}. --test SHARE draws the test images at random, which "
+        "helps where the order of the file alternates in step with the split; neighbours that are alike are on both "
+        "sides then too.",
+        "drawn": f"test images drawn at random have theirs on the other side: {little}.",
     }[found.split]
     return (
-        f"For {found.beside:,} of {plural(found.looked, 'test image')} looked at, the nearest of {_looked_for(found)} is "
-        f"the one before or after it in the file; by chance it would be for {2 * found.looked / found.among:.2g}. "
-        f"Neighbours in this file are alike, as the frames of a film are, and {by} {APART}"
+        f"For {found.beside:,} of {plural(found.looked, 'test image')} looked at, the nearest of {_looked_for(found)} "
+        f"is the one before or after it in the file; by chance it would be for {2 * found.looked / found.among:.2g}. "
+        f"Neighbours in this file are alike, as the frames of a film are, and {split} For an error on new images put "
+        "whole sequences on one side: an .npz with x_train and x_test."
     )
-
-
-APART = "To measure that, put whole sequences on one side: an .npz with x_train and x_test."
