@@ -31,6 +31,8 @@ DATA_HELP = (
     "or a path: an .npz, an .npy, a folder of IDX files"
 )
 
+SPLITS = {"given": "", "tenth": ", every tenth image of the file", "drawn": ", drawn at random from the file"}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status.
@@ -277,12 +279,12 @@ def _data(options: argparse.Namespace) -> int:
     facts = {
         "data set": images.name + (" (stand-in)" if images.stand_in else ""),
         "training images": f"{len(images.x_train):,}",
-        "test images": f"{len(images.x_test):,}",
+        "test images": f"{len(images.x_test):,}{SPLITS[images.reading.split]}",
         "image": f"{' × '.join(str(n) for n in images.image_shape)}, {images.x_train.dtype}",
         "classes": "no labels" if images.classes is None else ", ".join(images.classes),
         "true factors": "unknown" if images.true_factors is None else str(images.true_factors),
         "mean training pixel": f"{float(mean.mean()):.5f}",
-        "variance around the mean image": f"{variance['train']:.5f}",
+        "variance around the mean image": f"{variance['train']:{'.5f' if variance['train'] >= 0.001 else '.2g'}}",
         "fingerprint": images.fingerprint,
     }
     for name, value in facts.items():
