@@ -65,8 +65,8 @@ SECTIONS = {
         Row(
             "pixels",
             "bytes or integers of 0 and 1 alone; values from 0 to 16, of 10, 12 or 16 bits; dark images",
-            "0 and 1 are read as black and white, and said; others are refused with the range to give; never trained on "
-            "as nearly black images",
+            "0 and 1 are read as black and white, and said; others are refused with the range to give; never trained "
+            "on as nearly black images",
         ),
         Row(
             "labels",

@@ -388,10 +388,18 @@ ODD = {  # file and flags, what `data`, the study, its page and its results say
 
 @pytest.mark.fault("pixels", "copies", "labels")
 @pytest.mark.parametrize(("arguments", "told"), ODD.values(), ids=ODD)
-def test_what_is_odd_is_told_before_training_and_beside_the_answer(files_that_are_odd, capsys, arguments, told):
-    at = [files_that_are_odd / arguments[0], *arguments[1:]]
-    assert run("data", *at) == 0
+def test_data_tells_what_is_odd_before_anything_is_trained(files_that_are_odd, capsys, arguments, told):
+    assert run("data", files_that_are_odd / arguments[0], *arguments[1:]) == 0
     described = capsys.readouterr().out
+    for words in told:
+        assert words in described.partition("\nNote: ")[2]
+
+
+@pytest.mark.fault("pixels", "copies", "labels")
+@pytest.mark.parametrize("kind", ["digits", "same"])
+def test_a_study_tells_what_is_odd_before_training_and_beside_the_answer(files_that_are_odd, capsys, kind):
+    arguments, told = ODD[kind]
+    at = [files_that_are_odd / arguments[0], *arguments[1:]]
     out = files_that_are_odd / "out"
     assert run("study", *at, *QUICK, "--explorer", "off", "--out", out) == 0
     done = capsys.readouterr()
@@ -400,9 +408,9 @@ def test_what_is_odd_is_told_before_training_and_beside_the_answer(files_that_ar
     page = html.unescape((out / "report.html").read_text().partition("<section")[0])
     early = done.err.partition("epoch 1/")[0]
     for words in told:
-        for where in (described, " ".join(notes), early, done.out.partition("Report:")[0], markdown, page):
+        for where in (" ".join(notes), early, done.out.partition("Report:")[0], markdown, page):
             assert words in where
-    if arguments[1:] != ["--range", "16"]:
+    if kind == "same":
         return
     quoted = re.search(r"<pre><code>latentfit (.*)</code></pre>", (out / "report.md").read_text())[1]
     assert run(*shlex.split(html.unescape(quoted)), "--out", files_that_are_odd / "again") == 0
