@@ -1,8 +1,9 @@
 .DEFAULT_GOAL := help
-.PHONY: help install study test check notebook bench bench-quality evidence evidence-one fuzz results flagship reliability mutants screenshots bench-setup clean
+.PHONY: help install study test test-processors check notebook bench bench-precision bench-quality evidence evidence-one fuzz results flagship reliability mutants screenshots bench-setup clean
 
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60
+PROCESSORS = AVX512_CORE_BF16 AVX512_CORE AVX2
 BIN := .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
@@ -34,6 +35,13 @@ study: .venv/study ## run the study of Fashion-MNIST (or, without it, of the sta
 test: .venv/test ## run the tests, on up to four cores
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
+test-processors: .venv/test ## the tests of precision and training, as on processors that can do less
+	@for isa in $(PROCESSORS); do \
+		echo "ONEDNN_MAX_CPU_ISA=$$isa"; \
+		ONEDNN_MAX_CPU_ISA=$$isa $(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 \
+			tests/test_train.py tests/test_backward.py tests/test_sweep.py -k 'not crash and not kill' || exit 1; \
+	done
+
 check: .venv/check ## ruff, ruff format, mypy, import layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -45,6 +53,9 @@ notebook: .venv/notebook ## execute Autoencoders.ipynb again, in place
 
 bench: .venv/bench ## ratios of speed with their goals, in turns
 	$(BIN)/python benchmarks/run.py
+
+bench-precision: .venv/study ## what bf16 costs in error, ten seeds (long)
+	$(BIN)/python benchmarks/precision.py
 
 bench-quality: .venv/study ## errors of every recipe over several seeds, and their time (long)
 	$(BIN)/python benchmarks/quality.py

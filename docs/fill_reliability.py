@@ -63,6 +63,27 @@ SECTIONS = {
             "no pickle; count and first place of what is not finite; a range is never guessed",
         ),
         Row(
+            "pixels",
+            "bytes or integers of 0 and 1 alone; values from 0 to 16, of 10, 12 or 16 bits; dark images",
+            "0 and 1 are read as black and white, and said; others are refused with the range to give; never trained "
+            "on as nearly black images",
+        ),
+        Row(
+            "labels",
+            "labels that do not count from 0; classes of one split alone; as many labels as images",
+            "classes are those that occur, under their own names; what has no image is told, too many are left out",
+        ),
+        Row(
+            "copies",
+            "test images that are training images, near copies, or neighbours in a film",
+            "counted, and told beside the answer",
+        ),
+        Row(
+            "no-variance",
+            "images that are nearly all the same; networks worse than the mean image",
+            "told in words; no size is compared or recommended",
+        ),
+        Row(
             "image-folder",
             "a folder of images, some of them damaged or odd",
             "each rejected file told with its reason",

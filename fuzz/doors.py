@@ -22,7 +22,8 @@ import numpy as np
 from latentfit import store
 from latentfit.data import files
 from latentfit.data import idx as idx_format
-from latentfit.data.images import Array, ImageSet
+from latentfit.data.images import ImageSet
+from latentfit.data.reading import Array
 from latentfit.errors import InputError
 from latentfit.model import Network
 

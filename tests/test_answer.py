@@ -1,5 +1,7 @@
 """The answer in words, with tables made to trap it."""
 
+import re
+
 import pytest
 
 from latentfit import answer, gates, rule
@@ -176,3 +178,31 @@ def test_what_is_known_now_is_one_line():
     line = answer.known_now(rows({2: LACKING, 8: ENOUGH}, fired=[2], failed=[(4, 0), (8, 3)]), 0.9)
     told = "2: 85.1 % (not enough; gates: still falling), 8: 91.1 % (enough; gates: failed), 4: failed"
     assert line == f"to keep 90 %: {told}"
+
+
+NOTHING = "The test images hold next to no variance."
+
+
+@pytest.mark.fault("no-variance")
+@pytest.mark.parametrize("values", [[None, None], [-1092.16, -1000.0]])
+def test_where_nothing_varies_no_size_is_recommended(values):
+    told = answer.verdict(rows({4: values, 16: values}), 0.9, 64, nothing=NOTHING)
+    assert (told["sentence"], told["latent_dim"], told["next"]) == (NOTHING, None, [])
+    assert answer.not_asked(NOTHING)["sentence"] == NOTHING
+    assert answer.known_now(rows({4: [None]}), 0.9) == "to keep 90 %: 4: no variance to keep"
+
+
+@pytest.mark.fault("no-variance")
+@pytest.mark.parametrize("values", [[-1092.16], [-1092.16, -1000.0], [0.02, -0.03]])
+def test_explained_variance_below_0_is_told_in_words(values):
+    told = said({4: values, 16: values}, fired=[4])
+    assert "on average every size reconstructs them worse than the mean training image would" in told
+    assert "no size is recommended. Better training may get further" in told
+    assert "Next" not in told
+    assert not re.search(r"-\d", told + answer.known_now(rows({4: values}), 0.9))
+
+
+def test_a_size_below_0_beside_one_that_is_enough_is_told_in_words():
+    assert "; 2 are not (none, worse than the mean image)" in said({2: [-3.0, -3.1, -2.9], 28: ENOUGH})
+    assert "and 2 kept none, worse than the mean image. Train" in said({2: [-3.0], 28: [0.95]})
+    assert "95 % interval below 0 to" in said({28: [0.95, -0.05]}, keep=0.3)

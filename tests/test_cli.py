@@ -213,6 +213,12 @@ def test_data_describes(no_fashion_mnist, images, capsys):
         (["study", "garments", "--workers", "-1"], "'-1'; expected a whole number, 1 or more"),
         (["study", "garments", "--workers", "x"], "'x'; expected a whole number, 1 or more"),
         (["study", "garments", "--minutes", "2"], "unrecognized arguments"),
+        (["study", "garments", "--range", "0"], "'0'; expected the largest pixel value, a number above 0: 255"),
+        (["data", "garments", "--range", "inf"], "'inf'; expected the largest pixel value"),
+        (["data", "garments", "--range", "white"], "'white'; expected the largest pixel value"),
+        (["study", "garments", "--range", "16"], "pixels and test images are known"),
+        (["data", "fashion-mnist", "--test", "0.1"], "pixels and test images are known"),
+        (["data", "garments", "--test", "10"], "'10'; expected a number between 0 and 1"),
         (["study", "garments", "--precision", "half"], "precision 'half' is not known; expected fp32, bf16"),
         (["study", "garments", "--device", "tpu"], "device 'tpu' is not known; expected cpu, cuda, mps"),
         (["study", "garments", "--precision", "bf16", "--device", "cpu"], "no instructions for it"),
@@ -275,6 +281,8 @@ def test_help_names_what_works_and_nothing_else(capsys):
             "--curve",
             "--explorer",
             "--data-dir",
+            "--range",
+            "--test",
             "--fresh",
             "--quiet",
         ),
@@ -375,3 +383,84 @@ def test_a_reader_that_goes_away_does_not_end_the_study(images, tmp_path):
     process.stderr.close()
     assert process.wait(120) == 0
     assert (tmp_path / "out" / "report.html").exists()
+
+
+@pytest.fixture
+def files_that_are_odd(tmp_path):
+    """Files whose images are not what they seem, by what is odd."""
+    down, across = np.mgrid[:12, :12]
+    t = np.arange(200)[:, None, None]
+    spot = np.exp(-((down - 6 - 4 * np.sin(t / 17)) ** 2 + (across - 6 - 4 * np.cos(t / 23)) ** 2) / 6)
+    x, grey = np.rint(255 * spot).astype(np.uint8), np.full((200, 12, 12), 90, np.uint8)
+    y = np.arange(200) % 26 + 1
+    np.save(tmp_path / "masks.npy", (spot > 0.5).astype(np.uint8))
+    np.save(tmp_path / "digits.npy", x // 16 + 1)
+    np.save(tmp_path / "film.npy", x)
+    np.save(tmp_path / "grey.npy", grey)
+    np.savez(tmp_path / "same.npz", x_train=x, x_test=x[:50], y_train=y, y_test=y[:50] % 25 + 2)
+    return tmp_path
+
+
+ODD = {  # file and flags, what `data`, the study, its page and its results say
+    "masks": (["masks.npy"], ["0 and 1 alone"]),
+    "digits": (["digits.npy", "--range", "16"], ["from 0 to 16, as --range 16 says"]),
+    "dark": (["digits.npy", "--range", "255"], ["The images are dark"]),
+    "film": (["film.npy"], ["is the one before or after it in the file", "--test SHARE"]),
+    "film, drawn": (["film.npy", "--test", "0.25"], ["drawn at random have theirs on the other side"]),
+    "same": (["same.npz"], ["All of the 50 test images are training images too", "1 class without a test image: 1."]),
+}
+
+
+@pytest.mark.fault("pixels", "copies", "labels")
+@pytest.mark.parametrize(("arguments", "told"), ODD.values(), ids=ODD)
+def test_data_tells_what_is_odd_before_anything_is_trained(files_that_are_odd, capsys, arguments, told):
+    assert run("data", files_that_are_odd / arguments[0], *arguments[1:]) == 0
+    described = capsys.readouterr().out
+    for words in told:
+        assert words in described.partition("\nNote: ")[2]
+
+
+@pytest.mark.fault("pixels", "copies", "labels")
+@pytest.mark.parametrize("kind", ["digits", "same"])
+def test_a_study_tells_what_is_odd_before_training_and_beside_the_answer(files_that_are_odd, capsys, kind):
+    arguments, told = ODD[kind]
+    at = [files_that_are_odd / arguments[0], *arguments[1:]]
+    out = files_that_are_odd / "out"
+    assert run("study", *at, *QUICK, "--explorer", "off", "--out", out) == 0
+    done = capsys.readouterr()
+    notes = json.loads((out / "results.json").read_bytes())["quality"]["notes"]
+    markdown = (out / "report.md").read_text().partition("## What was asked")[0].replace("\\", "")
+    page = html.unescape((out / "report.html").read_text().partition("<section")[0])
+    early = done.err.partition("epoch 1/")[0]
+    for words in told:
+        for where in (" ".join(notes), early, done.out.partition("Report:")[0], markdown, page):
+            assert words in where
+    if kind == "same":
+        return
+    quoted = re.search(r"<pre><code>latentfit (.*)</code></pre>", (out / "report.md").read_text())[1]
+    assert run(*shlex.split(html.unescape(quoted)), "--out", files_that_are_odd / "again") == 0
+    again = files_that_are_odd / "again" / "results.json"
+    assert again.read_bytes() == (out / "results.json").read_bytes()
+
+
+@pytest.mark.fault("pixels")
+@pytest.mark.parametrize("verb", ["data", "study"])
+def test_digits_are_refused_with_the_flag_that_reads_them(files_that_are_odd, monkeypatch, capsys, verb):
+    monkeypatch.chdir(files_that_are_odd)
+    assert run(verb, "digits.npy") == 2
+    assert "bytes from 1 to 16; expected 0 to 255; if they run from 0 to 16, read them with --range 16" in (
+        capsys.readouterr().err
+    )
+    assert not (files_that_are_odd / "runs").exists()
+
+
+@pytest.mark.fault("no-variance")
+def test_images_without_variance_are_told_before_training_and_in_place_of_an_answer(files_that_are_odd, capsys):
+    at, none = files_that_are_odd / "grey.npy", "The training and test images hold next to no variance"
+    assert run("data", at) == 0
+    assert none in capsys.readouterr().out
+    assert run("study", at, *QUICK, "--out", files_that_are_odd / "out", "--explorer", "off") == 0
+    out = capsys.readouterr().out
+    assert none in out
+    assert "better" not in out
+    assert none in (files_that_are_odd / "out" / "report.md").read_text().partition("## What was asked")[0]

@@ -72,7 +72,7 @@ def test_what_was_asked_for_is_no_stand_in():
 @pytest.mark.parametrize("source", ["./garments", Path("garments"), "garments/../garments"])
 def test_a_name_wins_over_a_folder_of_that_name(source, monkeypatch):
     Path("garments").mkdir()
-    monkeypatch.setattr(files, "load", lambda path: path.resolve())
+    monkeypatch.setattr(files, "load", lambda path, _: path.resolve())
     assert data.load("garments") is CLOTHES
     assert data.load(source) == Path("garments").resolve()
 
@@ -106,3 +106,35 @@ def test_importing_is_light():
     script = "import sys, latentfit.data; print(*sys.modules)"
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=os.environ)
     assert not {"pooch", "requests", "torch", "matplotlib"} & set(told.stdout.split())
+
+
+@pytest.mark.fault("pixels")
+@pytest.mark.parametrize("name", data.NAMES)
+@pytest.mark.parametrize(
+    ("asked", "flag"), [({"value_range": 255}, "--range 255"), ({"test_share": 0.2}, "--test 0.2")]
+)
+def test_a_named_set_is_read_in_one_way(name, asked, flag):
+    with pytest.raises(InputError, match=f"{flag}; leave that out"):
+        data.load(name, **asked)
+
+
+@pytest.mark.fault("pixels")
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        *[({"value_range": odd}, "range") for odd in (0, -1, np.nan, np.inf, True, "16")],
+        *[({"test_share": odd}, "share of test images") for odd in (0, 1, 1.5, -0.1, np.nan, "0.1")],
+    ],
+)
+def test_a_way_to_read_that_is_none_is_told(tmp_path, asked, told):
+    np.save(tmp_path / "mine.npy", X)
+    with pytest.raises(InputError, match=told):
+        data.load(tmp_path / "mine.npy", **asked)
+
+
+def test_range_and_share_reach_the_file(tmp_path):
+    np.save(tmp_path / "mine.npy", X % 17)
+    images = data.load(tmp_path / "mine.npy", value_range=np.uint8(16), test_share=0.25)
+    assert (len(images.x_train), len(images.x_test)) == (9, 3)
+    assert images.reading.flags == " --range 16 --test 0.25"
+    assert images.x_train.max() <= 1

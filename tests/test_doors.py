@@ -30,6 +30,7 @@ from safetensors.numpy import save
 from latentfit import store
 from latentfit.data import files, idx
 from latentfit.data.images import ImageSet
+from latentfit.data.reading import Reading
 from latentfit.errors import LONGEST, InputError
 from latentfit.train import Job, Recipe
 
@@ -220,8 +221,14 @@ SHAPE = hnp.array_shapes(min_dims=3, max_dims=3, max_side=5)
 UNIT = st.floats(0, 1, width=32)
 
 
+def bright(x):
+    """The same with one white pixel in the first image: bytes without one are asked about."""
+    x.flat[0] = 255 if x.dtype == np.uint8 else x.flat[0]
+    return x
+
+
 @quick
-@given(x=hnp.arrays(np.uint8, SHAPE), labels=st.data(), suffix=st.sampled_from(["", ".gz"]))
+@given(x=hnp.arrays(np.uint8, SHAPE).map(bright), labels=st.data(), suffix=st.sampled_from(["", ".gz"]))
 def test_idx_files_are_read_as_they_were_written(tmp_path, x, labels, suffix):
     y = labels.draw(hnp.arrays(np.uint8, len(x)))
     written = (x, y, x[::-1], y[::-1])
@@ -237,7 +244,7 @@ def pixels(draw):
     dtype = draw(st.sampled_from(["u1", "f4", "f8", ">f4", "f2"]))
     shape = draw(SHAPE) + draw(st.sampled_from([(), (), (3,), (1,)]))
     elements = st.integers(0, 255) if dtype == "u1" else st.floats(0, 1, width=16)
-    x = draw(hnp.arrays(dtype, shape, elements=elements))
+    x = bright(draw(hnp.arrays(dtype, shape, elements=elements)))
     return np.asfortranarray(x) if draw(st.booleans()) else x
 
 
@@ -245,7 +252,7 @@ def pixels(draw):
 @given(x=pixels(), labels=st.data(), write=st.sampled_from([np.savez, np.savez_compressed]))
 def test_an_npz_is_read_as_it_was_written(tmp_path, x, labels, write):
     kind = labels.draw(st.sampled_from(["u1", "<i8", ">i4", "<u2"]))
-    y = labels.draw(hnp.arrays(kind, len(x), elements=st.integers(0, 127)))
+    y = labels.draw(hnp.arrays(kind, len(x), elements=st.integers(0 if kind[1] == "1" or "u" in kind else -128, 127)))
     write(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x[:1], y_test=y[:1])
     same(files.load(tmp_path / "a.npz"), (x, y, x[:1], y[:1]))
 
@@ -263,8 +270,28 @@ def same(images, written):
         found = getattr(images, name)
         if array is None:
             assert found is None
+        elif name.startswith("y"):
+            assert [images.classes[label] for label in found] == list(map(str, array))
         else:
             np.testing.assert_array_equal(found, array[..., 0] if array.shape[3:] == (1,) else array, strict=False)
+
+
+@pytest.mark.fault("pixels")
+@quick
+@given(
+    kind=st.sampled_from(["?", "u1", "i1", "<i8", ">u2", "f4", "f8"]),
+    top=st.sampled_from([1, 15, 16, 100]),
+    data=st.data(),
+)
+def test_pixels_of_a_range_are_read_as_shares_of_it(tmp_path, kind, top, data):
+    top = 1 if kind == "?" else top
+    ends = st.floats(0, top, width=32) if "f" in kind else st.integers(0, top)
+    x = data.draw(hnp.arrays(kind, (3, 2, 2), elements=st.booleans() if kind == "?" else ends))
+    np.save(tmp_path / "a.npy", x)
+    images = doors.checked(files.load(tmp_path / "a.npy", Reading(top)))
+    found = np.concatenate([images.x_train, images.x_test])
+    unit = found / 255 if found.dtype == np.uint8 else found
+    np.testing.assert_allclose(unit, x.astype(float) / top, atol=1e-7)
 
 
 @settings(quick, max_examples=60)

@@ -241,15 +241,14 @@ def nan(x):
 
 ARRAY_FAULTS = {
     "objects": (lambda x: np.array([list(map(str, row)) for row in x], object), "Python objects"),
-    "integers": (lambda x: x.astype(np.int64), "x.astype(np.uint8)"),
-    "booleans": (lambda x: x > 127, "x.astype(np.uint8) * 255"),
+    "integers": (lambda x: x.astype(np.int64), "--range 255 (in Python value_range=255) or save x / 255, or x.astype"),
     "complex": (lambda x: x.astype(complex), "type complex128"),
     "text": (lambda x: x.astype(str), "expected uint8"),
     "flat": (lambda x: x.reshape(len(x), -1), "reshape(-1, height, width)"),
     "one number an image": (lambda x: x[:, 0, 0].copy(), "expected (N, H, W)"),
     "no pixels": (lambda x: x[:, :0], "holds no pixel"),
     "NaN": (nan, "the first in image 3"),
-    "0 to 255 in floats": (lambda x: x.astype(np.float64), "divide by 255"),
+    "0 to 255 in floats": (lambda x: x.astype(np.float64), "save x / 255"),
     "standardised": (lambda x: (x - x.mean()) / x.std(), "undo the standardisation"),
     "beyond float32": (lambda x: x * 1e300, "infinite"),
 }

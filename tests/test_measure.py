@@ -195,3 +195,15 @@ def test_a_network_worse_than_any_picture_is_failed_and_holds_no_nan(images, yar
     assert row["status"] == "failed"
     assert "larger than that of any picture" in row["reason"]
     json.dumps(row, allow_nan=False)
+
+
+@pytest.mark.fault("no-variance")
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize(("least", "varies"), [(1.2e-6, False), (1.4e-6, True)])
+def test_next_to_no_variance_is_none(network, images, quick, trained, yard, split, least, varies):
+    little = replace(yard, variance=yard.variance | {split: least})
+    row = measure.row(trained[1], images, quick, little)
+    assert little.varies == varies
+    assert (row["train_explained_variance"] is not None) == (row["test_explained_variance"] is not None) == varies
+    assert bool(measure.sampling({Job(5, 0): measure.per_image(network, images)}, little)) == varies
+    assert varies or "worse_than_pca" not in [gate["name"] for gate in row["gates"]]

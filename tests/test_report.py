@@ -174,11 +174,12 @@ def test_colour_images_without_labels_are_drawn(tmp_path):
 
 
 def test_the_command_is_quoted_only_where_it_makes_the_same_study():
-    def results(jobs, keep=None, curve=None, **recipe):
+    def results(jobs, keep=None, curve=None, dataset=None, **recipe):
         named = recipe_dict(replace(train.RECIPES["reference"], **recipe))
         models = [{"latent_dim": k, "seed": s} for k, s in jobs]
         environment = {"precision": "bf16", "device": "cpu"}
         return {
+            "dataset": dataset or {},
             "recipe": named,
             "models": models,
             "environment": environment,
@@ -194,6 +195,8 @@ def test_the_command_is_quoted_only_where_it_makes_the_same_study():
     assert report.command(results(grid, epochs=7), "my images.npz") == told
     assert " --seeds 2 --keep 0.9 --recipe" in report.command(results(grid, keep=0.9), "garments")
     assert " --keep 0.9 --curve --recipe" in report.command(results(grid, keep=0.9, curve={}), "garments")
+    read = {"value_range": 16.0, "test_share": 0.25}
+    assert " --seeds 2 --range 16 --test 0.25 --recipe" in report.command(results(grid, dataset=read), "x.npy")
     assert report.command(results(grid), None) is None
     assert report.command(results(grid), "a\nb.npz") is None
     assert report.command(results(grid[:3]), "x.npz") is None

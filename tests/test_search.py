@@ -182,3 +182,19 @@ def test_a_search_begins_in_a_folder_of_given_sizes_and_ends_where_sizes_are_giv
     sizes = {m["latent_dim"] for m in done.results["models"]}
     sweep.study(IMAGES, (2, 32), keep=0.6, seeds=2, recipe=BETTER, out=tmp_path, executor=none)
     assert {k for k, _ in none.jobs} == {32} - sizes
+
+
+@pytest.mark.fault("no-variance")
+def test_a_search_in_images_without_variance_ends_and_recommends_nothing(tmp_path):
+    x = np.full((60, 6, 6), 90, np.uint8)
+    x[::7, 0, 0] += 1
+    told = []
+    done = search(tmp_path, images=ImageSet("grey", x[:40], x[40:]), recipe=RECIPE, tell=told.append)
+    assert {m["latent_dim"] for m in done.results["models"]} == {2}
+    assert done.results["verdict"]["sentence"].startswith("The training and test images hold next to no variance")
+    assert (done.results["verdict"]["latent_dim"], done.results["verdict"]["next"]) == (None, [])
+    assert [a["pca_components"] for a in done.results["answers"]] == [None] * len(done.results["answers"])
+    assert "2: no variance to keep" in told[-1]
+    again = Inline()
+    search(tmp_path, images=ImageSet("grey", x[:40], x[40:]), recipe=RECIPE, executor=again)
+    assert again.jobs == []

@@ -783,3 +783,56 @@ def test_a_screening_that_diverges_is_told_and_the_networks_are_kept(tmp_path):
 def test_local_processes_find_the_same_curve(tmp_path):
     inline = study(tmp_path / "inline", curve=True).results["curve"]
     assert study(tmp_path / "processes", curve=True, executor=None).results["curve"] == inline
+
+
+@pytest.fixture
+def digits(tmp_path):
+    """A file of digits from 0 to 16, as scikit-learn has them."""
+    x = small_clothes(100, 20).x_train // 16 + 1
+    np.save(tmp_path / "digits.npy", x)
+    return tmp_path / "digits.npy"
+
+
+@pytest.mark.fault("pixels")
+def test_the_way_a_file_was_read_is_part_of_the_study(tmp_path, digits):
+    options = {"recipe": RECIPE, "executor": Inline(), "value_range": 16, "test_share": 0.2}
+    told = []
+    done = sweep.study(digits, (2,), out=tmp_path / "out", tell=told.append, **options)
+    assert {"value_range": 16.0, "test_share": 0.2, "train_images": 80}.items() <= done.results["dataset"].items()
+    assert done.results["quality"]["split"] == "drawn"
+    assert told == done.results["quality"]["notes"]
+    assert "as --range 16 says" in told[0]
+    asked = store.read_json(tmp_path / "out" / "study.json")
+    assert asked["dataset"] == done.results["dataset"]
+    before = contents(tmp_path / "out", leave_out=())
+    for change, difference in (
+        ({"value_range": 17}, "dataset.value_range: there 16.0, asked 17.0"),
+        ({"test_share": None}, "dataset.test_share: there 0.2, asked None"),
+    ):
+        with pytest.raises(InputError, match="another study") as error:
+            sweep.study(digits, (2,), out=tmp_path / "out", **options | change)
+        assert difference in str(error.value)
+        assert "dataset.fingerprint" in str(error.value)
+    assert contents(tmp_path / "out", leave_out=()) == before
+
+
+@pytest.mark.fault("pixels")
+@pytest.mark.parametrize("asked", [{"value_range": 255}, {"test_share": 0.2}])
+def test_images_that_are_read_already_are_read_in_no_other_way(tmp_path, asked):
+    with pytest.raises(InputError, match="are for a path"):
+        study(tmp_path / "out", **asked)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_a_version_that_did_not_say_how_files_are_read_goes_on(tmp_path):
+    done = study(tmp_path, sizes=(2,))
+    for name in ("study.json", "results.json"):
+        told = store.read_json(tmp_path / name)
+        for key in ("value_range", "test_share"):
+            del told["dataset"][key]
+        told.pop("quality", None)
+        store.write_json(tmp_path / name, told)
+    report.write(tmp_path)
+    executor = Inline()
+    assert study(tmp_path, sizes=(2,), executor=executor).results == done.results
+    assert executor.jobs == []

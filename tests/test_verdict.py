@@ -90,6 +90,8 @@ def study(errors, changes=None, failed=(), values=per_image, **parts):
         "image_shape": [28, 28],
         "classes": CLASSES,
         "stand_in": False,
+        "value_range": None,
+        "test_share": None,
     }
     dataset |= parts.pop("dataset", {})
     sizes = sorted({job.latent_dim for job in jobs} | {k for k, _ in failed})
@@ -150,19 +152,19 @@ def study(errors, changes=None, failed=(), values=per_image, **parts):
     rows = results["models"]
     if not first:
         results["lost"] = None
-    results |= {"intrinsic": None, "curve": None}
+    results |= {"intrinsic": None, "curve": None, "quality": parts.get("quality", {"notes": []})}
     derived = {
         "sizes": measure.sizes(rows),
         "size_comparisons": measure.size_comparisons(rows),
         "answers": [answer.verdict(rows, keep) | {"pca_components": 9} for keep in rule.KEEPS],
     }
     order = [
-        *(name for name in results if name not in ("sampling", "lost", "curve", "intrinsic")),
+        *(name for name in results if name not in ("sampling", "lost", "curve", "intrinsic", "quality")),
         "sizes",
         "size_comparisons",
     ]
     everything = results | derived
-    return {name: everything[name] for name in (*order, "sampling", "answers", "lost", "curve", "intrinsic")}
+    return {name: everything[name] for name in (*order, "sampling", "answers", "lost", "curve", "intrinsic", "quality")}
 
 
 def constant(level, _):
@@ -1018,3 +1020,52 @@ def test_p_of_several_comparisons_is_told_as_holms():
 @pytest.mark.parametrize("name", ["better", "equal", "worse", "seeds", "single"])
 def test_a_single_comparison_needs_no_holm(name):
     assert "Holm" not in " ".join(said(STUDIES[name]).values())
+
+
+@pytest.mark.fault("no-variance")
+@pytest.mark.parametrize("errors", [BETTER, MANY, {(k, s): e for k, e in BETTER.items() for s in (0, 1)}])
+def test_images_without_variance_are_told_and_nothing_is_compared(errors):
+    none = {"train_explained_variance": None, "test_explained_variance": None}
+    results = study(errors, none, variance={"train": 5.7e-10, "test": 5.8e-10}, sampling=[])
+    told = " ".join(said(results).values())
+    assert verdict.headline(results).startswith("The training and test images hold next to no variance")
+    assert verdict.headline(results) in told
+    assert not re.search("better|no difference|below that of|PCA needs|Over all seeds|points of variance", told)
+    assert compared.table(results) is None
+    assert verdict.sampling(results) is None
+    assert {row[6] for row in verdict.table(results)[1]} == {"-"}
+
+
+@pytest.mark.fault("no-variance")
+def test_networks_worse_than_the_mean_image_are_told_and_not_compared():
+    results = study({1: 0.02, 16: 109.3, 48: 0.01})
+    told = said(results)
+    error = words.mse(results["models"][1]["test_mse"])
+    assert (
+        "The network with 16 latent dimensions reconstructs the test images worse than the mean training image would: "
+        f"error {error}, that of the mean image is 0.100. This explains no variance"
+    ) in told["Error and latent dimension"]
+    assert [c["latent_dims"] for c in compared.comparable(results)] == [[1, 48]]
+    assert verdict.table(results)[1][1][6] == "none (below 0)"
+    assert not re.search(r"\d{3} points|-\d{4}", " ".join(told.values()))
+
+
+@pytest.mark.fault("no-variance")
+def test_of_networks_that_are_all_worse_than_the_mean_image_none_is_called_better():
+    for seeds in ((0,), (0, 1)):
+        results = study({(k, s): e for k, e in ((16, 0.3), (48, 0.2)) for s in seeds})
+        told = " ".join(said(results).values())
+        errors = " and ".join(words.mse(m["test_mse"]) for m in compared.trained(results))
+        assert verdict.headline(results) == (
+            "The networks with 16 and 48 latent dimensions reconstruct the test images worse than the mean training "
+            f"image would: error {errors}, that of the mean image is 0.100. This explains no variance, and is not "
+            "compared."
+        )
+        assert not re.search("is better than|better than the one|difference that|points of variance|trained once", told)
+        assert compared.table(results) is None
+        assert not compared.differ(results)
+
+
+def test_notes_are_those_of_the_study_and_older_studies_have_none():
+    assert verdict.notes(study(BETTER, quality={"notes": ["Odd."]})) == ["Odd."]
+    assert verdict.notes({name: part for name, part in study(BETTER).items() if name != "quality"}) == []

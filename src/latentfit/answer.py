@@ -11,13 +11,15 @@ from typing import Any
 
 from . import gates, rule
 from .stats import mean_interval
-from .words import latent, listed, percent
+from .words import BELOW, explained_share, latent, listed
 
 Row = Mapping[str, Any]
 
+WORSE = "on average every size reconstructs them worse than the mean training image would, so no size is recommended"
 
-def not_asked() -> dict[str, Any]:
-    """The verdict of a study that was not asked which size to take."""
+
+def not_asked(nothing: str | None = None) -> dict[str, Any]:
+    """The verdict of a study that was not asked which size to take; `nothing` says why there is nothing to take."""
     return {
         "status": "not_asked",
         "keep": None,
@@ -26,7 +28,7 @@ def not_asked() -> dict[str, Any]:
         "explained_variance": None,
         "interval": None,
         "next": [],
-        "sentence": "No share of the variance to keep was asked for, so no size is recommended.",
+        "sentence": nothing or "No share of the variance to keep was asked for, so no size is recommended.",
     }
 
 
@@ -37,16 +39,21 @@ def explained(rows: Sequence[Row]) -> dict[int, list[float]]:
     return {k: [row["test_explained_variance"] for row in known if row["latent_dim"] == k] for k in sizes}
 
 
-def verdict(rows: Sequence[Row], keep: float, limit: int | None = None, recipe: str = "") -> dict[str, Any]:
+def verdict(
+    rows: Sequence[Row], keep: float, limit: int | None = None, recipe: str = "", nothing: str | None = None
+) -> dict[str, Any]:
     """The smallest size that is enough to keep a share of the variance, see `rule.answer`, and the sentence.
 
     `gates` lists those that fired for a training of the sizes that it rests on: the one that is told of, the largest
     that is not enough, and those in between. The sentence does not advise to take the `recipe` that was taken.
+    `nothing` is the sentence in place of it where the images hold next to no variance, of which no size keeps a share.
     """
     told = explained(rows)
     found = rule.answer(told, keep, limit, unable(rows))
     behind = {found["best"], found["not_enough"], *found["open"]}  # the sizes that the sentence rests on
     found["gates"] = gates.names(row for row in rows if row["latent_dim"] in behind)
+    if nothing:
+        return {**found, "next": [], "sentence": nothing}
     make = {"found": _found, "undecided": _undecided, "not_reached": _not_reached}[found["status"]]
     return {**found, "sentence": gates.advice(" ".join([make(found, told), *_failed(rows)]), recipe)}
 
@@ -69,7 +76,13 @@ def kept(values: Sequence[float], interval: Sequence[float] | None, keep: float)
     low, high = (_sided(end, keep) for end in interval)
     if low == high:
         low, high = (f"{100 * end:.3f}" for end in interval)
+    low = "below 0" if interval[0] < 0 else low
     return f"{mean}, 95 % interval {low} to {high} % over {len(values)} seeds"
+
+
+def _mean(values: Sequence[float], keep: float) -> str:
+    mean = sum(values) / len(values)
+    return f"{_sided(mean, keep)} %" if mean >= 0 else BELOW
 
 
 def _sided(value: float, keep: float) -> str:
@@ -87,8 +100,7 @@ def _found(a: Row, told: Mapping[int, Sequence[float]]) -> str:
     parts = [f"{head} of the test images ({kept(told[k], a['interval'], a['keep'])})"]
     if lacking is not None:
         values = told[lacking]
-        mean = _sided(sum(values) / len(values), a["keep"])
-        parts.append(f"{lacking} {'is' if lacking == 1 else 'are'} not ({mean} %)")
+        parts.append(f"{lacking} {'is' if lacking == 1 else 'are'} not ({_mean(values, a['keep'])})")
         if k - lacking > 1:
             parts.append("between them these runs do not tell")
     elif a["open"]:
@@ -110,11 +122,11 @@ def _undecided(a: Row, told: Mapping[int, Sequence[float]]) -> str:
     if a["interval"] is None:
         smaller = [j for j in told if j < k]
         values = told[smaller[-1]] if smaller else []
-        beside = f", and {smaller[-1]} kept {percent(sum(values) / len(values), 1)}" if smaller else ""
+        beside = f", and {smaller[-1]} kept {explained_share(sum(values) / len(values))}" if smaller else ""
         said = (
             f"With one training of a size there is no interval, so it cannot be called enough to keep "
             f"{share(a['keep'])} of the variance of the test images: the smallest network that did has "
-            f"{latent(k)} ({percent(told[k][0], 1)}){beside}. Train each size again with --seeds {rule.SEEDS}."
+            f"{latent(k)} ({explained_share(told[k][0])}){beside}. Train each size again with --seeds {rule.SEEDS}."
         )
     else:
         count = a["more_seeds"]
@@ -133,6 +145,9 @@ def _not_reached(a: Row, told: Mapping[int, Sequence[float]]) -> str:
     if a["best"] is None:
         return "No training came to its end, so no size can be recommended."
     k = a["best"]
+    if a["explained_variance"] < 0:
+        said = f"No size of this study keeps {share(a['keep'])} of the variance of the test images; {WORSE}."
+        return said + (f" Better training may get further: {gate_words(a['gates'])}." if a["gates"] else "")
     surely = all(len(values) > 1 for values in told.values()) and a["interval"][1] < a["keep"]
     verb = "keeps" if surely else "is shown to keep"
     best = kept(told[k], a["interval"], a["keep"])
@@ -171,7 +186,9 @@ def known_now(rows: Sequence[Row], keep: float) -> str:
     for k, values in explained(rows).items():
         fired = [gates.GATES[name].short for name in gates.names(row for row in rows if row["latent_dim"] == k)]
         beside = f"; gates: {', '.join(fired)}" if fired else ""
-        parts.append(f"{k}: {_sided(sum(values) / len(values), keep)} % ({_word(values, keep)}{beside})")
+        parts.append(f"{k}: {_mean(values, keep)} ({_word(values, keep)}{beside})")
+    varied = {*explained(rows), *unable(rows)}
+    parts += [f"{k}: no variance to keep" for k in sorted({row["latent_dim"] for row in rows} - varied)]
     parts += [f"{k}: failed" for k in sorted(unable(rows))]
     return f"to keep {share(keep)}: {', '.join(parts)}"
 
@@ -190,7 +207,7 @@ def table(answers: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
         size = {
             "found": f"{'at most ' if a['gates'] else ''}{a['latent_dim']}",
             "undecided": f"undecided, perhaps {a['best']}",
-            "not_reached": "not reached",
+            "not_reached": "-" if a["best"] is None else "not reached",
         }[a["status"]]
         lacking = "-" if a["not_enough"] is None else str(a["not_enough"])
         pca = "-" if a["pca_components"] is None else str(a["pca_components"])

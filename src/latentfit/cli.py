@@ -6,6 +6,7 @@ Heavy libraries are imported by the verbs that need them: `latentfit --help` ans
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import sys
@@ -29,6 +30,8 @@ DATA_HELP = (
     "fashion-mnist (the default), garments, auto (Fashion-MNIST where it can be had, garments where not), "
     "or a path: an .npz, an .npy, a folder of IDX files"
 )
+
+SPLITS = {"given": "", "tenth": ", every tenth image of the file", "drawn": ", drawn at random from the file"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -108,7 +111,7 @@ def _add_study(verbs: Any) -> None:
     )
     verb.add_argument("--epochs", type=_count, metavar="N", help="in place of the recipe's own number")
     verb.add_argument("--out", type=Path, metavar="DIR", help="the study's folder (runs/<name of the data set>)")
-    _add_data_dir(verb)
+    _add_reading(verb)
     verb.add_argument(
         "--precision",
         default="auto",
@@ -138,7 +141,7 @@ def _add_report(verbs: Any) -> None:
 def _add_data(verbs: Any) -> None:
     verb = _add(verbs, "data", _data, "fetch, verify and describe a data set")
     verb.add_argument("data", nargs="?", default="fashion-mnist", metavar="DATA", help=DATA_HELP)
-    _add_data_dir(verb)
+    _add_reading(verb)
 
 
 def _add(verbs: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
@@ -152,8 +155,21 @@ def _add_explorer(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--explorer", choices=("on", "off"), default="on", help="put the networks into the report (on)")
 
 
-def _add_data_dir(verb: argparse.ArgumentParser) -> None:
+def _add_reading(verb: argparse.ArgumentParser) -> None:
+    """The flags that say how data are read."""
     verb.add_argument("--data-dir", type=Path, metavar="DIR", help="where Fashion-MNIST's files are looked for first")
+    verb.add_argument(
+        "--range",
+        type=_end,
+        metavar="MAX",
+        help="pixel values in the files run from 0 to MAX (255 for bytes; 1 for floats, and for 0 and 1 alone)",
+    )
+    verb.add_argument(
+        "--test",
+        type=_share,
+        metavar="SHARE",
+        help="draw this share of an .npy's images at random as test images (every tenth image)",
+    )
 
 
 def _sizes(text: str) -> list[int]:
@@ -178,6 +194,16 @@ def _share(text: str) -> float:
     if not 0 < share < 1:
         raise argparse.ArgumentTypeError(f"{text!r}; expected a number between 0 and 1, for example 0.90")
     return share
+
+
+def _end(text: str) -> float:
+    try:
+        end = float(text)
+    except ValueError:
+        end = 0.0
+    if not 0 < end < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected the largest pixel value, a number above 0: 255")
+    return end
 
 
 def _study(options: argparse.Namespace) -> int:
@@ -211,6 +237,8 @@ def _study(options: argparse.Namespace) -> int:
             epochs=options.epochs,
             out=options.out,
             data_dir=options.data_dir,
+            value_range=options.range,
+            test_share=options.test,
             precision=options.precision,
             device=options.device,
             fresh=options.fresh,
@@ -253,7 +281,10 @@ def _print_answer(study: Study) -> None:
     widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
     for row in (header, *rows):
         print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
-    print(f"\n{one_line(verdict.headline(study.results))}\n\nReport: {one_line(str(study.folder / 'report.html'))}")
+    print(f"\n{one_line(verdict.headline(study.results))}\n")
+    for note in verdict.notes(study.results):
+        print(f"Note: {one_line(note)}\n")
+    print(f"Report: {one_line(str(study.folder / 'report.html'))}")
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -265,22 +296,26 @@ def _report(options: argparse.Namespace) -> int:
 
 def _data(options: argparse.Namespace) -> int:
     from . import data, evaluate
+    from .data import quality
 
-    images = data.load(options.data, options.data_dir)
+    images = data.load(options.data, options.data_dir, value_range=options.range, test_share=options.test)
     mean = evaluate.mean_image(images.x_train)
+    variance = {split: evaluate.variance(getattr(images, f"x_{split}"), mean) for split in ("train", "test")}
     facts = {
         "data set": images.name + (" (stand-in)" if images.stand_in else ""),
         "training images": f"{len(images.x_train):,}",
-        "test images": f"{len(images.x_test):,}",
+        "test images": f"{len(images.x_test):,}{SPLITS[images.reading.split]}",
         "image": f"{' × '.join(str(n) for n in images.image_shape)}, {images.x_train.dtype}",
         "classes": "no labels" if images.classes is None else ", ".join(images.classes),
         "true factors": "unknown" if images.true_factors is None else str(images.true_factors),
         "mean training pixel": f"{float(mean.mean()):.5f}",
-        "variance around the mean image": f"{evaluate.variance(images.x_train, mean):.5f}",
+        "variance around the mean image": f"{variance['train']:{'.5f' if variance['train'] >= 0.001 else '.2g'}}",
         "fingerprint": images.fingerprint,
     }
     for name, value in facts.items():
         print(f"{name:32}{one_line(value)}")
+    for note in filter(None, [*quality.look(images).notes, quality.no_variance(variance)]):
+        print(f"\nNote: {one_line(note)}")
     return 0
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .data.quality import no_variance
 from .train import Job, first_seeds
 from .words import (
     FEW,
@@ -17,6 +18,7 @@ from .words import (
     change,
     decibels,
     dims,
+    explained_share,
     interval,
     latent,
     less,
@@ -46,38 +48,81 @@ def each(rows: Sequence[Row], key: str, digits: int = 0) -> str:
     return listed([f"{percent(rows[0][key], digits)} with {dims(rows[0]['latent_dim'])}", *said[1:]])
 
 
+def nothing(results: Results) -> str | None:
+    """What is said of a study of images that hold next to no variance; None for all others."""
+    return no_variance(results["variance"])
+
+
+def worse_than_mean(results: Results) -> list[Row]:
+    """Of the networks that stand for their sizes, those whose explained variance is below 0."""
+    return [m for m in trained(results) if (m["test_explained_variance"] or 0) < 0]
+
+
+def comparable(results: Results) -> list[Row]:
+    """The comparisons of two networks that have something to be compared: variance, and a share of it each."""
+    if nothing(results):
+        return []
+    worse = {m["latent_dim"] for m in worse_than_mean(results)}
+    return [c for c in results["comparisons"] if worse.isdisjoint(c["latent_dims"])]
+
+
 def widest_first(results: Results) -> list[Row]:
     """The comparisons of two networks, that of the smallest with the largest in front."""
-    return sorted(results["comparisons"], key=lambda c: c["latent_dims"][0] - c["latent_dims"][1])
+    return sorted(comparable(results), key=lambda c: c["latent_dims"][0] - c["latent_dims"][1])
 
 
 def errors(results: Results) -> list[str]:
     """How the error changes with the latent dimension; where there are many sizes, the ends and the steps between."""
-    couples = widest_first(results)
+    couples, worse = widest_first(results), worse_than_mean(results)
+    if nothing(results):
+        return [nothing(results) or "", *_failures(results)]
     if len(couples) > FEW:
         sentences = [_compared(results, couples[0]), *_steps(results)]
     else:
         sentences = [_compared(results, c) for c in couples]
     if not sentences:
-        sentences = [_alone(m) for m in trained(results)] or ["No network of this study could be trained."]
+        told = [m for m in trained(results) if m not in worse]
+        sentences = [_alone(m) for m in told] or ([] if worse else ["No network of this study could be trained."])
+    sentences += _not_compared(results, worse)
     seeds = {m["seed"] for m in results["models"]}
-    if results["comparisons"] and len(seeds) == 1:
+    if couples and len(seeds) == 1:
         sentences.append(
             f"Each size was trained once (seed {min(seeds)}): this compares these trained networks, not the "
             "sizes. Another start gives other networks; words about sizes need more seeds."
         )
     if len(seeds) > 1:
         sentences += [*_over_seeds(results), *_sizes_compared(results)]
-    failed = [m for m in results["models"] if m["status"] != "ok"]
-    for m in failed:
-        who = f"The network with {dims(m['latent_dim'])} and seed {m['seed']}"
-        sentences.append(f"{who} failed: {m['reason']}.")
-    return sentences
+    return [*sentences, *_failures(results)]
+
+
+def _failures(results: Results) -> list[str]:
+    return [
+        f"The network with {dims(m['latent_dim'])} and seed {m['seed']} failed: {m['reason']}."
+        for m in results["models"]
+        if m["status"] != "ok"
+    ]
+
+
+def _not_compared(results: Results, worse: Sequence[Row]) -> list[str]:
+    """What is said of networks that are worse than the mean image, in place of comparisons with others."""
+    if not worse:
+        return []
+    sizes = listed([str(m["latent_dim"]) for m in worse])
+    did = (
+        f"network with {sizes} latent dimensions reconstructs"
+        if len(worse) == 1
+        else (f"networks with {sizes} latent dimensions reconstruct")
+    )
+    errors, least = listed([mse(m["test_mse"]) for m in worse]), mse(results["variance"]["test"])
+    return [
+        f"The {did} the test images worse than the mean training image would: error {errors}, that of the mean image "
+        f"is {least}. This explains no variance, and is not compared."
+    ]
 
 
 def _alone(m: Row) -> str:
     kept = m["test_explained_variance"]
-    share = "" if kept is None else f"; variance kept: {percent(kept, 1)}"
+    share = "" if kept is None else f"; variance kept: {explained_share(kept)}"
     who = f"The network with {latent(m['latent_dim'])}"
     return f"{who} reconstructs the test images with an error of {mse(m['test_mse'])}{share}."
 
@@ -107,9 +152,11 @@ def _compared(results: Results, comparison: Row) -> str:
 
 def _steps(results: Results) -> list[str]:
     """The steps from each size to the next: how many lower the error, by how much, and those that do not."""
-    steps = {(c["latent_dims"][0], c["latent_dims"][1]): c["test_mse"] for c in results["comparisons"][:-1]}
+    pairs = comparable(results)
+    pairs = pairs[:-1] if pairs and pairs[-1] == results["comparisons"][-1] else pairs  # without the widest
+    steps = {(c["latent_dims"][0], c["latent_dims"][1]): c["test_mse"] for c in pairs}
     lower = [couple for couple, test in steps.items() if carried(test) and test["difference"] < 0]
-    how = f"paired over the images, Holm over {len(steps) + 1} comparisons"
+    how = f"paired over the images, Holm over {len(results['comparisons'])} comparisons"
     did = f"{len(lower)} lower" if len(lower) > 1 else f"{len(lower) or 'none'} lowers"
     said = f"Of the {len(steps)} steps from a size to the next, {did} the error"
     if lower:
@@ -137,12 +184,14 @@ def _over_seeds(results: Results) -> list[str]:
     ]
     compared = ["The networks compared are those of each size's first seed that trained."]
     said = [f"Over all seeds the mean test error (from the lowest to the highest) is {listed(means)}."] if means else []
-    return [*(compared if results["comparisons"] else []), *said]
+    return [*(compared if comparable(results) else []), *said]
 
 
 def _sizes_compared(results: Results) -> list[str]:
     """Words about sizes, which need seeds: Welch's test of the mean test error, Holm over the pairs."""
-    tested = [c for c in results["size_comparisons"] if c["test_mse"]["p"] is not None]
+    worse = {s["latent_dim"] for s in results["sizes"] if (s["test_explained_variance"] or {"mean": 0})["mean"] < 0}
+    told = [c for c in results["size_comparisons"] if worse.isdisjoint(c["latent_dims"])]
+    tested = [c for c in told if c["test_mse"]["p"] is not None]
     known = [c for c in tested if carried(c["test_mse"])]
     many = len(tested) > FEW
     sentences = []
@@ -168,20 +217,21 @@ def _sizes_compared(results: Results) -> list[str]:
 
 def differ(results: Results) -> bool:
     """Whether the smallest and the largest network have different test errors, as far as the test can tell."""
-    return any(carried(c["test_mse"]) for c in widest_first(results)[:1])
+    ends = [m["latent_dim"] for m in trained(results)][:: max(1, len(trained(results)) - 1)]
+    return any(carried(c["test_mse"]) for c in comparable(results) if c["latent_dims"] == ends)
 
 
 def against_pca(results: Results) -> list[str]:
     """Each network, or a few across the range, beside as many PCA components."""
     pca = {entry["latent_dim"]: entry["test_mse"] for entry in results["pca"]}
     tests = {(t["latent_dim"], t["seed"]): t for t in results["against_pca"]}
-    rows = trained(results)
+    rows = [] if nothing(results) else trained(results)
     below = [m for m in rows if _below(tests[m["latent_dim"], m["seed"]]["test_mse"])]
     told = [m for m in rows if m not in below or m in some_of(below)]
     sentences = [_beside_pca(m, tests[m["latent_dim"], m["seed"]]) for m in told]
     if others := [str(m["latent_dim"]) for m in rows if m not in told]:
         sentences.append(f"With {listed(others)} dimensions it is below PCA's too (in the table).")
-    if len(rows) < 2 or min(rows[0]["test_mse"], pca[rows[0]["latent_dim"]]) <= 0:
+    if len(rows) < 2 or worse_than_mean(results) or min(rows[0]["test_mse"], pca[rows[0]["latent_dim"]]) <= 0:
         return sentences
     small, large = rows[0]["latent_dim"], rows[-1]["latent_dim"]
     net, linear = 1 - rows[-1]["test_mse"] / rows[0]["test_mse"], 1 - pca[large] / pca[small]
@@ -227,13 +277,13 @@ def which(comparison: Row, quantity: str, did: str) -> str:
 
 def table(results: Results) -> Table | None:
     """Every comparison of two sizes: networks in pairs over the images, sizes over their seeds; None for one."""
-    if len(results["comparisons"]) < 2:
+    if len(results["comparisons"]) < 2 or not comparable(results):
         return None
     over_seeds = {tuple(c["latent_dims"]): c["test_mse"] for c in results["size_comparisons"]}
     several = any(test["p"] is not None for test in over_seeds.values())
     header = ["from", "to", "error at from", "error at to", "change", "lower on", "p, paired"]
     rows = []
-    for c in results["comparisons"]:
+    for c in comparable(results):
         (small, large), test = c["latent_dims"], c["test_mse"]
         cells = [str(small), str(large), *apart(*test["means"]), _change(test), most(test["share_lower"]), _p(test)]
         rows.append([*cells, *([_change(over_seeds[small, large]), _p(over_seeds[small, large])] if several else [])])

@@ -48,7 +48,8 @@ def fired(
     Args:
         row: Its `train_mse`, `test_mse`, `latent_dim` and `last_tenth_fall`.
         pca_test_mse: Error of as many PCA components on the test images.
-        test_variance: Mean squared distance of the test images from the mean training image.
+        test_variance: Mean squared distance of the test images from the mean training image; 0 where there is next to
+            none.
         hidden: Widths of the hidden layers.
         code_std: Standard deviation of each dimension of the code over the training images.
     """

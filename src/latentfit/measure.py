@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from . import evaluate, gates, latent
 from .data.images import ImageSet
+from .data.quality import no_variance
 from .evaluate import PCAErrors
 from .model import Network
 from .stats import family, mean_interval, middle, paired, resampled, welch
@@ -58,6 +59,15 @@ class Yardsticks:
         for k in sizes:
             self.ground.along_pca(self.pca, k)
 
+    @property
+    def varies(self) -> bool:
+        """Whether the images hold enough variance to speak of shares of it."""
+        return no_variance(self.variance) is None
+
+    def explained(self, mse: float, split: str) -> float | None:
+        """Share of a split's variance that an error leaves; None where there is next to none."""
+        return 1 - mse / self.variance[split] if self.varies else None
+
 
 @dataclass(frozen=True)
 class PerImage:
@@ -90,8 +100,8 @@ def row(trained: Trained, images: ImageSet, recipe: Recipe, yard: Yardsticks) ->
         "test_ssim": _finite(found.test_ssim),
         "test_mse_by_class": by_class(found.test_errors, images),
         "effective_dim": latent.effective_dim(found.test_codes),
-        "train_explained_variance": _explained(found.train_mse, yard.variance["train"]),
-        "test_explained_variance": _explained(test_mse, yard.variance["test"]),
+        "train_explained_variance": yard.explained(found.train_mse, "train"),
+        "test_explained_variance": yard.explained(test_mse, "test"),
         "test_sharpness": _ratio(found.test_sharpness, yard.test_sharpness),
         "pca_components_for_test_mse": yard.pca.components_for(test_mse),
         "last_tenth_fall": gates.last_tenth_fall(trained.history),
@@ -99,7 +109,9 @@ def row(trained: Trained, images: ImageSet, recipe: Recipe, yard: Yardsticks) ->
         "codes": {"std": std, "low": found.code_range[0].tolist(), "high": found.code_range[1].tolist()},
     }
     pca_mse = yard.pca.at("test", job.latent_dim)
-    fired = gates.fired(job._asdict() | numbers, pca_mse, yard.variance["test"], recipe.hidden, std)
+    fired = gates.fired(
+        job._asdict() | numbers, pca_mse, yard.variance["test"] if yard.varies else 0.0, recipe.hidden, std
+    )
     return _identity(job, "ok", None, fired) | numbers
 
 
@@ -247,7 +259,7 @@ def sampling(values: Mapping[Job, PerImage], yard: Yardsticks) -> list[dict[str,
     there is a single test image, or they do not vary.
     """
     known = sorted({job.latent_dim for job in values})
-    if not known or len(yard.pca.test_images) < 2 or yard.variance["test"] <= 0:
+    if not known or len(yard.pca.test_images) < 2 or not yard.varies:
         return []
     errors = np.stack(
         [np.mean([v.test_mse for job, v in values.items() if job.latent_dim == k], axis=0) for k in known], axis=1
@@ -258,10 +270,6 @@ def sampling(values: Mapping[Job, PerImage], yard: Yardsticks) -> list[dict[str,
         {"latent_dim": k, "test_mse": middle(mse[:, i]), "test_explained_variance": middle(1 - lost[:, i])}
         for i, k in enumerate(known)
     ]
-
-
-def _explained(mse: float, variance: float) -> float | None:
-    return 1 - mse / variance if variance > 0 else None
 
 
 def _ratio(a: Array, b: Array) -> float | None:

@@ -177,6 +177,8 @@ def describe_images(images: ImageSet) -> dict[str, Any]:
         "image_shape": list(images.image_shape),
         "classes": None if images.classes is None else list(images.classes),
         "stand_in": images.stand_in,
+        "value_range": images.reading.value_range,
+        "test_share": images.reading.test_share,
     }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import answer, intrinsic, lost, measure, rule, store, walks
+from .data import quality
 from .data.images import ImageSet
 from .machine import side_by_side
 from .measure import PerImage, Yardsticks
@@ -38,8 +39,8 @@ def write(
     Args:
         folder: The study's, with every network trained.
         jobs: Its networks.
-        asked: The `dataset`, `recipe` and `environment` of `results.json`, the share to `keep` or None, and what
-            the screening of the `curve` found or None.
+        asked: The `dataset`, `recipe`, `environment` and `quality` of `results.json`, the share to `keep` or None, and
+            what the screening of the `curve` found or None.
         images: What they were trained on.
         yard: What the images alone say.
         taken: Values of networks as their workers measured them.
@@ -62,14 +63,16 @@ def write(
     store.write_shown(folder, shown)
     sizes = sorted({job.latent_dim for job in jobs})
     keep, recipe = asked["keep"], asked["recipe"]["name"]
-    told, curve = measure.sizes(rows), asked["curve"]
+    told, curve, nothing = measure.sizes(rows), asked["curve"], quality.no_variance(yard.variance)
     results = {
         "schema": store.SCHEMA,
         **{name: asked[name] for name in ("dataset", "recipe", "environment")},
         "models": rows,
         "pca": measure.pca_rows(yard, sizes),
         "interpolation": interpolation,
-        "verdict": answer.not_asked() if keep is None else answer.verdict(rows, keep, images.pixels, recipe),
+        "verdict": answer.not_asked(nothing)
+        if keep is None
+        else answer.verdict(rows, keep, images.pixels, recipe, nothing),
         "variance": yard.variance,
         "pca_curve": measure.pca_rows(yard, [k for k in measure.CURVE if k <= images.pixels]),
         "comparisons": measure.comparisons(values),
@@ -81,7 +84,7 @@ def write(
         "size_comparisons": measure.size_comparisons(rows),
         "sampling": measure.sampling(values, yard),
         "answers": [
-            answer.verdict(rows, share, images.pixels, recipe) | {"pca_components": pca_for(yard, share)}
+            answer.verdict(rows, share, images.pixels, recipe, nothing) | {"pca_components": pca_for(yard, share)}
             for share in sorted({*rule.KEEPS, *([] if keep is None else [keep])})
         ],
         "lost": _lost(rows, errors, images, shown) | {"neighbours": neighbours, "compression": compression}
@@ -89,6 +92,7 @@ def write(
         else None,
         "curve": curve and curve | {"apart": measure.curve_apart(curve, told)},
         "intrinsic": None if keep is None else intrinsic.estimates(images, seed),
+        "quality": asked["quality"],
     }
     store.write_json(folder / "results.json", results)
 
@@ -98,7 +102,9 @@ def _measured(folder: Path, job: Job, images: ImageSet) -> PerImage:
 
 
 def pca_for(yard: Yardsticks, keep: float) -> int | None:
-    """The fewest PCA components that keep this share of the variance of the test images."""
+    """The fewest PCA components that keep this share of the variance of the test images; None where there is none."""
+    if not yard.varies:
+        return None
     return yard.pca.components_for((1 - keep) * yard.variance["test"])
 
 

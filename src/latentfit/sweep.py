@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from . import answer, data, lock, machine, measure, pool, rule, store, summary
+from .data import quality
 from .data.images import ImageSet
 from .errors import InputError
 from .machine import reproducible
@@ -37,6 +39,8 @@ def study(
     epochs: int | None = None,
     out: str | Path | None = None,
     data_dir: str | Path | None = None,
+    value_range: float | None = None,
+    test_share: float | None = None,
     precision: str = "auto",
     device: str = "auto",
     fresh: bool = False,
@@ -64,6 +68,8 @@ def study(
         epochs: In place of the recipe's own number.
         out: The study's folder, `runs/<name of the data set>` if it is not given.
         data_dir: Where Fashion-MNIST's files are looked for first.
+        value_range: Pixel values in the source's files run from 0 to this, see `data.load`.
+        test_share: Share of the images of an `.npy` to draw as test images, see `data.load`.
         precision: Of the training's matrix products: `fp32`, `bf16` (factors in bfloat16, sums in fp32), or `auto`:
             bf16 where the processor is faster with it. Decided once for a study and recorded.
         device: `cpu`, `cuda`, `mps`, or `auto`: CUDA where there is one, otherwise the CPU.
@@ -74,7 +80,8 @@ def study(
         early: Local processes that were started before; taken where they are as many as train at once, and stopped.
         progress: Called with (job, row) after each epoch, and with (job, None) when a network is finished;
             from a thread of its own, and only where jobs run in local processes.
-        tell: Called with a line when a phase begins, and after each training of a search with what is known.
+        tell: Called with a line when a phase begins, with what is odd about the images, and after each training of a
+            search with what is known.
 
     Returns:
         The finished study. A network that diverged is a row whose status is `failed`.
@@ -87,7 +94,7 @@ def study(
     clock = Clock()
     request = Request.of(latent_dims, seeds, recipe, epochs, precision, device, keep, curve)
     crew = Crew(workers, tell)
-    images = source if isinstance(source, ImageSet) else data.load(source, data_dir)
+    images = _loaded(source, data_dir, value_range, test_share)
     if not isinstance(source, ImageSet):
         request = replace(request, source=images.name if _is_found_name(source, images) else str(source))
     request = request.fitting(images)
@@ -123,6 +130,21 @@ def _run(folder: Path, asked: Request, ground: Trainings) -> None:
     _sum_up(folder, asked, ground)
     ground.clock.lap("sum up")
     ground.clock.write(folder)
+
+
+def _loaded(
+    source: str | Path | ImageSet, data_dir: str | Path | None, value_range: float | None, test_share: float | None
+) -> ImageSet:
+    """The images of a source.
+
+    Raises:
+        InputError: They cannot be read so; an `ImageSet` is read already.
+    """
+    if not isinstance(source, ImageSet):
+        return data.load(source, data_dir, value_range=value_range, test_share=test_share)
+    if value_range is not None or test_share is not None:
+        raise InputError(f"{source.name}: value_range and test_share are for a path; expected an ImageSet without them")
+    return source
 
 
 def _is_found_name(source: str | Path, images: ImageSet) -> bool:
@@ -174,9 +196,17 @@ class Trainings:
     taken: dict[Job, PerImage] = field(default_factory=dict)
     measured: Yardsticks | None = None
 
+    @cached_property
+    def found(self) -> quality.Findings:
+        """What is odd about the images."""
+        return quality.look(self.images)
+
     def yard(self, request: Request) -> Yardsticks:
-        """What the images alone say, measured when it is first asked for."""
+        """What the images alone say, measured when it is first asked for; what is odd about them is then told."""
         if self.measured is None:
+            if self.tell:
+                for note in self.found.notes:
+                    self.tell(note)
             self.measured = Yardsticks.of(self.images, request.jobs)
         return self.measured
 
@@ -250,6 +280,8 @@ def _widened(folder: Path, asked: Request, images: ImageSet) -> Request | None:
 
 def _following(rows: Sequence[Mapping[str, Any]], keep: float, images: ImageSet) -> set[Job]:
     """The networks that a search trains next."""
+    if any(row["status"] == "ok" and row["test_explained_variance"] is None for row in rows):
+        return set()  # the images hold next to no variance, of which no size keeps a share
     found = rule.answer(answer.explained(rows), keep, images.pixels, answer.unable(rows))
     return {Job(size, row["seed"]) for size in found["next"] for row in rows}
 
@@ -259,6 +291,7 @@ def _sum_up(folder: Path, request: Request, ground: Trainings) -> None:
         "dataset": describe_images(ground.images),
         "recipe": recipe_dict(request.recipe),
         "environment": environment(request),
+        "quality": ground.found.described(),
         "keep": request.keep,
         "curve": _screened(folder, request) if request.screens else None,
     }

@@ -55,8 +55,16 @@ def analysis(results: Results) -> list[Finding]:
 
 def headline(results: Results) -> str:
     """What a reader in a hurry should get: the answer where one was asked for."""
+    if said_nothing := compared.nothing(results):
+        return said_nothing
     said: str = results["verdict"]["sentence"]
     return compared.errors(results)[0] if results["verdict"]["status"] == "not_asked" else said
+
+
+def notes(results: Results) -> list[str]:
+    """What is odd about the images; nothing where a study of an older version did not look."""
+    told: list[str] = results.get("quality", {}).get("notes", [])
+    return told
 
 
 def table(results: Results) -> Table:
@@ -74,7 +82,7 @@ def table(results: Results) -> Table:
             _with_half(size["test_mse"], mse),
             _with_half(size["test_psnr"], "{:.2f}".format),
             _with_half(size["test_ssim"], "{:.3f}".format),
-            _with_half(_in_percent(size["test_explained_variance"]), "{:.1f}".format, " %"),
+            _kept(size["test_explained_variance"]),
         ]
         fired = ", ".join(GATES[name].short for name in size["gates"]) or "-"
         rows.append([str(k), str(size["seeds"]), *numbers, mse(pca[k]), or_dash(worth.get(k), "d"), fired])
@@ -83,11 +91,12 @@ def table(results: Results) -> Table:
 
 def sampling(results: Results) -> str | None:
     """How far other test images could move the numbers: the half widths of the paired bootstrap's intervals."""
-    if not results["sampling"]:
+    known = [entry for entry in results["sampling"] if entry["test_explained_variance"][0] >= 0]
+    if not known or compared.nothing(results):
         return None
     said = [
         f"± {50 * (high - low):.2f} points at {entry['latent_dim']}"
-        for entry in some_of(results["sampling"])
+        for entry in some_of(known)
         for low, high in [entry["test_explained_variance"]]
     ]
     return (
@@ -106,7 +115,7 @@ def trust_table(results: Results) -> Table:
         k, kept = size["latent_dim"], size["test_explained_variance"]
         m = first.get(k)
         fall = m["last_tenth_fall"] if m else None
-        ends = [kept and kept["interval"], moved.get(k)]
+        ends = [kept and kept["interval"], moved.get(k)] if kept and kept["mean"] >= 0 else [None, None]
         rows.append(
             [
                 str(k),
@@ -120,10 +129,12 @@ def trust_table(results: Results) -> Table:
     return header, rows
 
 
-def _in_percent(value: dict[str, Any] | None) -> dict[str, Any] | None:
-    if value is None:
-        return None
-    return {"mean": 100 * value["mean"], "interval": value["interval"] and [100 * end for end in value["interval"]]}
+def _kept(value: dict[str, Any] | None) -> str:
+    """Explained variance in per cent; in words below 0."""
+    if value is None or value["mean"] < 0:
+        return "-" if value is None else "none (below 0)"
+    told = {"mean": 100 * value["mean"], "interval": value["interval"] and [100 * end for end in value["interval"]]}
+    return _with_half(told, "{:.1f}".format, " %")
 
 
 def _with_half(value: dict[str, Any] | None, form: Callable[[float], str], unit: str = "") -> str:
@@ -232,7 +243,7 @@ def _interpolation(results: Results) -> list[str]:
 
 def _bytes(results: Results) -> list[str]:
     rows = [m for m in trained(results) if m["test_explained_variance"] is not None]
-    if len(rows) < 2:
+    if len(rows) < 2 or rows[0] in (worse := compared.worse_than_mean(results)) or rows[-1] in worse:
         return []
     a, b = rows[0], rows[-1]
     points = 100 * (b["test_explained_variance"] - a["test_explained_variance"])

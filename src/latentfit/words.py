@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 Row = dict[str, Any]
 
+BELOW = "none, worse than the mean image"  # explained variance below 0
 LEVEL = 0.05
 FEW = 4  # things that a sentence lists; a table has them all
 
@@ -27,6 +28,11 @@ def mse(value: float) -> str:
 def percent(share: float | None, digits: int = 0) -> str:
     """A share as a percentage; a dash for None."""
     return "-" if share is None else f"{100 * share:.{digits}f} %"
+
+
+def explained_share(share: float, digits: int = 1) -> str:
+    """Explained variance as a percentage; in words below 0, where how far says nothing."""
+    return BELOW if share < 0 else percent(share, digits)
 
 
 def most(share: float) -> str:

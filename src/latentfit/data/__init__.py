@@ -11,13 +11,20 @@ from pathlib import Path
 
 from ..errors import InputError, StandInWarning
 from .images import ImageSet
+from .reading import Reading
 
 __all__ = ["ImageSet", "load"]
 
 NAMES = ("fashion-mnist", "garments", "auto")
 
 
-def load(source: str | Path = "fashion-mnist", data_dir: str | Path | None = None) -> ImageSet:
+def load(
+    source: str | Path = "fashion-mnist",
+    data_dir: str | Path | None = None,
+    *,
+    value_range: float | None = None,
+    test_share: float | None = None,
+) -> ImageSet:
     """Load a data set by its name or its path.
 
     Args:
@@ -25,18 +32,28 @@ def load(source: str | Path = "fashion-mnist", data_dir: str | Path | None = Non
             be had and `garments` where it cannot; or a path to an `.npz`, an `.npy` or a folder of IDX files.
             A name wins over a folder of that name: `./garments`, or a `Path`, is the folder.
         data_dir: A folder to look for Fashion-MNIST in before all others; other sets have no use for it.
+        value_range: Pixel values in the files run from 0 to this, for example 16 or 4095. Without it they are bytes
+            from 0 to 255, floats from 0 to 1, or 0 and 1 alone; others are refused.
+        test_share: Share of the images of an `.npy` to draw at random as test images, in place of every tenth.
 
     Returns:
         The images, checked; `stand_in` is True where `auto` had to take `garments`, which is also a warning.
 
     Raises:
-        InputError: The set cannot be had, or the source is neither a name nor a path.
+        InputError: The set cannot be had, the source is neither a name nor a path, or the way to read it does not
+            fit it.
 
     Example:
         >>> load("garments").image_shape
         (28, 28)
     """
+    asked = Reading.asked(value_range, test_share)
     if isinstance(source, str) and source in NAMES:
+        if asked.flags:
+            raise InputError(
+                f"{source} is a data set whose pixels and test images are known; expected a path with"
+                f"{asked.flags}; leave that out"
+            )
         return _named(source, data_dir)
     from . import files
 
@@ -46,7 +63,7 @@ def load(source: str | Path = "fashion-mnist", data_dir: str | Path | None = Non
             f"{str(source)!r} is neither a data set nor a path that exists; expected {', '.join(NAMES)}, "
             f"or {files.ALLOWED}"
         )
-    return files.load(path)
+    return files.load(path, asked)
 
 
 def _existing(source: str | Path) -> Path | None:

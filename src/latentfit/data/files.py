@@ -19,7 +19,8 @@ import numpy as np
 
 from ..errors import InputError
 from . import idx
-from .images import Array, ImageSet
+from .images import ImageSet
+from .reading import AS_IT_IS, Array, Reading, chosen_for_test, scaled, settle
 
 KEYS = ("x_train", "x_test", "y_train", "y_test")
 ALLOWED = (
@@ -36,16 +37,18 @@ HEADER = 1 << 14  # bytes before the numbers of an .npy file; numpy reads no hea
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what numpy writes; LZMA may ask for 4 GB before the first byte
 
 
-def load(path: Path) -> ImageSet:
+def load(path: Path, asked: Reading = AS_IT_IS) -> ImageSet:
     """Load images from a file or a folder.
 
     An `.npz` has `x_train`, `x_test` and, if there are labels, `y_train` and `y_test`. An `.npy` is one
     array and names no test images, so every tenth (index 9, 19, ...) is a test image; of fewer than ten,
-    the last. A folder has IDX files under MNIST's four names; the labels may be missing.
+    the last; or a share that is asked for, drawn at random. A folder has IDX files under MNIST's four names;
+    the labels may be missing.
 
     Args:
         path: Images inside are (N, H, W), (N, H, W, 1) or (N, H, W, 3): uint8, or floats in [0, 1],
-            which become float32.
+            which become float32; or 0 and 1 alone, as any type, which become bytes of 0 and 255.
+        asked: The range of the pixel values and the share of test images where these were asked for.
 
     Returns:
         The set, named after the file or folder.
@@ -54,14 +57,14 @@ def load(path: Path) -> ImageSet:
         InputError: There is nothing at this path, or it is not of these kinds, or it is damaged.
     """
     if path.is_dir():
-        return _folder(path)
+        return _folder(path, asked)
     if not path.is_file():  # a pipe may never end
         raise InputError(f"{path}: no such file or folder; expected {ALLOWED}")
     if path.suffix.lower() not in (".npz", ".npy"):
         raise InputError(f"{path}: cannot read a {path.suffix or 'file without a suffix'}; expected {ALLOWED}")
     try:
         with warnings.catch_warnings(action="ignore"):  # numpy's and Python's, of what a header says
-            return _npz(path) if path.suffix.lower() == ".npz" else _npy(path)
+            return _npz(path, asked) if path.suffix.lower() == ".npz" else _npy(path, asked)
     except InputError:
         raise
     except DAMAGE as error:
@@ -69,7 +72,8 @@ def load(path: Path) -> ImageSet:
         raise InputError(f"{path}: not a sound {path.suffix} file: {why}; save it again") from error
 
 
-def _folder(path: Path) -> ImageSet:
+def _folder(path: Path, asked: Reading) -> ImageSet:
+    _refuse_share(path, asked)
     found = {name: idx.find(path, name) for name in idx.NAMES}
     missing = [name for name in idx.NAMES if "images" in name and found[name] is None]
     if missing:
@@ -82,10 +86,12 @@ def _folder(path: Path) -> ImageSet:
     )
     assert x_train is not None
     assert x_test is not None
-    return ImageSet(path.resolve().name or str(path), x_train, x_test, y_train, y_test)
+    kept = {f"{split} images in {path}": x for split, x in (("training", x_train), ("test", x_test))}
+    return _set(path.resolve().name or str(path), kept, (y_train, y_test), asked)
 
 
-def _npz(path: Path) -> ImageSet:
+def _npz(path: Path, asked: Reading) -> ImageSet:
+    _refuse_share(path, asked)
     with zipfile.ZipFile(path) as archive:
         held = [name.removesuffix(".npy") for name in archive.namelist()]
         missing = [key for key in KEYS[:2] if key not in held]
@@ -96,8 +102,21 @@ def _npz(path: Path) -> ImageSet:
                 "save it with np.savez(path, x_train=..., x_test=...)"
             )
         arrays = {key: _member(path, archive, key) for key in KEYS if key in held}
-    x_train, x_test = (_pixels(f"{key} in {path}", arrays[key]) for key in KEYS[:2])
-    return ImageSet(path.resolve().stem, x_train, x_test, arrays.get("y_train"), arrays.get("y_test"))
+    kept = {f"{key} in {path}": arrays[key] for key in KEYS[:2]}
+    return _set(path.resolve().stem, kept, (arrays.get("y_train"), arrays.get("y_test")), asked)
+
+
+def _set(name: str, kept: dict[str, Array], labels: tuple[Array | None, Array | None], asked: Reading) -> ImageSet:
+    top, recorded = settle(kept, asked.value_range)
+    x_train, x_test = (scaled(x, top) for x in kept.values())
+    return ImageSet(name, x_train, x_test, *labels, reading=Reading(recorded))
+
+
+def _refuse_share(path: Path, asked: Reading) -> None:
+    if asked.test_share is not None:
+        raise InputError(
+            f"{path}: has test images of its own; expected an .npy, one array of images, with --test; leave it out"
+        )
 
 
 def _member(path: Path, archive: zipfile.ZipFile, key: str) -> Array:
@@ -113,18 +132,18 @@ def _member(path: Path, archive: zipfile.ZipFile, key: str) -> Array:
         return array
 
 
-def _npy(path: Path) -> ImageSet:
+def _npy(path: Path, asked: Reading) -> ImageSet:
     with path.open("rb") as stream:
         shape = _check_header(str(path), stream, path.stat().st_size)
     if shape[:1] in ((), (0,), (1,)):
         raise InputError(f"{path}: holds shape {shape}; expected at least 2 images, one of them for the test")
-    x = _pixels(str(path), np.load(path, mmap_mode="r", allow_pickle=False))
-    test = np.zeros(len(x), bool)
-    test[9::10] = True
-    if len(x) < 10:
-        test[-1] = True
-    x_test = x[9::10] if len(x) >= 10 else x[-1:]
-    return ImageSet(path.resolve().stem, x[~test], x_test)
+    x = np.load(path, mmap_mode="r", allow_pickle=False)
+    top, recorded = settle({str(path): x}, asked.value_range)
+    drawn = asked.test_share is not None
+    reading = Reading(recorded, "drawn" if drawn else "tenth", asked.test_share)
+    test = chosen_for_test(len(x), reading)
+    x_test = x[test] if drawn or len(x) < 10 else x[9::10]  # which needs no copy
+    return ImageSet(path.resolve().stem, scaled(x[~test], top), scaled(x_test, top), reading=reading)
 
 
 def _check_header(what: str, file: IO[bytes], size: int) -> tuple[int, ...]:
@@ -149,19 +168,3 @@ def _check_header(what: str, file: IO[bytes], size: int) -> tuple[int, ...]:
             f"{size:,}; save it again"
         )
     return shape
-
-
-def _pixels(what: str, x: Array) -> Array:
-    if x.ndim == 2:
-        raise InputError(
-            f"{what}: shape {x.shape} is one flat row an image; expected (N, H, W); save x.reshape(-1, height, width)"
-        )
-    if x.ndim == 4 and x.shape[3] == 1:
-        x = x[..., 0]  # (N, H, W)
-    if x.dtype == np.uint8:
-        return x
-    if x.dtype.kind != "f":
-        mend = "x.astype(np.uint8) * 255" if x.dtype == bool else "x.astype(np.uint8) if it runs from 0 to 255"
-        raise InputError(f"{what}: type {x.dtype}; expected uint8 (0 to 255) or floats (0 to 1); save {mend}")
-    with np.errstate(over="ignore"):  # becomes infinite, and is refused as that
-        return x.astype(np.float32, copy=False)

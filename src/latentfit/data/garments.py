@@ -20,7 +20,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from .images import Array, ImageSet
+from .images import ImageSet
+from .reading import Array
 
 Number = Array | float
 Point = tuple[Number, Number]

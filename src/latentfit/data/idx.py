@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from ..errors import InputError
-from .images import Array
+from .reading import Array
 
 NAMES = (
     "train-images-idx3-ubyte",

@@ -8,19 +8,17 @@ made by hand alike.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InputError
+from .reading import AS_IT_IS, CHUNK, Array, Reading, mend
 
-Array = NDArray[Any]
-
-CHUNK = 4096  # images looked at together: memory stays small when the set is memory-mapped
+MOST_CLASSES = 1_000  # more are no classes: each costs a row, and a box in the report's page
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +29,14 @@ class ImageSet:
         name: What the set is called in tables and reports; any text.
         x_train: Training images, (N, H, W) grey or (N, H, W, 3) colour; uint8, or float32 in [0, 1].
         x_test: Test images, the same shape behind N, and the same type.
-        y_train: Class of each training image, (N,) integers from 0, or None.
+        y_train: Class of each training image, (N,) integers, or None: from 0 with names, and any without.
         y_test: The same for the test images; given or missing together with `y_train`.
-        classes: Name of each class, or None. Labels without names get their numbers as names.
+        classes: Name of each class, or None. Labels without names are the names themselves: the classes are those
+            that occur, in order, and `y_train` and `y_test` become their indices. Of more than MOST_CLASSES there
+            are none, and no labels either.
         stand_in: True where the set was taken because the one asked for could not be had.
         true_factors: Number of continuous factors the images were made from, where that is known.
+        reading: How they were read from their file.
 
     Raises:
         InputError: Shape, type, range or number do not fit together.
@@ -49,6 +50,7 @@ class ImageSet:
     classes: tuple[str, ...] | None = None
     stand_in: bool = False
     true_factors: int | None = None
+    reading: Reading = AS_IT_IS
 
     def __post_init__(self) -> None:
         for split in ("train", "test"):
@@ -70,8 +72,20 @@ class ImageSet:
         for split in ("train", "test"):
             _check_labels(self, split)
         if self.classes is None:
-            most = int(max(self.y_train.max(), self.y_test.max()))
-            object.__setattr__(self, "classes", tuple(str(label) for label in range(most + 1)))
+            self._name_classes(self.y_train, self.y_test)
+
+    def _name_classes(self, y_train: Array, y_test: Array) -> None:
+        """Make classes of the labels that occur: a label that no image has is no class."""
+        values = sorted({*np.unique(y_train).tolist(), *np.unique(y_test).tolist()})
+        if len(values) > MOST_CLASSES:  # numbers of the images, or a quantity: told, and left out
+            object.__setattr__(self, "reading", replace(self.reading, labels_left_out=len(values)))
+            object.__setattr__(self, "y_train", None)
+            object.__setattr__(self, "y_test", None)
+            return
+        object.__setattr__(self, "classes", tuple(map(str, values)))
+        if values != [*range(len(values))]:
+            for name, y in (("y_train", y_train), ("y_test", y_test)):
+                object.__setattr__(self, name, _indices(y, values))
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -155,15 +169,7 @@ def _check_floats(what: str, x: Array) -> None:
             "expected numbers from 0 to 1; remove or repair these images"
         )
     if low < 0 or high > 1:
-        raise InputError(
-            f"{what}: pixels run from {low:g} to {high:g}; expected floats from 0 to 1; {_mend(low, high)}"
-        )
-
-
-def _mend(low: float, high: float) -> str:
-    if low >= 0 and high <= 255:
-        return "if they are 0 to 255, divide by 255 or save them as uint8"
-    return "undo the standardisation, or rescale with (x - x.min()) / (x.max() - x.min())"
+        raise InputError(f"{what}: pixels run from {low:g} to {high:g}; expected floats from 0 to 1; {mend(low, high)}")
 
 
 def _check_labels(images: ImageSet, split: str) -> None:
@@ -172,10 +178,16 @@ def _check_labels(images: ImageSet, split: str) -> None:
     if y.shape != (len(x),):
         raise InputError(f"{what}: shape {_by(y.shape)} for {len(x)} images; expected one label an image")
     if y.dtype.kind not in "iu":
-        raise InputError(f"{what}: type {y.dtype}; expected integers from 0")
-    top = 65_535 if images.classes is None else len(images.classes) - 1
-    if y.min() < 0 or y.max() > top:
-        raise InputError(f"{what}: run from {y.min()} to {y.max()}; expected 0 to {top}")
+        raise InputError(f"{what}: type {y.dtype}; expected integers")
+    if images.classes is not None and (y.min() < 0 or y.max() >= len(images.classes)):
+        raise InputError(f"{what}: run from {y.min()} to {y.max()}; expected 0 to {len(images.classes) - 1}")
+
+
+def _indices(y: Array, values: list[int]) -> Array:
+    """Where in a sorted list each label stands, (N,); by whole numbers, since integer types compare as floats."""
+    found, inverse = np.unique(y, return_inverse=True)
+    places = {value: place for place, value in enumerate(values)}
+    return np.array([places[value] for value in found.tolist()], np.int64)[inverse]
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -21,6 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from .. import lock, store, verdict
+from ..data.reading import Reading
 from ..machine import reproducible, side_by_side
 from ..request import recipe_dict
 from ..store import Study
@@ -91,6 +92,7 @@ def render(study: Study, template: str, shown: Mapping[str, Picture], explored: 
         results=results,
         title=title(results),
         headline=verdict.headline(results),
+        notes=verdict.notes(results),
         analysis=Markup(analysis(study)),
         pictures=shown,
         picture_sizes=max(1, len(first_seeds(study.jobs))),
@@ -170,6 +172,8 @@ def command(results: Mapping[str, Any], source: str | None) -> str | None:
         return None
     keep = results["verdict"]["keep"]
     asked = (f" --keep {keep!r}" if keep is not None else "") + (" --curve" if results["curve"] is not None else "")
+    dataset = results["dataset"]
+    asked += Reading(dataset.get("value_range"), test_share=dataset.get("test_share")).flags  # older studies have none
     return (
         f"latentfit study {shlex.quote(source)} --latent-dims {' '.join(map(str, sizes))} --seeds {len(seeds)}{asked} "
         f"--recipe {recipe['name']} --epochs {recipe['epochs']} --precision {results['environment']['precision']} "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from .. import answer, compared, trade, verdict, words
+from ..data.reading import number
 from ..gates import GATES
 from ..words import listed, plural
 
@@ -45,6 +46,10 @@ def asked(results: dict[str, Any]) -> list[tuple[str, str]]:
         ("Sizes", sizes_words([size["latent_dim"] for size in results["sizes"]])),
         ("Trainings", f"{trainings} of each size, seed{'s' if len(seeds) > 1 else ''} {listed([*map(str, seeds)])}"),
     ]
+    if dataset.get("value_range") is not None:
+        told.append(("Pixel values", f"0 to {number(dataset['value_range'])} in the files"))
+    if dataset.get("test_share") is not None:
+        told.append(("Test images", f"{answer.share(dataset['test_share'])} of the file's images, drawn at random"))
     if keep is not None:
         told.append(("To keep", f"{answer.share(keep)} of the variance of the test images"))
     if results["curve"]:
