@@ -800,7 +800,7 @@ def test_the_way_a_file_was_read_is_part_of_the_study(tmp_path, digits):
     done = sweep.study(digits, (2,), out=tmp_path / "out", tell=told.append, **options)
     assert {"value_range": 16.0, "test_share": 0.2, "train_images": 80}.items() <= done.results["dataset"].items()
     assert done.results["quality"]["split"] == "drawn"
-    assert told == done.results["quality"]["notes"]
+    assert told == [*done.results["quality"]["notes"], "measuring and summing up"]
     assert "as --range 16 says" in told[0]
     asked = store.read_json(tmp_path / "out" / "study.json")
     assert asked["dataset"] == done.results["dataset"]
