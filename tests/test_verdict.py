@@ -1042,7 +1042,7 @@ def test_networks_worse_than_the_mean_image_are_told_and_not_compared():
     told = said(results)
     assert (
         "The network with 16 latent dimensions reconstructs the test images worse than the mean training image would: "
-        f"error {words.mse(results['models'][1]['test_mse'])}, that of the mean image is 0.100. This explains no variance"
+        f"error {words.mse(results['models'][1]['test_mse'])}, that of the mean image is 0.100. This explains no"
     ) in told["Error and latent dimension"]
     assert [c["latent_dims"] for c in compared.comparable(results)] == [[1, 48]]
     assert verdict.table(results)[1][1][6] == "none (below 0)"
@@ -1057,7 +1057,8 @@ def test_of_networks_that_are_all_worse_than_the_mean_image_none_is_called_bette
         errors = " and ".join(words.mse(m["test_mse"]) for m in compared.trained(results))
         assert verdict.headline(results) == (
             "The networks with 16 and 48 latent dimensions reconstruct the test images worse than the mean training "
-            f"image would: error {errors}, that of the mean image is 0.100. This explains no variance, and is not compared."
+            f"image would: error {errors}, that of the mean image is 0.100. This explains no variance, and is not "
+            "compared."
         )
         assert not re.search("is better than|better than the one|difference that|points of variance|trained once", told)
         assert compared.table(results) is None
