@@ -130,6 +130,27 @@ MUTANTS = (
         "if (finite := each.isfinite()) is None:",
         ("test_train.py", "test_sweep.py", "-k", "diverge or finite"),
     ),
+    Mutant(
+        "bytes with another range refused",
+        "data/reading.py",
+        "if 0 < high < DARK:",
+        "if False:",
+        ("test_reading.py", "-k", "refused"),
+    ),
+    Mutant(
+        "images without variance have no share of it",
+        "measure.py",
+        "if self.varies else None",
+        "if self.variance[split] > 0 else None",
+        ("test_measure.py", "-k", "variance"),
+    ),
+    Mutant(
+        "neighbours in the file among those that are compared",
+        "data/quality.py",
+        "np.concatenate([beside, others",
+        "np.concatenate([beside[:0], others",
+        ("test_quality.py", "-k", "film or few"),
+    ),
 )
 
 

@@ -243,3 +243,17 @@ def test_what_is_written_down_is_plain_and_holds_the_words(tmp_path):
     told = found.described()
     assert told["notes"] == found.notes
     assert {type(value) for value in told.values()} <= {int, float, str, list, type(None)}
+
+
+@pytest.mark.parametrize(("beside", "chance", "told"), [(1, 0.2, 0), (4, 1e-5, 1), (3, 0.00099, 1), (0, 1e-9, 0)])
+def test_the_order_is_told_only_where_chance_is_no_reason(tmp_path, beside, chance, told):
+    found = replace(quality.look(from_file(tmp_path, NOISE[:40])), beside=beside, chance=chance)
+    assert found.looked == 4
+    assert len(found.notes) == told
+
+
+def test_distances_are_made_of_whole_numbers():
+    x = RNG.random((9, 4, 4)).astype(np.float32)
+    whole = quality._whole(x, np.arange(9), np.arange(16))
+    np.testing.assert_array_equal(whole, np.rint(x.reshape(9, 16).astype(float) * 65535))
+    assert 2 * 65535**2 * quality.COMPARED < 2**53  # sums of products stay exact

@@ -163,3 +163,10 @@ def test_a_set_with_test_images_of_its_own_takes_no_share(tmp_path):
 def test_scaling_is_exact_where_bytes_hold_it():
     assert scaled(np.array([[[0, 5, 15]]], np.int64), 15).tolist() == [[[0, 85, 255]]]
     np.testing.assert_array_equal(scaled(np.array([[[0, 1, 16]]]), 16), np.float32([[[0, 0.0625, 1]]]))
+
+
+@pytest.mark.fault("pixels")
+def test_the_probable_end_is_that_of_both_splits(tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=UNIT * 15, x_test=UNIT * 16)
+    with pytest.raises(InputError, match="x_train in .* run from 0 to 15; .* --range 16 "):
+        files.load(tmp_path / "a.npz")

@@ -1043,7 +1043,7 @@ def test_networks_worse_than_the_mean_image_are_told_and_not_compared():
     error = words.mse(results["models"][1]["test_mse"])
     assert (
         "The network with 16 latent dimensions reconstructs the test images worse than the mean training image would: "
-        f"error {error}, that of the mean image is 0.100. This explains no variance"
+        f"error {words.mse(results['models'][1]['test_mse'])}, that of the mean image is 0.100. This explains no"
     ) in told["Error and latent dimension"]
     assert [c["latent_dims"] for c in compared.comparable(results)] == [[1, 48]]
     assert verdict.table(results)[1][1][6] == "none (below 0)"
@@ -1069,3 +1069,11 @@ def test_of_networks_that_are_all_worse_than_the_mean_image_none_is_called_bette
 def test_notes_are_those_of_the_study_and_older_studies_have_none():
     assert verdict.notes(study(BETTER, quality={"notes": ["Odd."]})) == ["Odd."]
     assert verdict.notes({name: part for name, part in study(BETTER).items() if name != "quality"}) == []
+
+
+@pytest.mark.fault("no-variance")
+def test_how_far_a_share_below_0_could_move_is_not_told():
+    moved = [{"latent_dim": k, "test_mse": [0, 1], "test_explained_variance": [-60.0, -50.0]} for k in (16, 48)]
+    results = study({(k, s): e + s for k, e in ((16, 3.0), (48, 2.0)) for s in (0, 1)}, sampling=moved)
+    assert verdict.sampling(results) is None
+    assert {(row[2], row[3]) for row in verdict.trust_table(results)[1]} == {("-", "-")}
