@@ -1040,7 +1040,6 @@ def test_images_without_variance_are_told_and_nothing_is_compared(errors):
 def test_networks_worse_than_the_mean_image_are_told_and_not_compared():
     results = study({1: 0.02, 16: 109.3, 48: 0.01})
     told = said(results)
-    error = words.mse(results["models"][1]["test_mse"])
     assert (
         "The network with 16 latent dimensions reconstructs the test images worse than the mean training image would: "
         f"error {words.mse(results['models'][1]['test_mse'])}, that of the mean image is 0.100. This explains no"
