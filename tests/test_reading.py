@@ -168,5 +168,5 @@ def test_scaling_is_exact_where_bytes_hold_it():
 @pytest.mark.fault("pixels")
 def test_the_probable_end_is_that_of_both_splits(tmp_path):
     np.savez(tmp_path / "a.npz", x_train=UNIT * 15, x_test=UNIT * 16)
-    with pytest.raises(InputError, match="x_train in .* run from 0 to 15; .* --range 16 "):
+    with pytest.raises(InputError, match=r"x_train in .* run from 0 to 15; .* --range 16 "):
         files.load(tmp_path / "a.npz")
