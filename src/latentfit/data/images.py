@@ -1,6 +1,6 @@
 """The `ImageSet`: what every loader returns and everything else takes.
 
-Pixels stay as they came, bytes or floats, in memory or memory-mapped; the conversion to [0, 1] happens
+Pixels are bytes or floats, in memory or memory-mapped, as `reading.py` settled them; bytes become [0, 1]
 where a batch is used. What cannot be trained on is refused here, once, for sets from files and for sets
 made by hand alike.
 """
