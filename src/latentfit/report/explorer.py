@@ -12,6 +12,7 @@ import copy
 import zlib
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from .. import evaluate, latent, words
+from ..machine import side_by_side
 from ..model import Network, to_unit
 from ..store import Study
 from ..train import Job
@@ -51,7 +53,8 @@ def content(study: Study, networks: Mapping[int, Network]) -> dict[str, Any] | N
     classes = study.results["dataset"]["classes"] if (labels >= 0).all() else None
     boxes = {Job(m["latent_dim"], m["seed"]): m["codes"] for m in study.results["models"] if m["status"] == "ok"}
     first = {job.latent_dim: boxes[job] for job in sorted(boxes, reverse=True)}
-    packed = {k: _weights(networks[k], x, first[k]) for k in words.some_of(sorted(networks), MOST)}
+    sizes = words.some_of(sorted(networks), MOST)
+    packed = dict(zip(sizes, side_by_side(*(partial(_weights, networks[k], x, first[k]) for k in sizes)), strict=True))
     chosen = _that_fit(packed, [*networks])
     return {
         "shape": [int(n) for n in x.shape[1:]],
