@@ -668,3 +668,19 @@ def test_networks_are_trained_and_measured_without_denormals(images, quick, monk
     assert all(seen)
     fit(build(images, quick, 2, 0), images, quick)
     assert all(seen)
+
+
+def test_tasks_side_by_side_each_use_one_thread_and_end_as_they_began(denormals):
+    def state():
+        counts = {info["num_threads"] for info in threadpool_info()}
+        return torch.get_num_threads(), counts, denormals_are_zero()
+
+    before = state()
+    with machine.reproducible():
+        for found in machine.side_by_side(*[state] * 4):
+            assert found == (1, {1}, True)
+    assert state() == before
+    assert machine.side_by_side() == []
+    with pytest.raises(ZeroDivisionError):
+        machine.side_by_side(state, lambda: 1 / 0)
+    assert state() == before

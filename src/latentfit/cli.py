@@ -116,7 +116,7 @@ def _add_study(verbs: Any) -> None:
         "--precision",
         default="auto",
         metavar="P",
-        help="of the matrix products in training: auto, fp32, bf16 (auto: bf16 where the processor has it)",
+        help="of the matrix products in training: auto, fp32, bf16 (auto: bf16 where it is faster)",
     )
     verb.add_argument(
         "--device", default="auto", metavar="D", help="auto, cpu, cuda, mps (auto: CUDA where there is one)"
