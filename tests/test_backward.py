@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from latentfit.backward import Cut, by_autograd, by_hand, flatten
+from latentfit.backward import Cut, by_autograd, by_hand, flatten, in_bf16
 from latentfit.model import Network
 from latentfit.train import RECIPES
 
@@ -163,3 +163,31 @@ def test_a_loss_outlives_the_next_step():
     by_hand(net, x.flip(0) / 2)
     assert first.item() == told
     assert not first.requires_grad
+
+
+@pytest.mark.parametrize("cut", [None, shortened()], ids=["whole", "cut"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_in_bf16_the_gradient_is_nearly_the_same_and_lies_where_the_optimiser_looks(shape, cut):
+    """Whatever makes the products, also an emulation; weights and gradients stay fp32."""
+    net, x = Network(13, 3, *shape, seed=1), pictures(3).float()
+    cut = cut and Cut(*(part.float() for part in cut))
+    flat = flatten(net)
+    before = flat.detach().clone()
+    exact, right = by_autograd(net, x, cut), flat.grad.clone()
+    flat.grad.zero_()
+    loss = in_bf16(net, flat)(x, cut)
+    assert flat.dtype == flat.grad.dtype == loss.dtype == torch.float32
+    assert torch.equal(flat, before)
+    assert loss.item() == pytest.approx(exact.item(), rel=0.02)
+    assert torch.nn.functional.cosine_similarity(flat.grad, right, dim=0) > 0.999
+    assert 0 < (flat.grad - right).abs().max() < 0.05 * right.abs().max()
+
+
+def test_in_bf16_a_step_uses_the_weights_as_they_are_then():
+    net, x = network((9,), "relu", "sigmoid").float(), pictures(3).float()
+    flat = flatten(net)
+    gradient = in_bf16(net, flat)
+    first = gradient(x, None)
+    flat.data.zero_()
+    assert gradient(x, None) != first
+    np.testing.assert_allclose(gradient(x, None), (0.5 - x).square().mean(), rtol=1e-3)
