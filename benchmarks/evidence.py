@@ -26,8 +26,9 @@ from latentfit import verdict
 from latentfit.data import garments
 from latentfit.data.images import ImageSet
 from latentfit.machine import processor
+from latentfit.recipe import SWIFT, Recipe
 from latentfit.stats import mean_interval
-from latentfit.train import Recipe, train_group
+from latentfit.train import train_group
 
 RESULT = Path(__file__).parent / "results" / "evidence.json"
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "verdict.md"
@@ -93,7 +94,7 @@ def of_others(executor: Executor) -> list[dict[str, Any]]:
     """The search on sets that are not flat."""
     rows = [{"set": "blobs", "factors": 4} | answered(curved(0), keep, RECIPE, executor) for keep in (0.9, 0.95, 0.99)]
     drawn = garments.draw(8000, 2000)
-    clothes = Recipe(**{**vars(latentfit.train.SWIFT), "name": "evidence", "epochs": 10})
+    clothes = Recipe(**{**vars(SWIFT), "name": "evidence", "epochs": 10})
     factors = drawn.true_factors
     return [*rows, {"set": "garments", "factors": factors} | answered(drawn, 0.9, clothes, executor)]
 

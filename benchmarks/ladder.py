@@ -20,7 +20,8 @@ from torch.utils.data import DataLoader
 from latentfit.data import load
 from latentfit.machine import matmul_as, no_denormals, products_of
 from latentfit.model import Network
-from latentfit.train import REFERENCE, begin
+from latentfit.recipe import REFERENCE
+from latentfit.train import begin
 
 
 def from_notebook(latent_dim: int) -> float:

@@ -20,7 +20,7 @@ from latentfit.data import load
 from latentfit.data.images import ImageSet
 from latentfit.machine import products_of
 from latentfit.pool import Work, training
-from latentfit.train import Epoch, Job, Recipe
+from latentfit.recipe import Epoch, Job, Recipe
 
 
 def times_ten(images: ImageSet) -> ImageSet:

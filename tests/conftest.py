@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from latentfit.data.images import ImageSet
-from latentfit.train import Recipe, build, train_group
+from latentfit.recipe import Recipe
+from latentfit.train import build, train_group
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import pytest
 from latentfit import machine
 from latentfit.data import garments
 from latentfit.data.images import ImageSet
-from latentfit.train import Recipe
+from latentfit.recipe import Recipe
 
 
 def needs(products: str) -> pytest.MarkDecorator:

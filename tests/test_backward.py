@@ -10,7 +10,7 @@ import torch
 
 from latentfit.backward import Cut, by_autograd, by_hand, flatten, in_bf16
 from latentfit.model import Network
-from latentfit.train import RECIPES
+from latentfit.recipe import RECIPES
 
 SHAPES = list(product([(), (9,), (9, 7)], ["relu", "silu"], ["sigmoid", "linear"]))
 BATCHES = [1, 7]

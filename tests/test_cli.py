@@ -21,6 +21,7 @@ from helpers import is_running
 
 from latentfit import cli
 from latentfit.data import fashion_mnist, garments
+from latentfit.recipe import RECIPES, Recipe
 
 QUICK = ("--latent-dims", "2,3", "--epochs", "2")
 
@@ -166,10 +167,9 @@ def test_the_report_quotes_a_command_that_can_be_pasted(images, tmp_path, monkey
 
 @pytest.mark.fault("diverge")
 def test_a_network_that_failed_is_exit_status_1(images, tmp_path, monkeypatch, capsys):
-    from latentfit import train
 
-    wild = train.Recipe(name="reference", hidden=(), output="linear", learning_rate=1e12)
-    monkeypatch.setitem(train.RECIPES, "reference", wild)
+    wild = Recipe(name="reference", hidden=(), output="linear", learning_rate=1e12)
+    monkeypatch.setitem(RECIPES, "reference", wild)
     assert run("study", images, *QUICK, "--out", tmp_path / "out") == 1
     assert "failed" in capsys.readouterr().out
 

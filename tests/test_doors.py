@@ -32,7 +32,7 @@ from latentfit.data import files, idx
 from latentfit.data.images import ImageSet
 from latentfit.data.reading import Reading
 from latentfit.errors import LONGEST, InputError
-from latentfit.train import Job, Recipe
+from latentfit.recipe import Job, Recipe
 
 DOORS = {"idx": doors.idx, "arrays": doors.arrays, "model": doors.model}
 KEPT = sorted(doors.CORPUS.glob("*/*"))

@@ -3,7 +3,7 @@
 import pytest
 
 from latentfit import gates
-from latentfit.train import Epoch
+from latentfit.recipe import Epoch
 
 SOUND = {"latent_dim": 4, "train_mse": 0.01, "test_mse": 0.011, "last_tenth_fall": 0.005}
 STD = [1.0, 1.0, 0.5, 0.2]

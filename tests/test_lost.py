@@ -10,7 +10,7 @@ from PIL import Image
 from sklearn.metrics import pairwise_distances
 
 from latentfit import evaluate, latent, lost
-from latentfit.train import Job
+from latentfit.recipe import Job
 
 RNG = np.random.default_rng(0)
 

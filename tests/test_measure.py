@@ -11,8 +11,9 @@ from scipy import stats
 from latentfit import evaluate, gates, latent, measure, train
 from latentfit.data.images import ImageSet
 from latentfit.measure import PerImage, Yardsticks
+from latentfit.recipe import Job, Recipe
 from latentfit.stats import holm, paired
-from latentfit.train import Job, Measured
+from latentfit.train import Measured
 from latentfit.walks import Walked
 
 RNG = np.random.default_rng(0)
@@ -189,7 +190,7 @@ def test_sizes_without_a_p_value_are_not_counted_in_the_family(tested):
 
 
 def test_a_network_worse_than_any_picture_is_failed_and_holds_no_nan(images, yard):
-    wild = train.Recipe(output="linear", learning_rate=1e3, batch_size=1000, epochs=1)
+    wild = Recipe(output="linear", learning_rate=1e3, batch_size=1000, epochs=1)
     (trained,) = train.train_group([(3, 0)], images, wild)
     row = measure.row(trained, images, wild, yard)
     assert row["status"] == "failed"

@@ -185,3 +185,15 @@ def test_batches_are_the_images_in_order():
     parts = list(batches(x))
     assert [len(part) for part in parts] == [BATCH, BATCH, 503]
     assert torch.equal(torch.cat(parts), to_tensor(x))
+
+
+def test_each_name_that_a_recipe_may_use_stands_for_something():
+    from latentfit import model, recipe, train
+
+    known = {
+        "activation": model.ACTIVATIONS,
+        "output": model.OUTPUTS,
+        "initialization": model.INITIALIZATIONS,
+        "optimizer": train.OPTIMIZERS,
+    }
+    assert {name: (*known[name],) for name in known} == {name: recipe.CHOICES[name] for name in known}

@@ -13,7 +13,7 @@ from helpers import RECIPE, Inline, small_clothes
 
 from latentfit import report, sweep
 from latentfit.data.images import ImageSet
-from latentfit.train import Recipe
+from latentfit.recipe import Recipe
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, (40, 5, 5), np.uint8)

@@ -9,7 +9,7 @@ from itertools import groupby
 import pytest
 
 from latentfit.progress import Lines
-from latentfit.train import Epoch, Job
+from latentfit.recipe import Epoch, Job
 
 JOBS = (Job(16, 0), Job(48, 0))
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from helpers import RECIPE, Inline, small_clothes
 
-from latentfit import report, sweep, train, verdict
+from latentfit import report, sweep, verdict
 from latentfit.data.images import ImageSet
+from latentfit.recipe import RECIPES
 from latentfit.request import recipe_dict
 
 HOSTILE = ("<img src=x onerror=alert(1)>", "</script>", "{{7*7}}", "$x_1$", "`rm`", "a|b", '"', "'", "&amp;", "Bag")
@@ -175,7 +176,7 @@ def test_colour_images_without_labels_are_drawn(tmp_path):
 
 def test_the_command_is_quoted_only_where_it_makes_the_same_study():
     def results(jobs, keep=None, curve=None, dataset=None, **recipe):
-        named = recipe_dict(replace(train.RECIPES["reference"], **recipe))
+        named = recipe_dict(replace(RECIPES["reference"], **recipe))
         models = [{"latent_dim": k, "seed": s} for k, s in jobs]
         environment = {"precision": "bf16", "device": "cpu"}
         return {
@@ -222,10 +223,10 @@ def test_a_class_named_like_a_colour_keeps_its_name(study):
 
 
 def test_a_recipe_of_an_older_study_is_told_with_what_it_meant():
-    now = recipe_dict(train.RECIPES["reference"])
+    now = recipe_dict(RECIPES["reference"])
     older = {
         key: value for key, value in now.items() if key not in ("schedule", "initialization", "beta2", "weight_decay")
     }
     assert report.recipe_words(older) == report.recipe_words(now)
     assert "512-256" in report.recipe_words(now)
-    assert "weight decay 0.1" in report.recipe_words(recipe_dict(train.RECIPES["thorough"]))
+    assert "weight decay 0.1" in report.recipe_words(recipe_dict(RECIPES["thorough"]))

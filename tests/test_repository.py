@@ -18,7 +18,7 @@ import pytest
 
 import latentfit
 from latentfit.model import Network
-from latentfit.train import RECIPES
+from latentfit.recipe import RECIPES
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()

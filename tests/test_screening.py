@@ -9,7 +9,7 @@ from helpers import small_clothes
 
 from latentfit import evaluate, latent, screening
 from latentfit.model import Network
-from latentfit.train import Recipe
+from latentfit.recipe import Recipe
 
 SIZES = (1, 2, 4, 8)
 QUICK = Recipe(hidden=(32,), activation="silu", learning_rate=0.003, batch_size=16, epochs=4)

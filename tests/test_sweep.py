@@ -23,7 +23,8 @@ from helpers import RECIPE, Inline, contents, each_precision, small_clothes
 from latentfit import evaluate, latent, machine, measure, report, request, store, sweep
 from latentfit.data.images import ImageSet
 from latentfit.errors import InputError
-from latentfit.train import Job, Recipe, train_group
+from latentfit.recipe import Job, Recipe
+from latentfit.train import train_group
 
 IMAGES = small_clothes()
 

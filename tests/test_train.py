@@ -21,7 +21,8 @@ from latentfit import backward, evaluate, latent, machine, train
 from latentfit.data.images import ImageSet
 from latentfit.errors import InputError
 from latentfit.model import Network, to_tensor
-from latentfit.train import RECIPES, Diverged, Recipe, build, fit, train_group
+from latentfit.recipe import CHOICES, RECIPES, Recipe
+from latentfit.train import Diverged, build, fit, train_group
 
 RNG = np.random.default_rng(0)
 NOISE = ImageSet("noise", RNG.integers(0, 256, (300, 28, 28), np.uint8), RNG.integers(0, 256, (10, 28, 28), np.uint8))
@@ -107,7 +108,7 @@ def assert_is_adam(images, recipe):
 
 @pytest.mark.parametrize("beta2", [0.999, 0.9])
 @pytest.mark.parametrize("optimizer", [{"optimizer": "adam"}, {"optimizer": "adamw", "weight_decay": 0.5}], ids=str)
-@pytest.mark.parametrize("schedule", train.CHOICES["schedule"])
+@pytest.mark.parametrize("schedule", CHOICES["schedule"])
 def test_training_is_adam_on_the_mean_squared_error(images, quick, schedule, optimizer, beta2):
     assert_is_adam(images, replace(quick, schedule=schedule, beta2=beta2, **optimizer))
 

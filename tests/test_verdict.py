@@ -11,8 +11,8 @@ import pytest
 
 from latentfit import answer, compared, gates, measure, rule, stats, sweep, trade, train, verdict, walks, words
 from latentfit.measure import PerImage
+from latentfit.recipe import RECIPES, Job, Recipe
 from latentfit.request import recipe_dict
-from latentfit.train import Job, Recipe
 from latentfit.walks import Walked
 
 N = 400
@@ -630,7 +630,7 @@ def test_training_that_still_fell_is_not_called_finished():
 
 
 def test_a_thorough_training_is_told_to_go_on_for_longer():
-    recipe = recipe_dict(train.RECIPES["thorough"])
+    recipe = recipe_dict(RECIPES["thorough"])
     words = said(study(BETTER, {"last_tenth_fall": 0.03}, recipe=recipe))["Was the training finished?"]
     assert "in the last tenth of the epochs; try more epochs." in words
 

@@ -8,8 +8,8 @@ from sklearn.metrics import pairwise_distances
 
 from latentfit import evaluate, latent, walks
 from latentfit.data.images import ImageSet
+from latentfit.recipe import Job
 from latentfit.stats import holm, paired
-from latentfit.train import Job
 from latentfit.walks import Ground, Nearest, choose
 
 RNG = np.random.default_rng(0)

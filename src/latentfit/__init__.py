@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from . import evaluate, figures, latent, report, train
     from .data import load as load_data
     from .model import Network
+    from .recipe import Recipe
     from .store import load
     from .sweep import study
-    from .train import Recipe
 
 __all__ = [
     "Network",
@@ -31,7 +31,7 @@ __all__ = [
 
 _HOMES = {
     "Network": ("model", "Network"),
-    "Recipe": ("train", "Recipe"),
+    "Recipe": ("recipe", "Recipe"),
     "load": ("store", "load"),
     "load_data": ("data", "load"),
     "study": ("sweep", "study"),

@@ -22,6 +22,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .errors import InputError, Lost, StandInWarning, one_line
+from .recipe import RECIPES, Epoch, Job
 
 if TYPE_CHECKING:
     from .store import Study
@@ -216,7 +217,6 @@ def _study(options: argparse.Namespace) -> int:
     with Lines(sys.stderr, quiet=options.quiet) as lines, pool.Workers(_first_workers(options, sizes)) as early:
         lines.say(f"loading {one_line(options.data)}")  # at once: the imports below take seconds, here and there
         from .sweep import study
-        from .train import RECIPES, Epoch, Job
 
         known = RECIPES.get(options.recipe)
         lines.epochs = options.epochs or (known.epochs if known else 0)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .data.quality import no_variance
-from .train import Job, first_seeds
+from .recipe import Job, first_seeds
 from .words import (
     FEW,
     apart,

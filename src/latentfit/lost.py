@@ -18,8 +18,8 @@ from threadpoolctl import threadpool_limits
 from . import latent
 from .data.images import ImageSet
 from .model import Network, to_unit
+from .recipe import Job
 from .stats import mean_interval
-from .train import Job
 
 Array = NDArray[Any]
 

@@ -21,8 +21,9 @@ from .data.images import ImageSet
 from .data.quality import no_variance
 from .evaluate import PCAErrors
 from .model import Network
+from .recipe import Job, Recipe, first_seeds
 from .stats import family, mean_interval, middle, paired, resampled, welch
-from .train import Job, Recipe, Trained, first_seeds
+from .train import Trained
 from .walks import Ground, Walked
 
 Array = NDArray[Any]

@@ -26,19 +26,20 @@ from functools import partial
 from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import loky
 from loky.backend import get_context
 
 from .data.images import ImageSet
 from .errors import Lost
+from .recipe import Epoch, Job, Recipe
 from .workers import Crew, need
 
 if TYPE_CHECKING:
-    from .train import Epoch, Job, Recipe, Trained
+    from .train import Trained
 
-Progress: TypeAlias = "Callable[[Job, Epoch | None], None]"
+Progress = Callable[[Job, Epoch | None], None]
 
 RENEWALS = 3  # how often a broken pool is made anew before a study gives up
 

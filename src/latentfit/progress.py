@@ -7,14 +7,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import Any, Self, TextIO
 
 from tqdm import tqdm
 
+from .recipe import Epoch, Job
 from .words import dims
-
-if TYPE_CHECKING:  # PyTorch takes seconds to import, and the first line is to be seen before
-    from .train import Epoch, Job
 
 PLAIN = 5  # lines a network where there is no terminal
 

@@ -18,7 +18,7 @@ from . import machine, rule, store
 from .data.images import ImageSet
 from .errors import InputError, whole_number
 from .machine import best_device, precision_of, processor, products_of
-from .train import RECIPES, Job, Recipe
+from .recipe import RECIPES, Job, Recipe
 
 SIZES = (16, 48)  # of a study that names none
 GROWING = ("latent_dims", "seeds", "models", "keep", "search", "curve")  # what may be added to a study that is there

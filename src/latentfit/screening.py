@@ -30,7 +30,8 @@ from .data.images import ImageSet
 from .latent import encode
 from .machine import peak_memory, reproducible
 from .model import Network, batches
-from .train import ONE_AT_A_TIME, Diverged, Epoch, Job, Recipe, Trained, build, fit
+from .recipe import Epoch, Job, Recipe
+from .train import ONE_AT_A_TIME, Diverged, Trained, build, fit
 
 LONGER = 2  # times the recipe's epochs: each size is trained on a part of the images only
 BEFORE = 0.25  # share of these epochs that the network is trained for before, without cuts

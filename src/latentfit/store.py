@@ -41,7 +41,7 @@ from . import lock
 from .data.images import ImageSet
 from .errors import InputError
 from .model import ACTIVATIONS, OUTPUTS, Network
-from .train import Epoch, Job, Recipe
+from .recipe import Epoch, Job, Recipe
 
 SCHEMA = 1
 PART = ".part"  # how the names of files end that are not whole yet

@@ -16,7 +16,7 @@ from .data.images import ImageSet
 from .machine import side_by_side
 from .measure import PerImage, Yardsticks
 from .model import Network
-from .train import Job, first_seeds
+from .recipe import Job, first_seeds
 from .walks import Walked
 
 Array = NDArray[Any]

@@ -22,9 +22,10 @@ from .errors import InputError
 from .machine import reproducible
 from .measure import PerImage, Yardsticks
 from .pool import Progress, Work
+from .recipe import Job, Recipe
 from .request import Request, describe, describe_images, environment, joined, recipe_dict
 from .timing import Clock
-from .train import Job, Recipe, Trained
+from .train import Trained
 from .workers import Crew
 
 

@@ -12,7 +12,8 @@ from typing import Any
 from . import store
 from .errors import InputError
 from .machine import peak_memory, processor
-from .train import Job, Trained
+from .recipe import Job
+from .train import Trained
 
 
 class Clock:

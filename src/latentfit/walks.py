@@ -21,8 +21,8 @@ from . import evaluate, latent
 from .data.images import ImageSet
 from .evaluate import PCAErrors
 from .model import Network, to_unit
+from .recipe import Job
 from .stats import family, paired
-from .train import Job
 
 Array = NDArray[Any]
 

@@ -23,9 +23,9 @@ from markupsafe import Markup
 from .. import lock, store, verdict
 from ..data.reading import Reading
 from ..machine import reproducible, side_by_side
+from ..recipe import RECIPES, Recipe, first_seeds
 from ..request import recipe_dict
 from ..store import Study
-from ..train import RECIPES, Recipe, first_seeds
 from ..words import plural
 from . import explorer, pictures
 from .pictures import Picture

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from .. import evaluate, latent, words
 from ..machine import side_by_side
 from ..model import Network, to_unit
+from ..recipe import Job
 from ..store import Study
-from ..train import Job
 
 Array = NDArray[Any]
 

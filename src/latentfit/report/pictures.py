@@ -22,8 +22,8 @@ from PIL import Image
 from .. import evaluate, figures, latent, summary, trade, words
 from ..figures import Curve
 from ..model import Network, to_unit
+from ..recipe import first_seeds
 from ..store import Study
-from ..train import first_seeds
 
 Array = NDArray[Any]
 
