@@ -9,9 +9,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from latentfit import answer, compared, gates, measure, rule, stats, sweep, trade, train, verdict, walks, words
+from latentfit import answer, compared, gates, measure, rule, stats, sweep, trade, verdict, walks, words
 from latentfit.measure import PerImage
-from latentfit.recipe import RECIPES, Job, Recipe
+from latentfit.recipe import RECIPES, Job, Recipe, first_seeds
 from latentfit.request import recipe_dict
 from latentfit.walks import Walked
 
@@ -70,7 +70,7 @@ def study(errors, changes=None, failed=(), values=per_image, **parts):
     broken = [measure.failed_row(Job(*job), "the error was no longer a finite number") for job in failed]
     rows = [model(*job, each[job].test_mse, **(changes or {})) for job in jobs]
     walk = {"evenness": 0.8, "detour": 1.3, "midpoint_distance": 0.9, "drift": 0.1, "midpoint_sharpness": 0.6}
-    first = train.first_seeds(jobs)
+    first = first_seeds(jobs)
     tests = walks.against({job: each[job].walked for job in first}, dict.fromkeys(first, values(0, 1000).walked))
     interpolation = {
         "pairs": [[0, 1], [2, 3]],
