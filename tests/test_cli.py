@@ -345,7 +345,9 @@ def test_a_second_signal_ends_what_the_first_could_not(tmp_path, sent, status):
     script = (
         "import os, sys, time\nfrom latentfit import cli\n"
         "def lose(*_, **__):\n    for _ in range(2):\n"
-        "        try:\n            print('ready', flush=True)\n            time.sleep(60)\n"
+        "        try:\n            print('ready', flush=True)\n"
+        # not one long sleep: a signal that comes just before it would be seen after it
+        "            for _ in range(600): time.sleep(0.1)\n"
         "        except BaseException: pass\n"
         "import latentfit.sweep\nlatentfit.sweep.study = lose\nsys.exit(cli.main(['study', '--quiet']))"
     )
