@@ -39,7 +39,7 @@ test-processors: .venv/test ## the tests of precision and training, as on proces
 	@for isa in $(PROCESSORS); do \
 		echo "ONEDNN_MAX_CPU_ISA=$$isa"; \
 		ONEDNN_MAX_CPU_ISA=$$isa $(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 \
-			tests/test_train.py tests/test_backward.py tests/test_sweep.py -k 'not crash and not kill' || exit 1; \
+			tests/test_train.py tests/test_backward.py tests/test_screening.py tests/test_sweep.py -k 'not crash and not kill' || exit 1; \
 	done
 
 check: .venv/check ## ruff, ruff format, mypy, import layers

@@ -466,3 +466,20 @@ def test_images_without_variance_are_told_before_training_and_in_place_of_an_ans
     assert none in out
     assert "better" not in out
     assert none in (files_that_are_odd / "out" / "report.md").read_text().partition("## What was asked")[0]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("where", ["full", "closed"])
+def test_an_answer_that_cannot_be_written_is_no_success(images, where):
+    command = [sys.executable, "-c", "from latentfit.cli import run; run()", "data", str(images)]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command if where == "full" else ["sh", "-c", 'exec "$@" >&-', "sh", *command],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+    assert (done.returncode, "Traceback" in done.stderr) == (1 if where == "full" else 0, False)
+    assert where == "closed" or "No space left" in done.stderr

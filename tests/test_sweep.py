@@ -578,7 +578,7 @@ def test_what_this_machine_cannot_do_is_told_and_nothing_is_written(tmp_path, mo
 
 @pytest.mark.fault("precision")
 @pytest.mark.parametrize(
-    ("made", "asked"), [((), "auto"), (("rounded-factors",), "auto"), (("rounded-factors",), "bf16")]
+    ("made", "asked"), [((), "auto"), ((), "bf16"), (("rounded-factors",), "auto"), (("rounded-factors",), "bf16")]
 )
 def test_a_study_begun_in_bf16_goes_on_only_where_its_products_are_made(tmp_path, able, made, asked, monkeypatch):
     study(tmp_path, sizes=(2,), executor=Noting(), precision="bf16")

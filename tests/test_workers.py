@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from helpers import RECIPE, contents, small_clothes
@@ -135,7 +137,7 @@ def test_a_larger_network_needs_more_memory():
 @pytest.fixture
 def eight_cores(monkeypatch):
     monkeypatch.setattr(workers.os, "cpu_count", lambda: 8)
-    monkeypatch.setattr(workers, "allowed", lambda _: {"the memory": 2, "the affinity mask": 6})
+    monkeypatch.setattr(workers, "allowed", lambda *_, **__: {"the memory": 2, "the affinity mask": 6})
 
 
 @pytest.mark.fault("few-workers")
@@ -211,3 +213,21 @@ def test_workers_that_were_started_early_train_where_they_are_as_many_as_are_wan
 def test_the_pool_is_there_before_pytorch():
     code = "import latentfit.pool, sys; print({'torch', 'sklearn', 'matplotlib'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+@pytest.mark.fault("worker")
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the worker in /proc")
+def test_a_worker_that_dies_before_it_has_anything_to_do_is_replaced(tmp_path):
+    sweep.study(IMAGES, (2,), recipe=RECIPE, out=tmp_path / "plain", workers=1)
+    with pool.Workers(1) as early:
+        os.kill(early.executor.submit(os.getpid).result(), signal.SIGKILL)
+        while not early.executor._flags.broken:
+            time.sleep(0.05)
+        sweep.study(IMAGES, (2,), recipe=RECIPE, out=tmp_path / "killed", workers=1, early=early)
+    assert contents(tmp_path / "killed") == contents(tmp_path / "plain")
+
+
+def test_what_running_workers_hold_is_not_taken_from_them(tmp_path):
+    root = written(tmp_path, {"proc/meminfo": f"MemAvailable: {GB // KB} kB\n"})
+    alone, beside = (workers.allowed(BASE, root, running)["the memory"] for running in (0, 2))
+    assert (alone, beside) == ((GB - BASE) // BASE, (GB + BASE) // BASE)

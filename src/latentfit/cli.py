@@ -49,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.simplefilter("always", StandInWarning)
             warnings.showwarning = _show_warning
             status: int = options.run(options)
+            if sys.stdout:
+                sys.stdout.flush()  # here, where what cannot be written is an error
             return status
     except InputError as error:
         return _fail(error, 2, options)
@@ -223,7 +225,7 @@ def _study(options: argparse.Namespace) -> int:
         importing = threading.Thread(target=_import_report)
 
         def note(job: Job, row: Epoch | None) -> None:
-            if importing.ident is None:
+            if row is not None and importing.ident is None:  # epochs come from one thread
                 importing.start()  # the report's libraries are read while networks train
             lines(job, row)
 
@@ -321,11 +323,7 @@ def _data(options: argparse.Namespace) -> int:
 
 def run() -> NoReturn:
     """Run the program's own command line and end its process at once: taking PyTorch down costs half a second."""
-    status = main()
-    with suppress(OSError):  # whoever read has gone
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(status)
+    os._exit(main())
 
 
 class _TerminatedError(BaseException):

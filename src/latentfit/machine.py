@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from collections.abc import Callable, Iterator
@@ -169,8 +170,12 @@ def side_by_side(*tasks: Callable[[], Any]) -> list[Any]:
 
     The libraries that they need have to be imported before: only those that are loaded are kept to one core.
     """
-    with threadpool_limits(1), ThreadPoolExecutor(initializer=_begin_thread) as threads:
-        return list(threads.map(lambda task: task(), tasks))
+    threads = ThreadPoolExecutor(os.cpu_count(), initializer=_begin_thread)
+    with threadpool_limits(1):
+        try:
+            return list(threads.map(lambda task: task(), tasks))
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)  # Ctrl-C does not wait for what still runs
 
 
 def _begin_thread() -> None:

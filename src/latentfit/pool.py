@@ -171,7 +171,7 @@ class _LocalPools:
         self.missing = set(jobs)
         self.work, self.folder, self.progress, self.crew = work, folder, progress, crew
         sizes = (work.images.pixels, *work.recipe.hidden, max(job.latent_dim for job in jobs))
-        self.workers = crew.size(len(self.missing), need(sizes), work.device)
+        self.workers = crew.size(len(self.missing), need(sizes), work.device, early.count if early else 0)
         self.failure: Exception | None = None  # what a callback raised, for the caller's own thread
         if early and early.count != self.workers:
             early.stop()
@@ -181,7 +181,10 @@ class _LocalPools:
     def start(self, early: Workers | None = None) -> None:
         self.pool = early or Workers(min(len(self.missing), self.workers))
         jobs = sorted(self.missing)
-        self.futures = [self.pool.executor.submit(_train_and_tell, job, self.work, self.folder) for job in jobs]
+        try:
+            self.futures = [self.pool.executor.submit(_train_and_tell, job, self.work, self.folder) for job in jobs]
+        except BrokenProcessPool:  # a worker died before it had anything to do: `results` makes the next pool
+            self.futures = []
         threading.Thread(target=self._listen, args=(self.pool.reader,), daemon=True).start()
 
     def results(self) -> Iterator[Trained]:

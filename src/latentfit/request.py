@@ -17,7 +17,7 @@ import torch
 from . import machine, rule, store
 from .data.images import ImageSet
 from .errors import InputError, whole_number
-from .machine import best_device, precision_of, processor, products_of
+from .machine import PRECISIONS, best_device, precision_of, processor, products_of
 from .recipe import RECIPES, Job, Recipe
 
 SIZES = (16, 48)  # of a study that names none
@@ -88,7 +88,10 @@ class Request:
         if epochs is not None:
             chosen = replace(chosen, epochs=epochs)
         machine.check("fp32", "cpu" if device == "auto" else device)
-        products_of(precision, "cpu" if device == "auto" else device)  # asked for its refusals alone
+        if precision not in (*PRECISIONS, "auto"):
+            raise InputError(f"precision {precision!r} is not known; expected {', '.join(PRECISIONS)} or auto")
+        if precision == "bf16" and device not in ("cpu", "auto"):
+            products_of(precision, device)  # which refuses
         jobs = tuple(Job(size, seed) for size in sizes for seed in range(seeds))
         return cls(jobs, chosen, precision=precision, device=device, keep=keep, search=search, curve=curve)
 
@@ -131,9 +134,9 @@ def _named(recipe: str) -> Recipe:
 
 def joined(folder: Path, before: dict[str, Any], request: Request, images: ImageSet) -> Request:
     """The request with the networks that were asked for before, where it is the same study otherwise."""
-    older = before
+    older = {"products": "fp32"} | before if before.get("precision") == "fp32" else before  # it was not written once
     if isinstance(recipe := before.get("recipe"), dict):
-        older = before | {"recipe": recipe_dict(Recipe()) | recipe}  # there were fewer keys once
+        older = older | {"recipe": recipe_dict(Recipe()) | recipe}  # there were fewer keys once
     if differences := _differences(older, describe(request, images)):
         raise InputError(
             f"{folder} holds another study; give another --out, or start over with --fresh", tuple(differences)

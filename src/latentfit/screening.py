@@ -63,9 +63,10 @@ def screen(
         A `Trained` with a `curve` each; its history begins with the epochs before the cuts. One that diverges has
         a reason instead.
     """
-    machine.check(products, device)
-    with ONE_AT_A_TIME, reproducible():
-        return [_screen(Job(*job), images, recipe, products, device, progress, expected) for job in jobs]
+    with ONE_AT_A_TIME:
+        machine.check(products, device)
+        with reproducible():
+            return [_screen(Job(*job), images, recipe, products, device, progress, expected) for job in jobs]
 
 
 def _screen(

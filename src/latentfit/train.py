@@ -220,9 +220,10 @@ def train_group(
     Raises:
         InputError: This machine has no such device, or its processor does not make such products.
     """
-    machine.check(products, device)
-    with ONE_AT_A_TIME, reproducible():
-        return [_train(Job(*job), images, recipe, products, device, progress) for job in jobs]
+    with ONE_AT_A_TIME:  # a probe moves the same settings
+        machine.check(products, device)
+        with reproducible():
+            return [_train(Job(*job), images, recipe, products, device, progress) for job in jobs]
 
 
 def _train(

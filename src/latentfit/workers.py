@@ -42,8 +42,11 @@ class Crew:
         if self.asked is not None:
             self.asked = whole_number("number of workers", self.asked)
 
-    def size(self, jobs: int, need: int, device: str = "cpu") -> int:
-        """The number of workers for so many networks, each of which needs so many bytes; a GPU has one."""
+    def size(self, jobs: int, need: int, device: str = "cpu", running: int = 0) -> int:
+        """The number of workers for so many networks, each of which needs so many bytes; a GPU has one.
+
+        What workers that are running already hold is not free, and is theirs.
+        """
         cores, reason = os.cpu_count() or 1, ""
         self.jobs, self.seconds = jobs, []
         if device != "cpu":
@@ -51,7 +54,7 @@ class Crew:
         elif self.asked:
             self.count = min(jobs, self.asked)
         else:
-            self.count, reason = of_use(jobs, cores, allowed(need))
+            self.count, reason = of_use(jobs, cores, allowed(need, running=running))
         if reason and not self.has_explained:
             self.has_explained = True
             self._say(f"{self.count} of {cores} cores are used: {reason} allows {self._workers()} (--workers N)")
@@ -87,11 +90,11 @@ def need(sizes: Sequence[int]) -> int:
     return BASE + COPIES * 4 * weights
 
 
-def allowed(need: int, root: Path = Path("/")) -> dict[str, int]:
-    """The workers that each limit of this process allows, if each needs so many bytes."""
+def allowed(need: int, root: Path = Path("/"), running: int = 0) -> dict[str, int]:
+    """The workers that each limit of this process allows, if each needs so many bytes and some run already."""
     limits = {}
     if memory := free_memory(root):
-        limits["the memory"] = (memory - BASE) // need  # this process measures while they train
+        limits["the memory"] = (memory - BASE + running * BASE) // need  # this process measures while they train
     if quota := cpu_quota(root):
         limits["the cgroup's CPU quota"] = quota
     if hasattr(os, "sched_getaffinity"):

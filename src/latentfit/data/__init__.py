@@ -86,7 +86,7 @@ def _named(name: str, data_dir: str | Path | None) -> ImageSet:
             raise
         warnings.warn(
             f"these are NOT photographs of garments: Fashion-MNIST could not be had, and the stand-in "
-            f"`garments` was drawn in its place. The reason: {error}",
+            f"`garments` was drawn in its place. The reason: {'; '.join((error.args[0], *error.details))}",
             StandInWarning,
             stacklevel=3,
         )

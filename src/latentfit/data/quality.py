@@ -32,9 +32,9 @@ NEAR_TOLD = 0.01  # share of the test images looked at from which near copies ar
 ORDERED = 0.1  # share of test images next to their nearest training image from which the order of the file is told
 CHANCE = 0.001  # and how rarely images in no order would have as many
 NAMED = 4  # classes named in a sentence
-# Mean squared distance from the mean image: rounding to bytes alone leaves (1/255)² / 12 (the variance of a uniform
-# error one step wide). Below it, what varies cannot be told from rounding.
-LEAST_VARIANCE = 1 / 255**2 / 12
+# Mean squared distance from the mean image: below that of one grey level at each pixel, what varies is the noise of a
+# camera or of rounding.
+LEAST_VARIANCE = 1 / 255**2
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,8 @@ def look(images: ImageSet) -> Findings:
     """Look at a set of images as it will be trained on; none but a bounded number of images is held at once."""
     ends = [extent(x)[1] for x in (images.x_train, images.x_test)]
     only_train, only_test = _one_sided(images)
-    near = _nearest(images)
+    exact = copies(images)
+    near = _nearest(images, exact)
     order = images.reading.split != "given"
     return Findings(
         value_range=images.reading.value_range,
@@ -99,7 +100,7 @@ def look(images: ImageSet) -> Findings:
         classes_without_test=only_train,
         classes_without_training=only_test,
         test_images=len(images.x_test),
-        copies=copies(images),
+        copies=int(exact.sum()),
         looked=near.looked,
         among=near.among,
         training_images=len(images.x_train),
@@ -119,12 +120,12 @@ def _one_sided(images: ImageSet) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return one, other
 
 
-def copies(images: ImageSet) -> int:
-    """Test images that are also training images, pixel for pixel, by their hashes."""
+def copies(images: ImageSet) -> NDArray[np.bool_]:
+    """Which test images are also training images, pixel for pixel, by their hashes: (N,)."""
     test = [*_hashes(images.x_test)]
     wanted = set(test)
     found = {mark for mark in _hashes(images.x_train) if mark in wanted}
-    return sum(mark in found for mark in test)
+    return np.array([mark in found for mark in test])
 
 
 def _hashes(x: Array) -> Iterator[bytes]:
@@ -144,7 +145,7 @@ class Nearest(NamedTuple):
     beside: int
 
 
-def _nearest(images: ImageSet) -> Nearest:
+def _nearest(images: ImageSet, exact: NDArray[np.bool_]) -> Nearest:
     """The nearest training image of at most LOOKED test images, among at most AMONG and those next to them."""
     draw = np.random.default_rng([len(images.x_train), len(images.x_test), 6])
     asked = np.sort(draw.permutation(len(images.x_test))[:LOOKED])  # (T,)
@@ -166,7 +167,7 @@ def _nearest(images: ImageSet) -> Nearest:
         least = np.minimum(least, np.where(is_next, np.inf, apart).min(axis=1))
     spread = np.square(test - total / len(among)).sum(axis=1).mean()
     closest = np.minimum(least, least_beside)
-    near = (closest > 0) & (closest <= NEAR * spread)
+    near = ~exact[asked] & (closest <= NEAR * spread) & (spread > 0)
     return Nearest(len(asked), len(among), int(near.sum()), int((least_beside < least).sum()))
 
 
@@ -209,7 +210,7 @@ def no_variance(variance: Mapping[str, float]) -> str | None:
     which = " and ".join({"train": "training", "test": "test"}[split] for split in low)
     return (
         f"The {which} images hold next to no variance: their mean squared distance from the mean training image is "
-        f"{min(low.values()):.2g}, and rounding pixels to bytes alone makes {LEAST_VARIANCE:.2g}. There is nothing to "
+        f"{min(low.values()):.2g}, and one grey level at each pixel makes {LEAST_VARIANCE:.2g}. There is nothing to "
         "keep, so no size is compared or recommended."
     )
 
