@@ -105,7 +105,8 @@ def in_short() -> str:
 def called(entry: dict[str, Any]) -> str:
     """A processor and how it makes the products of a training."""
     machine = entry["speed"]["machine"]
-    return f"{machine['processor']} ({machine['products']})"
+    older = f", {machine['measured']}" if "measured" in machine else ""
+    return f"{machine['processor']} ({machine['products']}{older})"
 
 
 def recipes() -> str:

@@ -283,6 +283,8 @@ def _print_answer(study: Study) -> None:
     widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
     for row in (header, *rows):
         print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
+    if study.results["dataset"]["stand_in"]:
+        print("\nThese are the stand-in's drawn garments: the numbers say nothing about any other images.")
     print(f"\n{one_line(verdict.headline(study.results))}\n")
     for note in verdict.notes(study.results):
         print(f"Note: {one_line(note)}\n")
