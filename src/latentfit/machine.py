@@ -40,8 +40,7 @@ def check(products: str, device: str) -> None:
             raise InputError(f"{what} {value!r} is not known; expected {', '.join(known)}")
     if not DEVICES[device]():
         raise InputError(f"device {device}: PyTorch finds none on this machine; take --device cpu")
-    if products != "fp32" and device != "cpu":
-        raise InputError(f"precision bf16 is for the CPU; with device {device} take --precision fp32")
+    check_precision(precision_of(products), device)
     if not PRODUCTS[products]():
         able = " and ".join(name for name, can in PRODUCTS.items() if can())
         raise InputError(
@@ -61,18 +60,23 @@ def products_of(precision: str, device: str) -> str:
     Raises:
         InputError: The precision is not known, or is not to be had on this machine.
     """
-    if precision not in (*PRECISIONS, "auto"):
-        raise InputError(f"precision {precision!r} is not known; expected {', '.join(PRECISIONS)} or auto")
-    if precision == "fp32" or (precision == "auto" and device != "cpu"):
+    check_precision(precision, device)
+    if precision == "fp32" or device != "cpu":
         return "fp32"
-    if device != "cpu":
-        raise InputError(f"precision bf16 is for the CPU; with device {device} take --precision fp32")
     found = next((name for name, can in PRODUCTS.items() if name != "fp32" and can()), None)
     if precision == "auto":
         return found if found and maker() in FASTER[found] else "fp32"
     if found is None:
         raise InputError("precision bf16: this processor has no instructions for it; take --precision fp32")
     return found
+
+
+def check_precision(precision: str, device: str) -> None:
+    """Raise an InputError for a precision that is not known, or not for this device, whatever the processor makes."""
+    if precision not in (*PRECISIONS, "auto"):
+        raise InputError(f"precision {precision!r} is not known; expected {', '.join(PRECISIONS)} or auto")
+    if precision == "bf16" and device != "cpu":
+        raise InputError(f"precision bf16 is for the CPU; with device {device} take --precision fp32")
 
 
 def precision_of(products: str) -> str:

@@ -17,7 +17,7 @@ import torch
 from . import machine, rule, store
 from .data.images import ImageSet
 from .errors import InputError, whole_number
-from .machine import PRECISIONS, best_device, precision_of, processor, products_of
+from .machine import best_device, precision_of, processor, products_of
 from .recipe import RECIPES, Job, Recipe
 
 SIZES = (16, 48)  # of a study that names none
@@ -88,10 +88,7 @@ class Request:
         if epochs is not None:
             chosen = replace(chosen, epochs=epochs)
         machine.check("fp32", "cpu" if device == "auto" else device)
-        if precision not in (*PRECISIONS, "auto"):
-            raise InputError(f"precision {precision!r} is not known; expected {', '.join(PRECISIONS)} or auto")
-        if precision == "bf16" and device not in ("cpu", "auto"):
-            products_of(precision, device)  # which refuses
+        machine.check_precision(precision, "cpu" if device == "auto" else device)
         jobs = tuple(Job(size, seed) for size in sizes for seed in range(seeds))
         return cls(jobs, chosen, precision=precision, device=device, keep=keep, search=search, curve=curve)
 

@@ -77,9 +77,7 @@ def write(
         "pca_curve": measure.pca_rows(yard, [k for k in measure.CURVE if k <= images.pixels]),
         "comparisons": measure.comparisons(values),
         "against_pca": measure.against_pca(values, yard),
-        "shown": {
-            name[:-8]: shown[name].tolist() for name in shown if name.endswith("_indices") and name[:-8] != "map"
-        },
+        "shown": _indices(shown),
         "sizes": told,
         "size_comparisons": measure.size_comparisons(rows),
         "sampling": measure.sampling(values, yard),
@@ -95,6 +93,12 @@ def write(
         "quality": asked["quality"],
     }
     store.write_json(folder / "results.json", results)
+
+
+def _indices(shown: Mapping[str, Array]) -> dict[str, list[int]]:
+    """Which images the pictures show; those of the map are too many to list."""
+    names = [name for name in shown if name.endswith("_indices") and name != "map_indices"]
+    return {name.removesuffix("_indices"): shown[name].tolist() for name in names}
 
 
 def _measured(folder: Path, job: Job, images: ImageSet) -> PerImage:

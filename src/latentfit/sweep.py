@@ -78,7 +78,7 @@ def study(
         executor: Runs the jobs; local processes if it is not given. Not shut down.
         workers: Local processes that train at once; as many as networks, cores and memory allow if it is not given.
             Results do not depend on it.
-        early: Local processes that were started before; taken where they are as many as train at once, and stopped.
+        early: Local processes that were started before; taken, and stopped in the end, where as many train at once.
         progress: Called with (job, row) after each epoch, and with (job, None) when a network is finished;
             from a thread of its own, and only where jobs run in local processes.
         tell: Called with a line when a phase begins, with what is odd about the images, and after each training of a

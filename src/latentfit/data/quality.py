@@ -277,8 +277,8 @@ def _near(found: Findings) -> str | None:
     drawn = " Drawing test images at random (--test) does not change that." if found.split != "given" else ""
     return (
         f"{found.near:,} of {plural(found.looked, 'test image')} looked at have a near copy among "
-        f"{_looked_for(found)}: it differs by less than {percent(NEAR)} of the variance. The test error is that of "
-        f"images so close to the training images, and not of others.{drawn}"
+        f"{_looked_for(found)}: it differs by less than {percent(NEAR)} of the variance. For these the test error "
+        f"says little about new images.{drawn}"
     )
 
 
