@@ -39,7 +39,7 @@ test-processors: .venv/test ## the tests of precision and training, as on proces
 	@for isa in $(PROCESSORS); do \
 		echo "ONEDNN_MAX_CPU_ISA=$$isa"; \
 		ONEDNN_MAX_CPU_ISA=$$isa $(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 \
-			tests/test_train.py tests/test_backward.py tests/test_screening.py tests/test_sweep.py -k 'not crash and not kill' || exit 1; \
+			tests/test_train.py tests/test_gradient.py tests/test_nested.py tests/test_sweep.py -k 'not crash and not kill' || exit 1; \
 	done
 
 check: .venv/check ## ruff, ruff format, mypy, import layers
@@ -49,7 +49,7 @@ check: .venv/check ## ruff, ruff format, mypy, import layers
 	$(BIN)/lint-imports
 
 notebook: .venv/notebook ## execute Autoencoders.ipynb again, in place
-	$(BIN)/python docs/execute_notebook.py
+	$(BIN)/python tools/execute_notebook.py
 
 bench: .venv/bench ## ratios of speed with their goals, in turns
 	$(BIN)/python benchmarks/run.py
@@ -63,7 +63,7 @@ bench-quality: .venv/study ## errors of every recipe over several seeds, and the
 bench-setup: ## minutes and megabytes of the set-ups of `make study` and `make test`; fill README
 	$(PYTHON) benchmarks/install.py
 	$(MAKE) .venv/study
-	$(BIN)/python docs/fill_readme.py
+	$(BIN)/python tools/fill_readme.py
 
 evidence: .venv/id ## studies whose answer is known; writes docs/verdict.md
 	$(BIN)/python benchmarks/evidence.py
@@ -80,21 +80,21 @@ fuzz: .venv/fuzz ## damage files at each of the three doors, FUZZ_SECONDS (60) a
 
 results: .venv/study ## make the reference study again; fill README and docs/performance.md
 	$(BIN)/latentfit study fashion-mnist --fresh --out runs/reference
-	$(BIN)/python docs/fill_readme.py runs/reference
-	$(BIN)/python docs/fill_performance.py
+	$(BIN)/python tools/fill_readme.py runs/reference
+	$(BIN)/python tools/fill_performance.py
 
 flagship: .venv/id ## ten sizes with five seeds each, the best recipe (long); fill README
 	$(BIN)/latentfit study fashion-mnist --latent-dims 2 4 8 16 24 32 48 64 96 128 --seeds 5 --recipe thorough --keep 0.9 --curve --out runs/flagship
-	$(BIN)/python docs/fill_readme.py runs/flagship
+	$(BIN)/python tools/fill_readme.py runs/flagship
 
 reliability: .venv/test ## the crash tests; writes docs/reliability.md
-	$(BIN)/python docs/fill_reliability.py --crash
+	$(BIN)/python tools/fill_reliability.py --crash
 
 mutants: .venv/test ## take each safety line out and see a test fail
 	$(BIN)/python tests/mutants.py
 
 screenshots: .venv/test ## the reference report at three widths, light and dark, into runs/screenshots
-	$(BIN)/python docs/screenshots.py runs/reference runs/screenshots
+	$(BIN)/python tools/screenshots.py runs/reference runs/screenshots
 
 clean: ## remove .venv and what the tools cache; runs/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .fuzz .hypothesis

@@ -42,10 +42,10 @@ def epoch(part: Callable[[int], None], parts: int = 9) -> float:
 
 def kind() -> str:
     """What this machine's processor is called, and how it makes products: figures of another kind say nothing of it."""
-    from latentfit import machine
+    from latentfit import hardware
 
-    made = ", ".join(name for name, can in machine.PRODUCTS.items() if can())
-    return f"{machine.processor()} ({made})"
+    made = ", ".join(name for name, can in hardware.PRODUCTS.items() if can())
+    return f"{hardware.processor()} ({made})"
 
 
 def kept(path: Path) -> dict[str, Any]:

@@ -22,11 +22,11 @@ import numpy as np
 from scipy.stats import binom
 
 import latentfit
-from latentfit import verdict
 from latentfit.data import garments
 from latentfit.data.images import ImageSet
-from latentfit.machine import processor
+from latentfit.hardware import processor
 from latentfit.recipe import SWIFT, Recipe
+from latentfit.report import findings
 from latentfit.stats import mean_interval
 from latentfit.train import train_group
 
@@ -125,7 +125,7 @@ def page(found: dict[str, Any]) -> str:
         "",
         "![Test error of Fashion-MNIST against latent size](../results/flagship/figures/error-by-size.png)",
         "",
-        f"`make flagship`, ten sizes with five seeds each: {verdict.headline(json.loads(FLAGSHIP.read_bytes()))}",
+        f"`make flagship`, ten sizes with five seeds each: {findings.headline(json.loads(FLAGSHIP.read_bytes()))}",
         "",
         f"`make evidence` on {found['machine']['processor']} with torch {found['machine']['torch']} wrote",
         "`benchmarks/results/evidence.json`, and this page is made from it.",

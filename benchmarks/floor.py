@@ -13,7 +13,7 @@ from itertools import pairwise
 import clock
 import torch
 
-from latentfit import machine
+from latentfit import hardware
 
 
 def seconds(products: str, latent_dim: int) -> float:
@@ -35,9 +35,9 @@ def seconds(products: str, latent_dim: int) -> float:
                 if i:
                     torch.mm(above[i + 1], weights[i], out=out[i])
 
-    with machine.matmul_as(products):
+    with hardware.matmul_as(products):
         return clock.epoch(part)
 
 
 if __name__ == "__main__":
-    clock.main(__doc__, {name: partial(seconds, name) for name in machine.PRODUCTS})
+    clock.main(__doc__, {name: partial(seconds, name) for name in hardware.PRODUCTS})

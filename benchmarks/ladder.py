@@ -18,7 +18,7 @@ from torch.nn.functional import mse_loss
 from torch.utils.data import DataLoader
 
 from latentfit.data import load
-from latentfit.machine import matmul_as, no_denormals, products_of
+from latentfit.hardware import matmul_as, no_denormals, products_of
 from latentfit.model import Network
 from latentfit.recipe import REFERENCE
 from latentfit.train import begin

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import latentfit
-from latentfit.machine import processor
+from latentfit.hardware import processor
 
 SIZES = (16, 48)
 ALL_SIZES = (2, 4, 8, 32, 64, 128)

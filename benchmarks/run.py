@@ -25,12 +25,12 @@ from typing import Any
 
 import clock
 
-from latentfit import machine
+from latentfit import hardware
 from latentfit.data import load
 
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "speed.json"
-PRODUCTS = machine.products_of("auto", "cpu")
+PRODUCTS = hardware.products_of("auto", "cpu")
 EPOCHS = 20
 SIZES = (16, 48)
 GOALS = {  # name: what it is, goal, whether more is better; `with AMX` where products round their factors
@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results/speed.json")
     options = parser.parse_args()
     here = {
-        "processor": machine.processor(),
+        "processor": hardware.processor(),
         "cores": os.cpu_count(),
         "system": platform.platform(),
         "products": PRODUCTS,
@@ -97,10 +97,10 @@ def speed() -> dict[str, float]:
     seconds, plain = timed("notebook.py", "--epochs", "4")
     notebook = seconds + (EPOCHS - 4) * plain["seconds_per_epoch"]
     whole, training = ours()
-    floors = {name: side_by_side("floor.py", name) for name, can in machine.PRODUCTS.items() if can()}
+    floors = {name: side_by_side("floor.py", name) for name, can in hardware.PRODUCTS.items() if can()}
     floor = min(floors.values())
-    mine = machine.precision_of(PRODUCTS)
-    others = [seconds for name, seconds in floors.items() if machine.precision_of(name) != mine]
+    mine = hardware.precision_of(PRODUCTS)
+    others = [seconds for name, seconds in floors.items() if hardware.precision_of(name) != mine]
     jax = min(side_by_side("jax_epoch.py", precision) for precision in ("fp32", "bf16"))
     return {
         "whole": notebook / whole,

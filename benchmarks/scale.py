@@ -18,9 +18,9 @@ import numpy as np
 
 from latentfit.data import load
 from latentfit.data.images import ImageSet
-from latentfit.machine import products_of
-from latentfit.pool import Work, training
+from latentfit.hardware import products_of
 from latentfit.recipe import Epoch, Job, Recipe
+from latentfit.sweep.pool import Work, training
 
 
 def times_ten(images: ImageSet) -> ImageSet:

@@ -19,13 +19,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from latentfit import store
 from latentfit.data import files
 from latentfit.data import idx as idx_format
 from latentfit.data.images import ImageSet
 from latentfit.data.reading import Array
 from latentfit.errors import InputError
 from latentfit.model import Network
+from latentfit.sweep import store
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ROOT / "fuzz" / "corpus"

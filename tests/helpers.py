@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from latentfit import machine
+from latentfit import hardware
 from latentfit.data import garments
 from latentfit.data.images import ImageSet
 from latentfit.recipe import Recipe
@@ -17,13 +17,13 @@ from latentfit.recipe import Recipe
 
 def needs(products: str) -> pytest.MarkDecorator:
     """Skip a test where this processor does not make such products: the tests ask what a study asks."""
-    return pytest.mark.skipif(not machine.PRODUCTS[products](), reason=f"this processor does not make {products}")
+    return pytest.mark.skipif(not hardware.PRODUCTS[products](), reason=f"this processor does not make {products}")
 
 
 each_products = pytest.mark.parametrize(
-    "products", [pytest.param(name, marks=needs(name)) for name in machine.PRODUCTS]
+    "products", [pytest.param(name, marks=needs(name)) for name in hardware.PRODUCTS]
 )
-HAS_BF16 = any(can() for name, can in machine.PRODUCTS.items() if name != "fp32")
+HAS_BF16 = any(can() for name, can in hardware.PRODUCTS.items() if name != "fp32")
 each_precision = pytest.mark.parametrize(
     "precision",
     ["fp32", pytest.param("bf16", marks=pytest.mark.skipif(not HAS_BF16, reason="this processor does not make bf16"))],

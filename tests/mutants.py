@@ -29,51 +29,55 @@ class Mutant(NamedTuple):
 
 MUTANTS = (
     Mutant(
-        "fsync of the file", "store.py", "            os.fsync(file.fileno())\n", "", ("test_store.py", "-k", "syncs")
+        "fsync of the file",
+        "sweep/store.py",
+        "            os.fsync(file.fileno())\n",
+        "",
+        ("test_store.py", "-k", "syncs"),
     ),
     Mutant(
         "fsync of the folder",
-        "store.py",
+        "sweep/store.py",
         "        os.fsync(handle)\n",
         "        pass\n",
         ("test_store.py", "-k", "syncs"),
     ),
     Mutant(
         "temporary name and rename",
-        "store.py",
+        "sweep/store.py",
         "        Path(name).replace(path)\n",
         "        path.write_bytes(data)\n        Path(name).unlink()\n",
         ("test_store.py", "-k", "write"),
     ),
     Mutant(
         "temporary file removed after a failure",
-        "store.py",
+        "sweep/store.py",
         "            Path(name).unlink()\n",
         "            pass\n",
         ("test_store.py", "-k", "write"),
     ),
     Mutant(
         "sha256 of the weights",
-        "store.py",
+        "sweep/store.py",
         "if hashlib.sha256(data).hexdigest() != sha256:",
         "if False:",
         ("test_store.py", "test_sweep.py", "-k", "damaged"),
     ),
     Mutant(
         "weights must be finite",
-        "store.py",
+        "sweep/store.py",
         "array.dtype != np.float32 or not np.isfinite(array).all()",
         "array.dtype != np.float32",
         ("test_store.py", "test_doors.py"),
     ),
     Mutant(
         "lock",
-        "lock.py",
+        "sweep/lock.py",
         "            if not _locked(handle):\n",
         "            if False:\n",
         ("test_crash.py", "-k", "one_folder"),
     ),
-    Mutant("NaN in JSON", "store.py", "allow_nan=False", "allow_nan=True", ("test_store.py", "-k", "nan")),
+    Mutant("NaN in JSON", "sweep/store.py", "allow_nan=False", "allow_nan=True", ("test_store.py", "-k", "nan")),
     Mutant(
         "autoescape",
         "report/__init__.py",
@@ -111,7 +115,7 @@ MUTANTS = (
     ),
     Mutant(
         "workers end with their parent",
-        "pool.py",
+        "sweep/pool.py",
         "    while os.getppid() == parent:",
         "    while True:",
         ("test_cli.py", "-k", "parent"),
@@ -139,10 +143,10 @@ MUTANTS = (
     ),
     Mutant(
         "images without variance have no share of it",
-        "measure.py",
+        "measure/network.py",
         "if self.varies else None",
         "if self.variance[split] > 0 else None",
-        ("test_measure.py", "-k", "variance"),
+        ("test_network.py", "-k", "variance"),
     ),
     Mutant(
         "neighbours in the file among those that are compared",

@@ -41,12 +41,12 @@ def no_fashion_mnist(monkeypatch, tmp_path):
 @pytest.fixture
 def plain_machine(monkeypatch):
     """A machine without CUDA and without bf16, but with MPS."""
-    from latentfit import machine
+    from latentfit import hardware
 
-    monkeypatch.setitem(machine.DEVICES, "cuda", lambda: False)
-    monkeypatch.setitem(machine.DEVICES, "mps", lambda: True)
+    monkeypatch.setitem(hardware.DEVICES, "cuda", lambda: False)
+    monkeypatch.setitem(hardware.DEVICES, "mps", lambda: True)
     for products in ("rounded-factors", "bf16-tensors"):
-        monkeypatch.setitem(machine.PRODUCTS, products, lambda: False)
+        monkeypatch.setitem(hardware.PRODUCTS, products, lambda: False)
 
 
 @pytest.fixture
@@ -126,9 +126,10 @@ def test_the_first_line_comes_before_heavy_imports(tmp_path):
 
 
 def test_precision_and_device_reach_the_study(images, tmp_path, monkeypatch):
-    from latentfit import machine, request
+    from latentfit import hardware
+    from latentfit.sweep import request
 
-    monkeypatch.setitem(machine.PRODUCTS, "rounded-factors", lambda: True)
+    monkeypatch.setitem(hardware.PRODUCTS, "rounded-factors", lambda: True)
     monkeypatch.setattr(request, "best_device", lambda: "cuda")
     flags = ("--precision", "fp32", "--device", "cpu", "--quiet")
     assert run("study", images, *QUICK, *flags, "--out", tmp_path / "out") == 0
@@ -349,7 +350,7 @@ def test_a_second_signal_ends_what_the_first_could_not(tmp_path, sent, status):
         # not one long sleep: a signal that comes just before it would be seen after it
         "            for _ in range(600): time.sleep(0.1)\n"
         "        except BaseException: pass\n"
-        "import latentfit.sweep\nlatentfit.sweep.study = lose\nsys.exit(cli.main(['study', '--quiet']))"
+        "import latentfit.sweep\nlatentfit.sweep.run.study = lose\nsys.exit(cli.main(['study', '--quiet']))"
     )
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
     for _ in range(2):

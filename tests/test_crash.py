@@ -24,8 +24,9 @@ import numpy as np
 import pytest
 from helpers import RECIPE, Inline, contents, is_running, small_clothes
 
-from latentfit import lock, report, store, sweep
+from latentfit import report
 from latentfit.errors import InputError, Lost
+from latentfit.sweep import lock, run, store
 
 TESTS = str(Path(__file__).parent)
 ZYGOTE = """
@@ -147,7 +148,7 @@ def test_killed_at_every_write_fsync_and_rename_nothing_is_lost(tmp_path, what, 
 
 def study(out: Path, sizes: tuple[int, ...] = (2, 3), images=None, **options):
     options = {"recipe": RECIPE, "executor": Inline()} | options
-    return sweep.study(small_clothes(40, 20) if images is None else images, sizes, out=out, **options)
+    return run.study(small_clothes(40, 20) if images is None else images, sizes, out=out, **options)
 
 
 LONG = """
@@ -371,7 +372,7 @@ def test_a_folder_that_is_removed_while_a_study_runs_is_told_and_not_begun_again
     if moment == "before the pictures":
         monkeypatch.setattr(store, "write_shown", removing(store.write_shown))
     elif moment == "before the results":
-        monkeypatch.setattr("latentfit.answer.not_asked", removing(sweep.answer.not_asked))
+        monkeypatch.setattr("latentfit.measure.verdict.not_asked", removing(run.answer.not_asked))
     options = {"training": {"progress": remove}, "screening": {"tell": remove_when_screening}}.get(moment, {})
     with pytest.raises(Lost, match="was removed while the study ran"):
         study(out, curve=True, **options)

@@ -27,12 +27,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from safetensors.numpy import save
 
-from latentfit import store
 from latentfit.data import files, idx
 from latentfit.data.images import ImageSet
 from latentfit.data.reading import Reading
 from latentfit.errors import LONGEST, InputError
 from latentfit.recipe import Job, Recipe
+from latentfit.sweep import store
 
 DOORS = {"idx": doors.idx, "arrays": doors.arrays, "model": doors.model}
 KEPT = sorted(doors.CORPUS.glob("*/*"))

@@ -16,10 +16,11 @@ from helpers import RECIPE, Inline, small_clothes
 from PIL import Image
 from playwright.sync_api import expect
 
-from latentfit import evaluate, latent, report, sweep
+from latentfit import evaluate, latent, report
 from latentfit.data.images import ImageSet
 from latentfit.model import Network
 from latentfit.report import explorer
+from latentfit.sweep.run import study as run_study
 
 SIZES = (2, 5, 12)
 FLAGSHIP = Path(__file__).parent.parent / "results" / "flagship"
@@ -30,7 +31,7 @@ HOSTILE = ("<img src=x onerror=alert(1)>", "</script><script>alert(1)</script>",
 def study(tmp_path_factory):
     recipe = replace(RECIPE, activation="silu", learning_rate=0.01, epochs=10)
     images = small_clothes(400, 220)
-    done = sweep.study(images, SIZES, recipe=recipe, out=tmp_path_factory.mktemp("s"), executor=Inline())
+    done = run_study(images, SIZES, recipe=recipe, out=tmp_path_factory.mktemp("s"), executor=Inline())
     report.write(done)
     return done
 
@@ -303,7 +304,7 @@ def test_odd_studies_can_be_explored(browser, tmp_path, kind):
         "many classes": ImageSet("many", x[:40], x[40:], np.arange(40) % 12, np.arange(20) % 12, names),
     }[kind]
     sizes = (1,) if kind == "one dimension" else (1, 3)
-    done = sweep.study(images, sizes, recipe=RECIPE, out=tmp_path, executor=Inline())
+    done = run_study(images, sizes, recipe=RECIPE, out=tmp_path, executor=Inline())
     report.write(done)
     with Opened(browser, done) as page:
         assert page.evaluate("latentfit.latentDims") == list(sizes)
@@ -383,7 +384,7 @@ def test_images_are_sorted_by_their_error(page, study):
 @pytest.mark.fault("names")
 def test_hostile_class_names_stay_text_in_the_explorer(browser, tmp_path):
     images = replace(small_clothes(), classes=HOSTILE)
-    done = sweep.study(images, (2,), recipe=RECIPE, out=tmp_path, executor=Inline())
+    done = run_study(images, (2,), recipe=RECIPE, out=tmp_path, executor=Inline())
     report.write(done)
     with Opened(browser, done) as page:
         assert HOSTILE[0] in page.locator("#map-classes").inner_text()

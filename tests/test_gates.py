@@ -2,7 +2,7 @@
 
 import pytest
 
-from latentfit import gates
+from latentfit.measure import gates
 from latentfit.recipe import Epoch
 
 SOUND = {"latent_dim": 4, "train_mse": 0.01, "test_mse": 0.011, "last_tenth_fall": 0.005}

@@ -7,8 +7,8 @@ import types
 import numpy as np
 import pytest
 
-from latentfit import intrinsic
 from latentfit.data.images import ImageSet
+from latentfit.measure import intrinsic
 
 RNG = np.random.default_rng(0)
 

@@ -53,7 +53,7 @@ def test_it_is_stored_with_the_outputs_of_the_reference_study():
 
 @pytest.mark.filterwarnings("default")  # Jupyter's own
 def test_a_shortened_run_raises_nowhere(tmp_path, monkeypatch):
-    spec = importlib.util.spec_from_file_location("execute_notebook", ROOT / "docs/execute_notebook.py")
+    spec = importlib.util.spec_from_file_location("execute_notebook", ROOT / "tools/execute_notebook.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.setenv("LATENTFIT_QUICK", "1")

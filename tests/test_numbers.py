@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from helpers import RECIPE, Inline, small_clothes
 
-from latentfit import report, sweep
+from latentfit import report
 from latentfit.data.images import ImageSet
 from latentfit.recipe import Recipe
+from latentfit.sweep import run
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, (40, 5, 5), np.uint8)
@@ -64,9 +65,9 @@ def assert_sound(done):
 @pytest.mark.fault("extremes")
 @pytest.mark.parametrize("images", SETS.values(), ids=SETS)
 def test_a_set_at_the_edge_goes_through(tmp_path, monkeypatch, images):
-    monkeypatch.setattr("latentfit.intrinsic.ESTIMATORS", {"TwoNN": ""})
+    monkeypatch.setattr("latentfit.measure.intrinsic.ESTIMATORS", {"TwoNN": ""})
     sizes = sorted({1, min(2, images.pixels), images.pixels})
-    done = sweep.study(images, sizes, recipe=RECIPE, keep=0.9, curve=True, out=tmp_path, executor=Inline())
+    done = run.study(images, sizes, recipe=RECIPE, keep=0.9, curve=True, out=tmp_path, executor=Inline())
     assert [m["status"] for m in done.results["models"] if m["seed"] == 0] == ["ok"] * len(sizes)
     assert_sound(done)
 
@@ -76,7 +77,7 @@ def test_a_set_at_the_edge_goes_through(tmp_path, monkeypatch, images):
 @pytest.mark.parametrize("rate", [1e-30, 1.0, 1e3, 1e6])
 def test_a_learning_rate_at_the_edge_is_a_number_or_a_failed_row(tmp_path, rate, output):
     recipe = replace(RECIPE, learning_rate=rate, output=output)
-    done = sweep.study(small_clothes(60, 20), (2, 3), recipe=recipe, curve=True, out=tmp_path, executor=Inline())
+    done = run.study(small_clothes(60, 20), (2, 3), recipe=recipe, curve=True, out=tmp_path, executor=Inline())
     assert_sound(done)
     for m in done.results["models"]:
         assert m["status"] == "ok" or re.search(r"epoch \d+, batch \d+|after epoch|larger than", m["reason"])
@@ -86,7 +87,7 @@ def test_a_learning_rate_at_the_edge_is_a_number_or_a_failed_row(tmp_path, rate,
 def test_a_thousand_epochs_on_ten_images_go_through(tmp_path):
     recipe = Recipe("long", hidden=(8,), learning_rate=0.01, epochs=1000)
     images = ImageSet("few", NOISE[:10], NOISE[10:12])
-    done = sweep.study(images, (2,), recipe=recipe, out=tmp_path, executor=Inline())
+    done = run.study(images, (2,), recipe=recipe, out=tmp_path, executor=Inline())
     (m,) = done.results["models"]
     assert m["train_mse"] < m["test_mse"]
     assert "overfitted" in [gate["name"] for gate in m["gates"]]

@@ -1,25 +1,32 @@
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import re
 from dataclasses import replace
+from html import escape
+from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import RECIPE, Inline, small_clothes
 
-from latentfit import report, sweep, verdict
+from latentfit import report
 from latentfit.data.images import ImageSet
 from latentfit.recipe import RECIPES
-from latentfit.request import recipe_dict
+from latentfit.report import findings
+from latentfit.sweep import run
+from latentfit.sweep.request import recipe_dict
 
+ROOT = Path(__file__).resolve().parent.parent
 HOSTILE = ("<img src=x onerror=alert(1)>", "</script>", "{{7*7}}", "$x_1$", "`rm`", "a|b", '"', "'", "&amp;", "Bag")
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    done = sweep.study(small_clothes(), (2, 4), recipe=RECIPE, out=tmp_path_factory.mktemp("s"), executor=Inline())
+    done = run.study(small_clothes(), (2, 4), recipe=RECIPE, out=tmp_path_factory.mktemp("s"), executor=Inline())
     report.write(done)
     return done
 
@@ -27,7 +34,7 @@ def study(tmp_path_factory):
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
     images = replace(small_clothes(), name=HOSTILE[0], classes=HOSTILE, stand_in=True)
-    done = sweep.study(images, (2, 4), recipe=RECIPE, out=tmp_path_factory.mktemp("h"), executor=Inline())
+    done = run.study(images, (2, 4), recipe=RECIPE, out=tmp_path_factory.mktemp("h"), executor=Inline())
     report.write(done)
     return done
 
@@ -100,7 +107,7 @@ def test_hostile_names_are_text(hostile, browser):
 
 def test_the_page_says_what_the_study_found(study):
     html, markdown = ((study.folder / name).read_text() for name in ("report.html", "report.md"))
-    header, rows = verdict.table(study.results)
+    header, rows = findings.table(study.results)
     for text in (*header, *(cell for row in rows for cell in row)):
         assert f">{text}</t" in html
     assert report.table(study) in markdown
@@ -108,7 +115,7 @@ def test_the_page_says_what_the_study_found(study):
         assert report.markdown(note) in markdown
         assert report.markdown_table(head, lines) in markdown
         assert all(f">{text}</t" in html for text in (*head, *(cell for line in lines for cell in line)))
-    for finding in verdict.analysis(study.results):
+    for finding in findings.analysis(study.results):
         assert f"<h3>{finding.title}</h3>" in html
         assert f"### {finding.title}" in markdown
     for path in (study.folder / "figures").iterdir():
@@ -168,7 +175,7 @@ def test_csv_has_every_number_of_every_network(study):
 
 def test_colour_images_without_labels_are_drawn(tmp_path):
     x = np.random.default_rng(0).random((40, 9, 14, 3), dtype=np.float32)
-    done = sweep.study(ImageSet("noise", x[:30], x[30:]), (3,), recipe=RECIPE, out=tmp_path, executor=Inline())
+    done = run.study(ImageSet("noise", x[:30], x[30:]), (3,), recipe=RECIPE, out=tmp_path, executor=Inline())
     report.write(done)
     assert not (tmp_path / "figures" / "error-by-class.png").exists()
     assert json.loads((tmp_path / "results.json").read_bytes())["dataset"]["classes"] is None
@@ -230,3 +237,23 @@ def test_a_recipe_of_an_older_study_is_told_with_what_it_meant():
     assert report.recipe_words(older) == report.recipe_words(now)
     assert "512-256" in report.recipe_words(now)
     assert "weight decay 0.1" in report.recipe_words(recipe_dict(RECIPES["thorough"]))
+
+
+@pytest.mark.parametrize("name", ["reference", "flagship"])
+def test_the_committed_reports_are_what_this_code_says_of_their_results(name):
+    committed = ROOT / "results" / name
+    results = json.loads((committed / "results.json").read_text())
+    told = (committed / "report.md").read_text()
+    lines = told.splitlines()
+    assert lines[0] == f"# {report.title(results)}"
+    assert escape(findings.headline(results), quote=False) in lines
+    for title, table in report.tables(results).items():
+        assert report.markdown_table(table.header, table.rows) in told, title
+    for finding in findings.analysis(results):
+        assert escape(" ".join(finding.sentences), quote=False) in lines, finding.title
+    assert f"- Recipe: {results['recipe']['name']}: {report.recipe_words(results['recipe'])}" in lines
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    header, rows = report.csv_table(results)
+    writer.writerows([header, *rows])
+    assert text.getvalue() == (committed / "results.csv").read_text()

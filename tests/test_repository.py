@@ -113,7 +113,7 @@ def asked(extra: str) -> set[str]:
     [
         ("study", "src", {"scikit-dimension"}),  # imported where it is there
         ("test", "tests", set()),
-        ("test", "docs", set()),
+        ("test", "tools", set()),
         ("bench", "benchmarks", {"playwright"}),  # of page.py, which `make bench` does not run
         ("fuzz", "fuzz", set()),
     ],
@@ -127,7 +127,7 @@ def test_an_extra_names_each_package_that_its_files_import(extra, folder, beside
                 modules |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 modules.add(node.module.split(".")[0])
-    beside = {path.stem for name in ("benchmarks", "docs", "fuzz", "tests") for path in (ROOT / name).glob("*.py")}
+    beside = {path.stem for name in ("benchmarks", "fuzz", "tests", "tools") for path in (ROOT / name).glob("*.py")}
     foreign = modules - sys.stdlib_module_names - beside - {"latentfit"}
     imported = {name.lower().replace("_", "-") for module in foreign for name in homes[module][:1]}
     assert imported <= {name.lower() for name in asked(extra)} | besides
@@ -157,7 +157,7 @@ def test_the_readme_captions_each_file_of_src_benchmarks_and_the_root():
 def test_the_readme_shows_the_committed_study():
     results = json.loads((ROOT / "results/reference/results.json").read_bytes())
     filled = subprocess.run(
-        [sys.executable, str(ROOT / "docs/fill_readme.py"), "--print"], capture_output=True, text=True, check=True
+        [sys.executable, str(ROOT / "tools/fill_readme.py"), "--print"], capture_output=True, text=True, check=True
     ).stdout
     assert filled == README
     assert results["dataset"]["name"] == "fashion-mnist"
@@ -188,7 +188,7 @@ def test_no_file_names_a_place_of_one_machine():
 @pytest.mark.parametrize("page", ["performance", "reliability"])
 def test_a_generated_page_is_what_its_script_makes(page):
     made = subprocess.run(
-        [sys.executable, str(ROOT / f"docs/fill_{page}.py"), "--print"], capture_output=True, text=True, check=True
+        [sys.executable, str(ROOT / f"tools/fill_{page}.py"), "--print"], capture_output=True, text=True, check=True
     ).stdout
     assert made == (ROOT / f"docs/{page}.md").read_text()
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from latentfit import rule
 from latentfit.errors import InputError
+from latentfit.measure import rule
 
 TIGHT = np.array([-0.001, 0.0, 0.001])
 

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from helpers import RECIPE, Inline, contents, small_clothes
 
-from latentfit import answer, report, rule, sweep
+from latentfit import report
 from latentfit.data.images import ImageSet
 from latentfit.errors import InputError
+from latentfit.measure import rule, verdict
+from latentfit.sweep import run
 
 IMAGES = small_clothes()
 BETTER = replace(
@@ -19,7 +21,7 @@ BETTER = replace(
 
 
 def search(out, keep=0.6, seeds=2, images=IMAGES, **options):
-    return sweep.study(images, keep=keep, seeds=seeds, out=out, **{"recipe": BETTER, "executor": Inline()} | options)
+    return run.study(images, keep=keep, seeds=seeds, out=out, **{"recipe": BETTER, "executor": Inline()} | options)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def found(tmp_path_factory):
 
 
 def test_the_search_trains_what_the_rule_asks_for_and_nothing_else(found):
-    trained = answer.explained(found.results["models"])
+    trained = verdict.explained(found.results["models"])
     told, asked = {}, []
     while following := rule.answer(told, 0.6, IMAGES.pixels)["next"]:
         asked += following
@@ -38,9 +40,9 @@ def test_the_search_trains_what_the_rule_asks_for_and_nothing_else(found):
     assert sorted(asked) == sorted(trained)
     assert len(asked) > 2
     assert {m["seed"] for m in found.results["models"]} == {0, 1}
-    verdict = found.results["verdict"]
-    assert verdict == answer.verdict(found.results["models"], 0.6, IMAGES.pixels, "small")
-    assert verdict["status"] == "found"
+    said = found.results["verdict"]
+    assert said == verdict.verdict(found.results["models"], 0.6, IMAGES.pixels, "small")
+    assert said["status"] == "found"
     assert verdict["gates"]
 
 
@@ -57,9 +59,9 @@ def test_what_is_known_is_told_after_each_training(tmp_path):
     done = search(tmp_path, tell=lines.append)
     rows = done.results["models"]
     assert len(lines) == len(rows)
-    assert lines[0] in [answer.known_now([row], 0.6) for row in rows[:2]]  # two at once end in any order
-    assert lines[1] == answer.known_now(rows[:2], 0.6)
-    assert lines[-1] == answer.known_now(rows, 0.6)
+    assert lines[0] in [verdict.known_now([row], 0.6) for row in rows[:2]]  # two at once end in any order
+    assert lines[1] == verdict.known_now(rows[:2], 0.6)
+    assert lines[-1] == verdict.known_now(rows, 0.6)
     assert "(undecided" in lines[0]
     (tmp_path / "models" / "k002-s1" / "metrics.json").unlink()
     search(tmp_path, tell=again.append)
@@ -99,15 +101,15 @@ def test_a_finished_search_trains_nothing_and_another_share_goes_on_from_it(tmp_
 
 
 def test_given_sizes_are_answered_from(tmp_path):
-    done = sweep.study(IMAGES, (2, 8), keep=0.2, recipe=RECIPE, out=tmp_path, executor=Inline())
+    done = run.study(IMAGES, (2, 8), keep=0.2, recipe=RECIPE, out=tmp_path, executor=Inline())
     assert {(m["latent_dim"], m["seed"]) for m in done.results["models"]} == {(k, s) for k in (2, 8) for s in range(3)}
     assert done.results["verdict"]["status"] in ("found", "undecided", "not_reached")
     assert json.loads((tmp_path / "study.json").read_bytes())["search"] is False
 
 
 def test_without_a_share_nothing_is_recommended(tmp_path):
-    done = sweep.study(IMAGES, (2,), recipe=RECIPE, out=tmp_path, executor=Inline())
-    assert done.results["verdict"] == answer.not_asked()
+    done = run.study(IMAGES, (2,), recipe=RECIPE, out=tmp_path, executor=Inline())
+    assert done.results["verdict"] == verdict.not_asked()
     assert done.results["intrinsic"] is None
     assert [a["keep"] for a in done.results["answers"]] == list(rule.KEEPS)
 
@@ -137,7 +139,7 @@ def test_the_report_shows_the_answer_and_all_that_belongs_to_it(found):
     assert sentence.split(" (")[0] in markdown
     for heading in ("How many dimensions?", "What is lost", "Compression", "Interpolations"):
         assert f">{heading}</h2>" in html
-    header, rows = answer.table(found.results["answers"])
+    header, rows = verdict.table(found.results["answers"])
     assert [row[0] for row in rows] == ["60 %", "80 %", "85 %", "90 %", "95 %", "99 %"]
     for cell in (*header, *(cell for row in rows for cell in row)):
         assert f">{cell}</t" in html
@@ -164,7 +166,7 @@ def test_a_search_in_images_of_one_pixel_begins_with_one_dimension(tmp_path):
     assert [(m["latent_dim"], m["seed"]) for m in done.results["models"]] == [(1, 0), (1, 1)]
     report.write(done)
     with pytest.raises(InputError, match="latent size 2 is larger"):
-        sweep.study(ImageSet("dots", x[:40], x[40:]), (2,), out=tmp_path / "given")
+        run.study(ImageSet("dots", x[:40], x[40:]), (2,), out=tmp_path / "given")
 
 
 def test_more_seeds_are_given_to_every_size_of_a_search(tmp_path):
@@ -175,12 +177,12 @@ def test_more_seeds_are_given_to_every_size_of_a_search(tmp_path):
 
 
 def test_a_search_begins_in_a_folder_of_given_sizes_and_ends_where_sizes_are_given(tmp_path):
-    sweep.study(IMAGES, (2, 16), keep=0.6, seeds=2, recipe=BETTER, out=tmp_path, executor=Inline())
+    run.study(IMAGES, (2, 16), keep=0.6, seeds=2, recipe=BETTER, out=tmp_path, executor=Inline())
     more, none = Inline(), Inline()
     done = search(tmp_path, executor=more)
     assert more.jobs
     sizes = {m["latent_dim"] for m in done.results["models"]}
-    sweep.study(IMAGES, (2, 32), keep=0.6, seeds=2, recipe=BETTER, out=tmp_path, executor=none)
+    run.study(IMAGES, (2, 32), keep=0.6, seeds=2, recipe=BETTER, out=tmp_path, executor=none)
     assert {k for k, _ in none.jobs} == {32} - sizes
 
 

@@ -10,15 +10,15 @@ import pytest
 from helpers import RECIPE, Inline, small_clothes
 from safetensors.numpy import load_file, save
 
-from latentfit import store, sweep
-from latentfit.store import ModelError
+from latentfit.sweep import run, store
+from latentfit.sweep.store import ModelError
 
 IMAGES = small_clothes(200, 77)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    return sweep.study(IMAGES, (3,), recipe=RECIPE, out=tmp_path_factory.mktemp("study"), executor=Inline())
+    return run.study(IMAGES, (3,), recipe=RECIPE, out=tmp_path_factory.mktemp("study"), executor=Inline())
 
 
 @pytest.fixture

@@ -20,10 +20,12 @@ import pytest
 import torch
 from helpers import RECIPE, Inline, contents, each_precision, small_clothes
 
-from latentfit import evaluate, latent, machine, measure, report, request, store, sweep
+from latentfit import evaluate, hardware, latent, report
 from latentfit.data.images import ImageSet
 from latentfit.errors import InputError
+from latentfit.measure import network
 from latentfit.recipe import Job, Recipe
+from latentfit.sweep import request, run, store
 from latentfit.train import train_group
 
 IMAGES = small_clothes()
@@ -31,7 +33,7 @@ IMAGES = small_clothes()
 
 def study(out: Path, sizes: tuple[int, ...] = (2, 4), images: ImageSet = IMAGES, draw: bool = False, **options):
     options = {"recipe": RECIPE, "executor": Inline()} | options
-    done = sweep.study(images, sizes, out=out, **options)
+    done = run.study(images, sizes, out=out, **options)
     if draw:
         report.write(done)
     return done
@@ -60,8 +62,8 @@ def test_a_size_whose_first_seed_failed_keeps_its_pictures(tmp_path, monkeypatch
         lost = {"weights": {}, "measured": None, "reason": "it broke"} if trained.job == (4, 0) else {}
         return whole(folder, replace(trained, **lost), *others)
 
-    whole = sweep._keep
-    monkeypatch.setattr(sweep, "_keep", keep)
+    whole = run._keep
+    monkeypatch.setattr(run, "_keep", keep)
     done = study(tmp_path, seeds=2, draw=True)
     results = done.results
     first = [{"latent_dim": 2, "seed": 0}, {"latent_dim": 4, "seed": 1}]
@@ -111,7 +113,7 @@ def test_a_finished_study_is_not_touched_again(tmp_path):
     study(tmp_path)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     again = Inline()
-    sweep.study(IMAGES, (4,), recipe=RECIPE, out=tmp_path, executor=again)
+    run.study(IMAGES, (4,), recipe=RECIPE, out=tmp_path, executor=again)
     assert again.jobs == []
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
@@ -327,8 +329,8 @@ def test_results_have_the_keys_of_the_contract(tmp_path):
 
 
 def test_the_default_folder_has_the_name_of_the_set():
-    assert sweep.default_folder(IMAGES) == Path("runs/garments")
-    assert sweep.default_folder(replace(IMAGES, name="../../etc")) == Path("runs/-..-etc")
+    assert run.default_folder(IMAGES) == Path("runs/garments")
+    assert run.default_folder(replace(IMAGES, name="../../etc")) == Path("runs/-..-etc")
 
 
 def test_numpy_sizes_are_sizes(tmp_path):
@@ -362,7 +364,7 @@ def test_an_error_that_overflows_at_the_end_is_a_failed_row(tmp_path, monkeypatc
 
 
 def test_workers_that_always_die_end_the_study_and_keep_what_is_finished(tmp_path, monkeypatch):
-    from latentfit import pool
+    from latentfit.sweep import pool
 
     monkeypatch.setattr(pool, "RENEWALS", 1)
     monkeypatch.setattr(pool, "_train_and_tell", lambda *_: os.abort())
@@ -435,7 +437,7 @@ def test_a_folder_that_cannot_be_is_told_before_anything_is_done(tmp_path, out):
 
 def test_measuring_uses_one_thread_like_training_and_gives_them_back(tmp_path, monkeypatch):
     seen = []
-    for module, name in ((measure, "row"), (evaluate, "pca"), (latent, "decode_walks")):
+    for module, name in ((network, "row"), (evaluate, "pca"), (latent, "decode_walks")):
         real = getattr(module, name)
         noting = lambda *a, real=real: (seen.append(torch.get_num_threads()), real(*a))[1]  # noqa: E731
         monkeypatch.setattr(module, name, noting)
@@ -460,16 +462,16 @@ class Noting(Inline):
 
 def make(monkeypatch, *products):
     """A machine of AMD's that makes such products, and fp32."""
-    for name in machine.PRODUCTS:
-        monkeypatch.setitem(machine.PRODUCTS, name, lambda able=name in (*products, "fp32"): able)
-    monkeypatch.setattr(machine, "maker", lambda: "AuthenticAMD")
+    for name in hardware.PRODUCTS:
+        monkeypatch.setitem(hardware.PRODUCTS, name, lambda able=name in (*products, "fp32"): able)
+    monkeypatch.setattr(hardware, "maker", lambda: "AuthenticAMD")
 
 
 @pytest.fixture
 def able(monkeypatch):
     """A machine that says it has everything, and that bf16 on the CPU is best."""
     for name in ("cuda", "mps"):
-        monkeypatch.setitem(machine.DEVICES, name, lambda: True)
+        monkeypatch.setitem(hardware.DEVICES, name, lambda: True)
     make(monkeypatch, "bf16-tensors")
     monkeypatch.setattr(request, "best_device", lambda: "cpu")
 
@@ -506,8 +508,8 @@ def test_auto_takes_what_the_machine_does_best(tmp_path, able, monkeypatch):
     assert recorded(tmp_path / "cuda") == [("fp32", "fp32", "cuda")] * 2
     monkeypatch.undo()
     study(tmp_path / "here", sizes=(2,))
-    products = machine.products_of("auto", device := machine.best_device())
-    assert recorded(tmp_path / "here") == [(machine.precision_of(products), products, device)] * 2
+    products = hardware.products_of("auto", device := hardware.best_device())
+    assert recorded(tmp_path / "here") == [(hardware.precision_of(products), products, device)] * 2
 
 
 @pytest.mark.parametrize("begun", [FP32, BF16, ("fp32", "fp32", "cuda")])
@@ -564,7 +566,7 @@ def test_another_precision_or_device_is_another_study(tmp_path, able, begun, ask
     ],
 )
 def test_what_this_machine_cannot_do_is_told_and_nothing_is_written(tmp_path, monkeypatch, options, told):
-    monkeypatch.setitem(machine.DEVICES, "cuda", lambda: False)
+    monkeypatch.setitem(hardware.DEVICES, "cuda", lambda: False)
     make(monkeypatch)
     with pytest.raises(InputError, match=told):
         study(tmp_path / "out", **options)
@@ -710,7 +712,7 @@ def test_a_temporary_folder_without_room_is_told_with_the_way_out(tmp_path, monk
 
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(OSError, match="No space left on device; make room there, or set TMPDIR") as caught:
-        sweep.study(IMAGES, (2,), recipe=RECIPE, out=tmp_path)
+        run.study(IMAGES, (2,), recipe=RECIPE, out=tmp_path)
     assert tempfile.gettempdir() in str(caught.value)
     assert not list((tmp_path).rglob("metrics.json"))
 
@@ -798,7 +800,7 @@ def digits(tmp_path):
 def test_the_way_a_file_was_read_is_part_of_the_study(tmp_path, digits):
     options = {"recipe": RECIPE, "executor": Inline(), "value_range": 16, "test_share": 0.2}
     told = []
-    done = sweep.study(digits, (2,), out=tmp_path / "out", tell=told.append, **options)
+    done = run.study(digits, (2,), out=tmp_path / "out", tell=told.append, **options)
     assert {"value_range": 16.0, "test_share": 0.2, "train_images": 80}.items() <= done.results["dataset"].items()
     assert done.results["quality"]["split"] == "drawn"
     assert told == [*done.results["quality"]["notes"], "measuring and summing up"]
@@ -811,7 +813,7 @@ def test_the_way_a_file_was_read_is_part_of_the_study(tmp_path, digits):
         ({"test_share": None}, "dataset.test_share: there 0.2, asked None"),
     ):
         with pytest.raises(InputError, match="another study") as error:
-            sweep.study(digits, (2,), out=tmp_path / "out", **options | change)
+            run.study(digits, (2,), out=tmp_path / "out", **options | change)
         assert difference in str(error.value)
         assert "dataset.fingerprint" in str(error.value)
     assert contents(tmp_path / "out", leave_out=()) == before

@@ -17,7 +17,7 @@ from helpers import each_products, needs
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from latentfit import backward, evaluate, latent, machine, train
+from latentfit import evaluate, gradient, hardware, latent, train
 from latentfit.data.images import ImageSet
 from latentfit.errors import InputError
 from latentfit.model import Network, to_tensor
@@ -30,7 +30,7 @@ NOISE = ImageSet("noise", RNG.integers(0, 256, (300, 28, 28), np.uint8), RNG.int
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    with machine.reproducible():
+    with hardware.reproducible():
         yield
 
 
@@ -47,7 +47,7 @@ def numbered(n):
 @contextmanager
 def watched(broken_step=None):
     """Note which of the numbered images each step is given, and answer NaN at one step."""
-    seen, by_hand = [], backward.by_hand
+    seen, by_hand = [], gradient.by_hand
 
     def watching(network, x, cut=None):
         seen.append((255 * x[:, 0]).round().int().tolist())
@@ -227,7 +227,7 @@ def test_one_thread_is_for_numpys_products_too_and_ends():
             pytest.skip("this NumPy's BLAS is not one that threadpoolctl knows")
         torch.set_num_threads(2)
         assert blas_threads() == {2}
-        with machine.reproducible():
+        with hardware.reproducible():
             assert blas_threads() == {1}
             assert torch.get_num_threads() == 1
         assert blas_threads() == {2}
@@ -238,7 +238,7 @@ def test_one_thread_ends_also_where_something_breaks():
     with threadpool_limits(2):
         torch.set_num_threads(2)
         before = blas_threads()
-        with pytest.raises(ZeroDivisionError), machine.reproducible():
+        with pytest.raises(ZeroDivisionError), hardware.reproducible():
             _ = 1 / 0
         assert blas_threads() == before
         assert torch.get_num_threads() == 2
@@ -430,10 +430,10 @@ def set_to(precision):
 )
 def test_how_products_are_made_ends_also_where_something_breaks(before, products, during):
     with set_to(before):
-        with machine.matmul_as(products):
+        with hardware.matmul_as(products):
             assert setting() == during
         assert setting() == before
-        with pytest.raises(ZeroDivisionError), machine.matmul_as(products):
+        with pytest.raises(ZeroDivisionError), hardware.matmul_as(products):
             _ = 1 / 0
         assert setting() == before
 
@@ -456,14 +456,14 @@ def test_products_are_made_as_they_are_called(products, layout):
     rounded, exact = a.bfloat16().double() @ b.bfloat16().double(), a.double() @ b.double()
     assert (rounded - exact).abs().max() > 0.05  # otherwise nothing would show which of the two it is
     tensors = products == "bf16-tensors"
-    with machine.matmul_as(products):
+    with hardware.matmul_as(products):
         made = (a.bfloat16() @ b.bfloat16()).double() if tensors else (a @ b).double()
     np.testing.assert_allclose(
         made, exact if products == "fp32" else rounded, rtol=2**-8 if tensors else 0, atol=1e-2 if tensors else 2e-4
     )
 
 
-@pytest.mark.parametrize("products", [pytest.param(p, marks=needs(p)) for p in machine.PRODUCTS if p != "fp32"])
+@pytest.mark.parametrize("products", [pytest.param(p, marks=needs(p)) for p in hardware.PRODUCTS if p != "fp32"])
 def test_bf16_trains_to_nearly_the_same_error(products):
     rng = np.random.default_rng(0)
     x = (rng.uniform(0, 1, (1000, 5)) ** 2 @ rng.uniform(0, 0.2, (5, 784))).astype(np.float32).reshape(-1, 28, 28)
@@ -509,8 +509,8 @@ def test_the_same_bytes_twice(recipe, products):
 
 @pytest.mark.fault("precision")
 def test_a_worker_refuses_products_that_its_processor_does_not_make(images, quick, monkeypatch):
-    monkeypatch.setitem(machine.PRODUCTS, "rounded-factors", lambda: False)
-    monkeypatch.setitem(machine.PRODUCTS, "bf16-tensors", lambda: True)
+    monkeypatch.setitem(hardware.PRODUCTS, "rounded-factors", lambda: False)
+    monkeypatch.setitem(hardware.PRODUCTS, "bf16-tensors", lambda: True)
     told = (
         r"products rounded-factors \(precision bf16\) were asked for, and this processor makes bf16-tensors and fp32;"
     )
@@ -519,9 +519,9 @@ def test_a_worker_refuses_products_that_its_processor_does_not_make(images, quic
 
 
 def machine_with(monkeypatch, *made, maker="AuthenticAMD"):
-    for products in machine.PRODUCTS:
-        monkeypatch.setitem(machine.PRODUCTS, products, lambda able=products in (*made, "fp32"): able)
-    monkeypatch.setattr(machine, "maker", lambda: maker)
+    for products in hardware.PRODUCTS:
+        monkeypatch.setitem(hardware.PRODUCTS, products, lambda able=products in (*made, "fp32"): able)
+    monkeypatch.setattr(hardware, "maker", lambda: maker)
 
 
 @pytest.mark.parametrize(
@@ -537,16 +537,16 @@ def machine_with(monkeypatch, *made, maker="AuthenticAMD"):
 )
 def test_what_a_processor_does_decides_how_products_are_made(monkeypatch, made, maker, auto, bf16):
     machine_with(monkeypatch, *made, maker=maker)
-    assert machine.products_of("auto", "cpu") == auto
-    assert machine.products_of("fp32", "cpu") == "fp32"
-    assert machine.products_of("auto", "cuda") == machine.products_of("auto", "mps") == "fp32"
+    assert hardware.products_of("auto", "cpu") == auto
+    assert hardware.products_of("fp32", "cpu") == "fp32"
+    assert hardware.products_of("auto", "cuda") == hardware.products_of("auto", "mps") == "fp32"
     if bf16:
-        assert machine.products_of("bf16", "cpu") == bf16
+        assert hardware.products_of("bf16", "cpu") == bf16
     else:
         with pytest.raises(InputError, match=r"precision bf16: .* no instructions .*; take --precision fp32"):
-            machine.products_of("bf16", "cpu")
+            hardware.products_of("bf16", "cpu")
     with pytest.raises(InputError, match="precision bf16 is for the CPU; with device cuda take --precision fp32"):
-        machine.products_of("bf16", "cuda")
+        hardware.products_of("bf16", "cuda")
 
 
 @pytest.mark.parametrize("precision", ["half", "FP32", None])
@@ -554,17 +554,17 @@ def test_a_precision_that_is_not_known_is_refused(precision):
     with pytest.raises(
         InputError, match=re.escape(f"precision {precision!r} is not known; expected fp32, bf16 or auto")
     ):
-        machine.products_of(precision, "cpu")
+        hardware.products_of(precision, "cpu")
 
 
 @pytest.mark.fault("precision")
-@pytest.mark.parametrize("probe", [machine.rounds_factors, machine.multiplies_bf16])
+@pytest.mark.parametrize("probe", [hardware.rounds_factors, hardware.multiplies_bf16])
 @pytest.mark.parametrize("outside", ["denormals", "no denormals", "bf16", "two threads"])
 def test_a_probe_answers_alike_wherever_it_is_asked(probe, outside, denormals):
     right = probe.__wrapped__()
     threads = torch.get_num_threads()
     torch.set_num_threads(2 if outside == "two threads" else threads)
-    with machine.no_denormals() if outside == "no denormals" else set_to("bf16" if outside == "bf16" else "ieee"):
+    with hardware.no_denormals() if outside == "no denormals" else set_to("bf16" if outside == "bf16" else "ieee"):
         before = (setting(), denormals_are_zero(), torch.get_num_threads())
         assert probe.__wrapped__() == right
         assert (setting(), denormals_are_zero(), torch.get_num_threads()) == before
@@ -590,7 +590,7 @@ def test_an_emulation_is_not_taken_for_instructions(isa, rounds, multiplies):
 @pytest.mark.parametrize(("there", "best"), [(True, "cuda"), (False, "cpu")])
 def test_the_best_device_is_cuda_where_there_is_one(monkeypatch, there, best):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
-    assert machine.best_device() == best
+    assert hardware.best_device() == best
 
 
 @pytest.mark.parametrize(
@@ -611,18 +611,18 @@ def test_the_best_device_is_cuda_where_there_is_one(monkeypatch, there, best):
 )
 def test_what_a_machine_can_do(monkeypatch, products, device, told):
     """Of one with CUDA and bf16, and without MPS."""
-    monkeypatch.setitem(machine.DEVICES, "cuda", lambda: True)
-    monkeypatch.setitem(machine.DEVICES, "mps", lambda: False)
+    monkeypatch.setitem(hardware.DEVICES, "cuda", lambda: True)
+    monkeypatch.setitem(hardware.DEVICES, "mps", lambda: False)
     machine_with(monkeypatch, "bf16-tensors")
     if told is None:
-        machine.check(products, device)
+        hardware.check(products, device)
         return
     with pytest.raises(InputError, match=re.escape(told)):
-        machine.check(products, device)
+        hardware.check(products, device)
 
 
 def test_a_group_needs_its_device(images, quick, monkeypatch):
-    monkeypatch.setitem(machine.DEVICES, "cuda", lambda: False)
+    monkeypatch.setitem(hardware.DEVICES, "cuda", lambda: False)
     with pytest.raises(InputError, match="device cuda: PyTorch finds none"):
         train_group([(2, 0)], images, quick, device="cuda")
 
@@ -648,13 +648,13 @@ def denormals_are_zero():
 
 
 def test_no_denormals_ends_as_it_began_also_where_something_breaks(denormals):
-    with machine.no_denormals():
+    with hardware.no_denormals():
         assert denormals_are_zero()
-        with machine.no_denormals():
+        with hardware.no_denormals():
             pass
         assert denormals_are_zero()
     assert not denormals_are_zero()
-    with pytest.raises(ZeroDivisionError), machine.no_denormals():
+    with pytest.raises(ZeroDivisionError), hardware.no_denormals():
         _ = 1 / 0
     assert not denormals_are_zero()
 
@@ -677,11 +677,11 @@ def test_tasks_side_by_side_each_use_one_thread_and_end_as_they_began(denormals)
         return torch.get_num_threads(), counts, denormals_are_zero()
 
     before = state()
-    with machine.reproducible():
-        for found in machine.side_by_side(*[state] * 4):
+    with hardware.reproducible():
+        for found in hardware.side_by_side(*[state] * 4):
             assert found == (1, {1}, True)
     assert state() == before
-    assert machine.side_by_side() == []
+    assert hardware.side_by_side() == []
     with pytest.raises(ZeroDivisionError):
-        machine.side_by_side(state, lambda: 1 / 0)
+        hardware.side_by_side(state, lambda: 1 / 0)
     assert state() == before

@@ -9,9 +9,9 @@ import time
 import pytest
 from helpers import RECIPE, contents, small_clothes
 
-from latentfit import pool, sweep, workers
 from latentfit.errors import InputError
-from latentfit.workers import BASE, Crew
+from latentfit.sweep import pool, run, workers
+from latentfit.sweep.workers import BASE, Crew
 
 IMAGES = small_clothes()
 NEED = 500 * 10**6
@@ -181,18 +181,18 @@ def test_of_many_networks_each_is_told_while_others_wait():
 @pytest.mark.parametrize("asked", [0, -1, 1.5, "2", True])
 def test_a_number_of_workers_that_is_none_is_refused_before_anything_starts(tmp_path, asked):
     with pytest.raises(InputError, match=r"number of workers .*; expected a whole number, 1 or more"):
-        sweep.study(small_clothes(), (2,), recipe=RECIPE, out=tmp_path / "out", workers=asked)
+        run.study(small_clothes(), (2,), recipe=RECIPE, out=tmp_path / "out", workers=asked)
     assert not (tmp_path / "out").exists()
 
 
 def test_the_same_bytes_for_any_number_of_workers(tmp_path, monkeypatch):
-    from latentfit import pool
+    from latentfit.sweep import pool
 
     made = []
     whole = pool.loky.ProcessPoolExecutor
     monkeypatch.setattr(pool.loky, "ProcessPoolExecutor", lambda n, **kw: made.append(n) or whole(n, **kw))
     for count in (1, 9):
-        sweep.study(small_clothes(), (2, 4), recipe=RECIPE, out=tmp_path / str(count), workers=count)
+        run.study(small_clothes(), (2, 4), recipe=RECIPE, out=tmp_path / str(count), workers=count)
     assert made == [1, 2]  # no more than networks
     assert contents(tmp_path / "1") == contents(tmp_path / "9")
 
@@ -201,29 +201,29 @@ def test_workers_that_were_started_early_train_where_they_are_as_many_as_are_wan
     started = pool.Workers
     with started(2) as early:
         monkeypatch.setattr(pool, "Workers", None)  # no others are made
-        sweep.study(IMAGES, (2, 3), recipe=RECIPE, out=tmp_path / "early", workers=2, early=early)
+        run.study(IMAGES, (2, 3), recipe=RECIPE, out=tmp_path / "early", workers=2, early=early)
     monkeypatch.setattr(pool, "Workers", started)
     with pool.Workers(1) as early:
-        sweep.study(IMAGES, (2, 3), recipe=RECIPE, out=tmp_path / "other", workers=2, early=early)
+        run.study(IMAGES, (2, 3), recipe=RECIPE, out=tmp_path / "other", workers=2, early=early)
         with pytest.raises(RuntimeError):  # stopped, since two were wanted
             early.executor.submit(os.getpid)
     assert contents(tmp_path / "early") == contents(tmp_path / "other")
 
 
 def test_the_pool_is_there_before_pytorch():
-    code = "import latentfit.pool, sys; print({'torch', 'sklearn', 'matplotlib'} & set(sys.modules))"
+    code = "import latentfit.sweep.pool, sys; print({'torch', 'sklearn', 'matplotlib'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
 @pytest.mark.fault("worker")
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the worker in /proc")
 def test_a_worker_that_dies_before_it_has_anything_to_do_is_replaced(tmp_path):
-    sweep.study(IMAGES, (2,), recipe=RECIPE, out=tmp_path / "plain", workers=1)
+    run.study(IMAGES, (2,), recipe=RECIPE, out=tmp_path / "plain", workers=1)
     with pool.Workers(1) as early:
         os.kill(early.executor.submit(os.getpid).result(), signal.SIGKILL)
         while not early.executor._flags.broken:
             time.sleep(0.05)
-        sweep.study(IMAGES, (2,), recipe=RECIPE, out=tmp_path / "killed", workers=1, early=early)
+        run.study(IMAGES, (2,), recipe=RECIPE, out=tmp_path / "killed", workers=1, early=early)
     assert contents(tmp_path / "killed") == contents(tmp_path / "plain")
 
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from .data import load as load_data
     from .model import Network
     from .recipe import Recipe
-    from .store import load
-    from .sweep import study
+    from .sweep.run import study
+    from .sweep.store import load
 
 __all__ = [
     "Network",
@@ -32,9 +32,9 @@ __all__ = [
 _HOMES = {
     "Network": ("model", "Network"),
     "Recipe": ("recipe", "Recipe"),
-    "load": ("store", "load"),
+    "load": ("sweep.store", "load"),
     "load_data": ("data", "load"),
-    "study": ("sweep", "study"),
+    "study": ("sweep.run", "study"),
 }
 
 

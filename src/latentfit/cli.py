@@ -25,7 +25,7 @@ from .errors import InputError, Lost, StandInWarning, one_line
 from .recipe import RECIPES, Epoch, Job
 
 if TYPE_CHECKING:
-    from .store import Study
+    from .sweep.store import Study
 
 DATA_HELP = (
     "fashion-mnist (the default), garments, auto (Fashion-MNIST where it can be had, garments where not), "
@@ -210,15 +210,15 @@ def _end(text: str) -> float:
 
 
 def _study(options: argparse.Namespace) -> int:
-    from . import pool
     from .progress import Lines
+    from .sweep import pool
 
     sizes = options.latent_dims and [size for group in options.latent_dims for size in group]
     if options.quiet:
         os.environ["TQDM_DISABLE"] = "1"  # the bar of a download is not ours to pass a flag to
     with Lines(sys.stderr, quiet=options.quiet) as lines, pool.Workers(_first_workers(options, sizes)) as early:
         lines.say(f"loading {one_line(options.data)}")  # at once: the imports below take seconds, here and there
-        from .sweep import study
+        from .sweep.run import study
 
         known = RECIPES.get(options.recipe)
         lines.epochs = options.epochs or (known.epochs if known else 0)
@@ -263,7 +263,7 @@ def _study(options: argparse.Namespace) -> int:
 
 def _first_workers(options: argparse.Namespace, sizes: list[int] | None) -> int:
     """Workers to start before the request is resolved; where the guess is wrong others take their place."""
-    from .workers import BASE, allowed, of_use
+    from .sweep.workers import BASE, allowed, of_use
 
     seeds = options.seeds or (1 if options.keep is None else 3)
     networks = seeds * (len(set(sizes)) if sizes else 2 if options.keep is None else 1)
@@ -277,16 +277,16 @@ def _import_report() -> None:
 
 
 def _print_answer(study: Study) -> None:
-    from . import verdict
+    from .report import findings
 
-    header, rows = verdict.table(study.results)
+    header, rows = findings.table(study.results)
     widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
     for row in (header, *rows):
         print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
     if study.results["dataset"]["stand_in"]:
         print("\nThese are the stand-in's drawn garments: the numbers say nothing about any other images.")
-    print(f"\n{one_line(verdict.headline(study.results))}\n")
-    for note in verdict.notes(study.results):
+    print(f"\n{one_line(findings.headline(study.results))}\n")
+    for note in findings.notes(study.results):
         print(f"Note: {one_line(note)}\n")
     print(f"Report: {one_line(str(study.folder / 'report.html'))}")
 
@@ -318,7 +318,7 @@ def _data(options: argparse.Namespace) -> int:
     }
     for name, value in facts.items():
         print(f"{name:32}{one_line(value)}")
-    for note in filter(None, [*quality.look(images).notes, quality.no_variance(variance)]):
+    for note in filter(None, [*quality.notes(quality.look(images)), quality.no_variance(variance)]):
         print(f"\nNote: {one_line(note)}")
     return 0
 

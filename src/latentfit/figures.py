@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
+from .formatting import dims, plural
 from .stats import mean_interval
-from .words import dims, plural
 
 Array = NDArray[Any]
 

@@ -11,8 +11,8 @@ from typing import Any, Self, TextIO
 
 from tqdm import tqdm
 
+from .formatting import dims
 from .recipe import Epoch, Job
-from .words import dims
 
 PLAIN = 5  # lines a network where there is no terminal
 

@@ -22,9 +22,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from . import backward, evaluate, machine
+from . import evaluate, gradient, hardware
 from .data.images import ImageSet
-from .machine import matmul_as, no_denormals, peak_memory, reproducible
+from .hardware import matmul_as, no_denormals, peak_memory, reproducible
 from .model import Network, to_tensor
 from .recipe import REFERENCE, Epoch, Job, Recipe
 
@@ -42,7 +42,7 @@ def fit(
     seed: int = 0,
     progress: Callable[[Epoch], None] | None = None,
     products: str = "fp32",
-    cut: Callable[[int], backward.Cut] | None = None,
+    cut: Callable[[int], gradient.Cut] | None = None,
 ) -> list[Epoch]:
     """Train a network in place, on the device where it is.
 
@@ -63,8 +63,8 @@ def fit(
         Diverged: The error, or after the last epoch a weight, was no longer a finite number.
         InputError: The products are not known, or the processor does not make them.
     """
-    machine.check(products, next(network.parameters()).device.type)
-    gradient, optimizer, flat = begin(network, recipe, products)
+    hardware.check(products, next(network.parameters()).device.type)
+    of_batch, optimizer, flat = begin(network, recipe, products)
     x_train, x_test = (_pixels(x, flat.device) for x in (images.x_train, images.x_test))  # (N, D)
     steps = math.ceil(len(x_train) / recipe.batch_size)
     history = []
@@ -75,7 +75,7 @@ def fit(
             for step, batch in enumerate(torch.split(order, recipe.batch_size)):
                 optimizer.param_groups[0]["lr"] = recipe.rate((epoch - 1 + step / steps) / recipe.epochs)
                 x = to_tensor(x_train.index_select(0, batch))  # (B, D)
-                loss = gradient(x, cut(len(batch)) if cut else None)
+                loss = of_batch(x, cut(len(batch)) if cut else None)
                 optimizer.step()
                 losses[step] = loss * len(batch)
         train_mse = _finite_mean(losses, len(x_train), epoch)
@@ -93,14 +93,14 @@ def fit(
 
 def begin(
     network: Network, recipe: Recipe, products: str
-) -> tuple[Callable[[torch.Tensor, backward.Cut | None], torch.Tensor], torch.optim.Optimizer, torch.nn.Parameter]:
+) -> tuple[Callable[[torch.Tensor, gradient.Cut | None], torch.Tensor], torch.optim.Optimizer, torch.nn.Parameter]:
     """What a training's step is made of: the gradient of a batch, the optimiser, and the parameters as one tensor."""
-    flat = backward.flatten(network)
-    gradient = backward.in_bf16(network, flat) if products == "bf16-tensors" else partial(backward.by_hand, network)
+    flat = gradient.flatten(network)
+    of_batch = gradient.in_bf16(network, flat) if products == "bf16-tensors" else partial(gradient.by_hand, network)
     optimizer = OPTIMIZERS[recipe.optimizer](
         [flat], recipe.learning_rate, (0.9, recipe.beta2), weight_decay=recipe.weight_decay, fused=True
     )
-    return gradient, optimizer, flat
+    return of_batch, optimizer, flat
 
 
 def _pixels(x: NDArray[Any], device: torch.device) -> torch.Tensor:
@@ -221,7 +221,7 @@ def train_group(
         InputError: This machine has no such device, or its processor does not make such products.
     """
     with ONE_AT_A_TIME:  # a probe moves the same settings
-        machine.check(products, device)
+        hardware.check(products, device)
         with reproducible():
             return [_train(Job(*job), images, recipe, products, device, progress) for job in jobs]
 

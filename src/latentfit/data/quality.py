@@ -13,13 +13,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..words import listed, most, percent, plural
+from ..formatting import listed, most, percent, plural
 from .images import ImageSet
 from .reading import CHUNK, DARK, Array, chosen_for_test, extent, number
 
@@ -39,7 +39,7 @@ LEAST_VARIANCE = 1 / 255**2
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found, in numbers; `notes` says in words what of it is odd.
+    """What was found, in numbers; `notes` says what of it is odd.
 
     Attributes:
         value_range: Pixel values of the file ran from 0 to this, None where that is plain from their type.
@@ -74,16 +74,11 @@ class Findings:
     beside: int | None
     chance: float | None
 
-    @property
-    def notes(self) -> list[str]:
-        """What a reader of the answer has to know, a sentence or a few each."""
-        makers = (_range, _darkness, _labels, _copies, _near, _order)
-        return [note for make in makers if (note := make(self))]
 
-    def described(self) -> dict[str, Any]:
-        """The `quality` of `results.json`."""
-        named = {name: [*value] if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        return {**named, "notes": self.notes}
+def notes(found: Findings) -> list[str]:
+    """What a reader of the answer has to know, a sentence or a few each."""
+    makers = (_range, _darkness, _labels, _copies, _near, _order)
+    return [note for make in makers if (note := make(found))]
 
 
 def look(images: ImageSet) -> Findings:

@@ -20,14 +20,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from .. import lock, store, verdict
 from ..data.reading import Reading
-from ..machine import reproducible, side_by_side
+from ..formatting import plural
+from ..hardware import reproducible, side_by_side
 from ..recipe import RECIPES, Recipe, first_seeds
-from ..request import recipe_dict
-from ..store import Study
-from ..words import plural
-from . import explorer, pictures
+from ..sweep import lock, store
+from ..sweep.request import recipe_dict
+from ..sweep.store import Study
+from . import explorer, findings, pictures
 from .pictures import Picture
 from .tables import asked, sizes_words, tables
 
@@ -91,13 +91,13 @@ def render(study: Study, template: str, shown: Mapping[str, Picture], explored: 
     return ENVIRONMENT.get_template(template).render(
         results=results,
         title=title(results),
-        headline=verdict.headline(results),
-        notes=verdict.notes(results),
+        headline=findings.headline(results),
+        notes=findings.notes(results),
         analysis=Markup(analysis(study)),
         pictures=shown,
         picture_sizes=max(1, len(first_seeds(study.jobs))),
-        findings=verdict.analysis(results),
-        sampling=verdict.sampling(results),
+        findings=findings.analysis(results),
+        sampling=findings.sampling(results),
         asked=[*asked(results), ("Recipe", f"{results['recipe']['name']}: {recipe_words(results['recipe'])}")],
         tables=tables(results),
         style=style,
@@ -128,7 +128,7 @@ def _hash(text: str) -> str:
 
 def table(study: Study) -> str:
     """A study's table as Markdown: a row a network, PCA with as many components beside it."""
-    return markdown_table(*verdict.table(study.results))
+    return markdown_table(*findings.table(study.results))
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -141,8 +141,8 @@ def analysis(study: Study) -> str:
     """A study's analysis in words as Markdown; names of classes are escaped, so they stay text."""
     dataset = study.results["dataset"]
     classes = dataset["classes"] and [markdown(name) for name in dataset["classes"]]
-    findings = verdict.analysis(study.results | {"dataset": dataset | {"classes": classes}})
-    words = {f.title: " ".join(f.sentences).replace(" < ", " &lt; ") for f in findings}
+    found = findings.analysis(study.results | {"dataset": dataset | {"classes": classes}})
+    words = {f.title: " ".join(f.sentences).replace(" < ", " &lt; ") for f in found}
     return "\n\n".join(f"### {title}\n\n{text}" for title, text in words.items())
 
 

@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .. import evaluate, latent, words
-from ..machine import side_by_side
+from .. import evaluate, formatting, latent
+from ..hardware import side_by_side
 from ..model import Network, to_unit
 from ..recipe import Job
-from ..store import Study
+from ..sweep.store import Study
 
 Array = NDArray[Any]
 
@@ -53,7 +53,7 @@ def content(study: Study, networks: Mapping[int, Network]) -> dict[str, Any] | N
     classes = study.results["dataset"]["classes"] if (labels >= 0).all() else None
     boxes = {Job(m["latent_dim"], m["seed"]): m["codes"] for m in study.results["models"] if m["status"] == "ok"}
     first = {job.latent_dim: boxes[job] for job in sorted(boxes, reverse=True)}
-    sizes = words.some_of(sorted(networks), MOST)
+    sizes = formatting.some_of(sorted(networks), MOST)
     packed = dict(zip(sizes, side_by_side(*(partial(_weights, networks[k], x, first[k]) for k in sizes)), strict=True))
     chosen = _that_fit(packed, [*networks])
     return {
@@ -77,7 +77,7 @@ def _some(x: Array) -> NDArray[np.int64]:
 def _that_fit(packed: dict[int, dict[str, Any]], sizes: Sequence[int]) -> list[int]:
     """As many sizes across the range as there is room for."""
     for count in range(min(MOST, len(sizes)), 1, -1):
-        chosen = words.some_of(sorted(sizes), count)
+        chosen = formatting.some_of(sorted(sizes), count)
         if (
             all(k in packed for k in chosen)
             and sum(len(packed[k]["weights"]) + 16 * k * k // 3 for k in chosen) <= ROOM

@@ -19,11 +19,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from .. import evaluate, figures, latent, summary, trade, words
+from .. import evaluate, figures, formatting, latent
 from ..figures import Curve
 from ..model import Network, to_unit
 from ..recipe import first_seeds
-from ..store import Study
+from ..sweep import summary
+from ..sweep.store import Study
+from . import tradeoffs
 
 Array = NDArray[Any]
 
@@ -97,7 +99,7 @@ class Shown:
         x = self.study.shown[split]
         made = {k: evaluate.reconstruct(network, x) for k, network in self.networks.items()}
         originals = to_unit(x).numpy()
-        rows = [("original", originals), *((words.dims(k), x_hat) for k, x_hat in made.items())]
+        rows = [("original", originals), *((formatting.dims(k), x_hat) for k, x_hat in made.items())]
         of = "training" if split == "train" else "test"
         return Picture(
             figures.reconstructions(originals, made),
@@ -110,7 +112,9 @@ class Shown:
         walks = {k: latent.walk(network, pairs[:, 0], pairs[:, 1]) for k, network in self.networks.items()}
         real = to_unit(pairs).numpy()
         rows = [
-            (words.dims(k), strip(figures.walk_row(pair, walks[k][p]))) for p, pair in enumerate(real) for k in walks
+            (formatting.dims(k), strip(figures.walk_row(pair, walks[k][p])))
+            for p, pair in enumerate(real)
+            for k in walks
         ]
         return Picture(
             figures.interpolations(real, walks),
@@ -133,15 +137,15 @@ class Shown:
         small, large = min(self.networks), max(self.networks)
         rows.append((f"{large} less {small}", figures.difference(rows[1][1], rows[-1][1])))
         caption = (
-            f"The test images whose error {words.dims(large)} lower most against {small}{self._named('gained')}. The "
-            f"last row is what {large} keeps that {small} drops: orange is brighter, blue is darker, white the same; "
-            "half of the range from black to white is full colour."
+            f"The test images whose error {formatting.dims(large)} lower most against {small}{self._named('gained')}. "
+            f"The last row is what {large} keeps that {small} drops: orange is brighter, blue is darker, white the "
+            "same; half of the range from black to white is full colour."
         )
         return Picture(figures.image_rows(rows), caption, tuple((name, strip(images)) for name, images in rows))
 
     def _made(self, which: str) -> list[tuple[str, Array]]:
         x = self.study.shown[which]
-        made = [(words.dims(k), evaluate.reconstruct(network, x)) for k, network in sorted(self.networks.items())]
+        made = [(formatting.dims(k), evaluate.reconstruct(network, x)) for k, network in sorted(self.networks.items())]
         return [("original", to_unit(x).numpy()), *made]
 
     def _named(self, which: str) -> str:
@@ -157,7 +161,7 @@ class Shown:
         return {entry["latent_dim"]: entry["test_mse"] for entry in self.study.results["pca"]}
 
     def _curves(self) -> Picture:
-        some = words.some_of(sorted(self.histories), figures.MOST)
+        some = formatting.some_of(sorted(self.histories), figures.MOST)
         curves = {k: Curve(*zip(*self.histories[k], strict=True)) for k in some}
         return Picture(
             figures.error_curves(curves, self._pca()),
@@ -180,7 +184,9 @@ class Shown:
                 gated=[size["latent_dim"] for size in self.study.results["sizes"] if size["gates"]],
                 enough=self.study.results["verdict"]["latent_dim"],
                 curve=self._screened(),
-                marks={e["name"]: e["value"] for e in trade.estimates(self.study.results) if e["value"] is not None},
+                marks={
+                    e["name"]: e["value"] for e in tradeoffs.estimates(self.study.results) if e["value"] is not None
+                },
             ),
             "Error against latent size: each network on the training and on the test images, and PCA's test error. "
             "Where a size was trained several times the line is the mean test error and the band its 95 % interval."
@@ -195,7 +201,7 @@ class Shown:
     def _by_class(self) -> Picture:
         classes = self.study.results["dataset"]["classes"]
         every = {size["latent_dim"]: size for size in self.study.results["lost"]["by_class"]}
-        told = {k: every[k] for k in words.some_of(sorted(every), figures.MOST)}
+        told = {k: every[k] for k in formatting.some_of(sorted(every), figures.MOST)}
         means = {k: [c and c["mean"] for c in size["classes"]] for k, size in told.items()}
         ends = {k: [c and c["interval"] for c in size["classes"]] for k, size in told.items()}
         over = " and ".join(sorted({size["over"] for size in told.values()}))

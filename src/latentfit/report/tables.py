@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .. import answer, compared, trade, verdict, words
+from .. import formatting
 from ..data.reading import number
-from ..gates import GATES
-from ..words import listed, plural
+from ..formatting import listed, plural
+from ..measure import verdict
+from ..measure.gates import GATES
+from . import comparisons, findings, tradeoffs
 
 
 class Noted(NamedTuple):
@@ -22,13 +24,13 @@ def tables(results: dict[str, Any]) -> dict[str, Noted]:
     """The tables of the page by their names; those that a study's numbers can fill."""
     pairs = plural(results["interpolation"]["measured_pairs"], "random pair")
     drawn = {
-        "Latent size for each share of the variance": (answer.table(results["answers"]), ANSWERS),
-        "Results of each size": (verdict.table(results), RESULTS),
-        "Sizes compared": (compared.table(results), COMPARED),
-        "Walks in numbers": (trade.walk_table(results), f"Means over {pairs} of training images. {WALKS}"),
-        "The codes of each size": (trade.codes_table(results), CODES),
-        "Bytes of a code": (trade.compression_table(results), BYTES),
-        "What the numbers rest on": (verdict.trust_table(results), TRUST),
+        "Latent size for each share of the variance": (verdict.table(results["answers"]), ANSWERS),
+        "Results of each size": (findings.table(results), RESULTS),
+        "Sizes compared": (comparisons.table(results), COMPARED),
+        "Walks in numbers": (tradeoffs.walk_table(results), f"Means over {pairs} of training images. {WALKS}"),
+        "The codes of each size": (tradeoffs.codes_table(results), CODES),
+        "Bytes of a code": (tradeoffs.compression_table(results), BYTES),
+        "What the numbers rest on": (findings.trust_table(results), TRUST),
     }
     return {name: Noted(*table, note) for name, (table, note) in drawn.items() if table}
 
@@ -49,9 +51,9 @@ def asked(results: dict[str, Any]) -> list[tuple[str, str]]:
     if dataset.get("value_range") is not None:
         told.append(("Pixel values", f"0 to {number(dataset['value_range'])} in the files"))
     if dataset.get("test_share") is not None:
-        told.append(("Test images", f"{answer.share(dataset['test_share'])} of the file's images, drawn at random"))
+        told.append(("Test images", f"{verdict.share(dataset['test_share'])} of the file's images, drawn at random"))
     if keep is not None:
-        told.append(("To keep", f"{answer.share(keep)} of the variance of the test images"))
+        told.append(("To keep", f"{verdict.share(keep)} of the variance of the test images"))
     if results["curve"]:
         told.append(("Screening", "one more network for all sizes"))
     return told
@@ -59,7 +61,7 @@ def asked(results: dict[str, Any]) -> list[tuple[str, str]]:
 
 def sizes_words(sizes: list[int]) -> str:
     """`16 and 48 latent dimensions`."""
-    return listed([*map(str, sizes[:-1]), words.latent(sizes[-1])])
+    return listed([*map(str, sizes[:-1]), formatting.latent(sizes[-1])])
 
 
 ANSWERS = (

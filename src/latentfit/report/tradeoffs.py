@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .compared import Results, Table, trained, widest_first
-from .words import carried, dims, listed, mse, or_dash, p_value, percent, plural, signed, some_of
+from ..formatting import carried, dims, listed, mse, or_dash, p_value, percent, plural, signed, some_of
+from .comparisons import Results, Table, trained, widest_first
 
 
 def neighbours(results: Results) -> list[str]:

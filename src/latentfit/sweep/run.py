@@ -10,22 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from . import answer, data, lock, machine, measure, pool, rule, store, summary
-from .data import quality
-from .data.images import ImageSet
-from .errors import InputError
-from .machine import reproducible
-from .measure import PerImage, Yardsticks
+from .. import data, hardware
+from ..data import quality
+from ..data.images import ImageSet
+from ..errors import InputError
+from ..hardware import reproducible
+from ..measure import network, rule, verdict
+from ..measure.network import PerImage, Yardsticks
+from ..recipe import Job, Recipe
+from ..train import Trained
+from . import lock, pool, store, summary
 from .pool import Progress, Work
-from .recipe import Job, Recipe
 from .request import Request, describe, describe_images, environment, joined, recipe_dict
 from .timing import Clock
-from .train import Trained
 from .workers import Crew
 
 
@@ -170,7 +172,7 @@ def _open(folder: Path, request: Request, images: ImageSet, fresh: bool) -> Requ
             request = joined(folder, before, request, images)
         missing = any(store.finished_row(folder, job) is None for job in request.jobs)
         if fresh or missing or (request.screens and _screened(folder, request) is None):
-            machine.check(request.products, request.device)
+            hardware.check(request.products, request.device)
         if fresh:
             store.clear(folder)
         store.remove_leftovers(folder)
@@ -206,7 +208,7 @@ class Trainings:
         """What the images alone say, measured when it is first asked for; what is odd about them is then told."""
         if self.measured is None:
             if self.tell:
-                for note in self.found.notes:
+                for note in quality.notes(self.found):
                     self.tell(note)
             self.measured = Yardsticks.of(self.images, request.jobs)
         return self.measured
@@ -232,7 +234,7 @@ class Trainings:
                 if self.progress:
                     self.progress(trained.job, None)
                 if self.tell and request.search and request.keep is not None:
-                    self.tell(answer.known_now([row for row in rows.values() if row], request.keep))
+                    self.tell(verdict.known_now([row for row in rows.values() if row], request.keep))
 
     def screen(self, folder: Path, request: Request) -> None:
         """Train the one network for all sizes, where the folder lacks what it found."""
@@ -248,13 +250,13 @@ class Trainings:
             for trained in results:
                 self.check()
                 self.clock.worker_memory.append(trained.peak_memory or 0)
-                store.write_json(folder / "curve.json", measure.curve_row(trained, sizes))
+                store.write_json(folder / "curve.json", network.curve_row(trained, sizes))
 
 
 def _screened_sizes(request: Request) -> list[int]:
     """The sizes that a screening is told of: those of the study, and some between them."""
     sizes = {job.latent_dim for job in request.jobs}
-    return sorted(sizes | {k for k in measure.CURVE if min(sizes) <= k <= max(sizes)})
+    return sorted(sizes | {k for k in network.CURVE if min(sizes) <= k <= max(sizes)})
 
 
 def _screened(folder: Path, request: Request) -> dict[str, Any] | None:
@@ -283,7 +285,7 @@ def _following(rows: Sequence[Mapping[str, Any]], keep: float, images: ImageSet)
     """The networks that a search trains next."""
     if any(row["status"] == "ok" and row["test_explained_variance"] is None for row in rows):
         return set()  # the images hold next to no variance, of which no size keeps a share
-    found = rule.answer(answer.explained(rows), keep, images.pixels, answer.unable(rows))
+    found = rule.answer(verdict.explained(rows), keep, images.pixels, verdict.unable(rows))
     return {Job(size, row["seed"]) for size in found["next"] for row in rows}
 
 
@@ -292,7 +294,7 @@ def _sum_up(folder: Path, request: Request, ground: Trainings) -> None:
         "dataset": describe_images(ground.images),
         "recipe": recipe_dict(request.recipe),
         "environment": environment(request),
-        "quality": ground.found.described(),
+        "quality": {**asdict(ground.found), "notes": quality.notes(ground.found)},
         "keep": request.keep,
         "curve": _screened(folder, request) if request.screens else None,
     }
@@ -306,7 +308,7 @@ def _keep(folder: Path, trained: Trained, request: Request, images: ImageSet, ya
     store.write_history(at, trained.history)
     if trained.reason is None:
         store.save_network(at, trained.weights, images, request.recipe, trained.job)
-    row = measure.row(trained, images, request.recipe, yard)
+    row = network.row(trained, images, request.recipe, yard)
     store.write_json(at / "metrics.json", row)
     return row
 

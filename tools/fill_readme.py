@@ -17,8 +17,10 @@ from typing import Any
 
 import fill_performance
 
-from latentfit import answer, figures, report, verdict, words
+from latentfit import figures, formatting, report
 from latentfit.data import garments
+from latentfit.measure import verdict
+from latentfit.report import findings
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
@@ -54,7 +56,7 @@ def filled(readme: str) -> str:
     )
     parts = {
         "table": table(reference),
-        "answer": verdict.headline(reference),
+        "answer": findings.headline(reference),
         "flagship": shares(flagship),
         "recipes": fill_performance.recipes(),
         "speed": fill_performance.in_short(),
@@ -69,21 +71,21 @@ def filled(readme: str) -> str:
 
 def table(results: dict[str, Any]) -> str:
     """The networks' rows, and PCA's with as many components."""
-    _, rows = verdict.table(results)
+    _, rows = findings.table(results)
     lines = [f"| | {' | '.join(COLUMNS)} |", f"|---|{'---:|' * len(COLUMNS)}"]
     lines += [f"| network | {' | '.join(row[i] for i in COLUMNS.values())} |" for row in rows]
     for entry in results["pca"]:
-        kept = words.percent(1 - entry["test_mse"] / results["variance"]["test"], 1)
-        errors = [words.mse(entry[f"{split}_mse"]) for split in ("train", "test")]
+        kept = formatting.percent(1 - entry["test_mse"] / results["variance"]["test"], 1)
+        errors = [formatting.mse(entry[f"{split}_mse"]) for split in ("train", "test")]
         lines.append(f"| PCA | {' | '.join([str(entry['latent_dim']), *errors, '', '', kept, ''])} |")
     return "\n".join(lines)
 
 
 def shares(results: dict[str, Any]) -> str:
     """The answer of the study of many sizes, its table of shares, and the command that makes it."""
-    header, rows = answer.table(results["answers"])
+    header, rows = verdict.table(results["answers"])
     asked = report.command(results, "fashion-mnist")
-    return f"{verdict.headline(results)}\n\n{report.markdown_table(header, rows)}\n\nMade by `{asked}`."
+    return f"{findings.headline(results)}\n\n{report.markdown_table(header, rows)}\n\nMade by `{asked}`."
 
 
 def setup(found: dict[str, Any]) -> str:

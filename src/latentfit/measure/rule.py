@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from .errors import InputError
-from .stats import mean_interval, seeds_needed
+from ..errors import InputError
+from ..stats import mean_interval, seeds_needed
 
 KEEPS = (0.80, 0.85, 0.90, 0.95, 0.99)  # the table of a report
 SEEDS = 3  # trainings a size where a share is asked for and no number of seeds

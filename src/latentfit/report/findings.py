@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from . import compared, trade
-from .compared import Results, Row, Table, differ, each, trained, which, widest_first
-from .gates import GATES, advice
-from .words import dims, listed, mse, or_dash, percent, plural, signed, some_of
+from ..formatting import dims, listed, mse, or_dash, percent, plural, signed, some_of
+from ..measure.gates import GATES, advice
+from . import comparisons, tradeoffs
+from .comparisons import Results, Row, Table, differ, each, trained, which, widest_first
 
 HEADER = (
     "latent",
@@ -38,16 +38,16 @@ class Finding(NamedTuple):
 def analysis(results: Results) -> list[Finding]:
     """What a study found, as headings and sentences; only those that its numbers can fill."""
     parts: list[tuple[str, str, Callable[[Results], list[str]]]] = [
-        ("table", "Error and latent dimension", compared.errors),
-        ("table", "All sizes from one training", trade.screening),
-        ("table", "Against PCA", compared.against_pca),
+        ("table", "Error and latent dimension", comparisons.errors),
+        ("table", "All sizes from one training", tradeoffs.screening),
+        ("table", "Against PCA", comparisons.against_pca),
         ("trust", "Was the training finished?", _training),
         ("pictures", "Sharpness", _sharpness),
         ("lost", "Which classes lose most", _classes),
-        ("walks", "What the interpolations show", lambda r: [*_interpolation(r), *trade.walk_references(r)]),
-        ("codes", "The shape of the code", trade.shape),
-        ("codes", "Classes told apart by their codes", trade.neighbours),
-        ("bytes", "What it means for compression", lambda r: [*trade.compression(r), *_bytes(r)]),
+        ("walks", "What the interpolations show", lambda r: [*_interpolation(r), *tradeoffs.walk_references(r)]),
+        ("codes", "The shape of the code", tradeoffs.shape),
+        ("codes", "Classes told apart by their codes", tradeoffs.neighbours),
+        ("bytes", "What it means for compression", lambda r: [*tradeoffs.compression(r), *_bytes(r)]),
     ]
     findings = [Finding(title, make(results), about) for about, title, make in parts]
     return [finding for finding in findings if finding.sentences]
@@ -55,10 +55,10 @@ def analysis(results: Results) -> list[Finding]:
 
 def headline(results: Results) -> str:
     """What a reader in a hurry should get: the answer where one was asked for."""
-    if said_nothing := compared.nothing(results):
+    if said_nothing := comparisons.nothing(results):
         return said_nothing
     said: str = results["verdict"]["sentence"]
-    return compared.errors(results)[0] if results["verdict"]["status"] == "not_asked" else said
+    return comparisons.errors(results)[0] if results["verdict"]["status"] == "not_asked" else said
 
 
 def notes(results: Results) -> list[str]:
@@ -92,7 +92,7 @@ def table(results: Results) -> Table:
 def sampling(results: Results) -> str | None:
     """How far other test images could move the numbers: the half widths of the paired bootstrap's intervals."""
     known = [entry for entry in results["sampling"] if entry["test_explained_variance"][0] >= 0]
-    if not known or compared.nothing(results):
+    if not known or comparisons.nothing(results):
         return None
     said = [
         f"± {50 * (high - low):.2f} points at {entry['latent_dim']}"
@@ -243,7 +243,7 @@ def _interpolation(results: Results) -> list[str]:
 
 def _bytes(results: Results) -> list[str]:
     rows = [m for m in trained(results) if m["test_explained_variance"] is not None]
-    if len(rows) < 2 or rows[0] in (worse := compared.worse_than_mean(results)) or rows[-1] in worse:
+    if len(rows) < 2 or rows[0] in (worse := comparisons.worse_than_mean(results)) or rows[-1] in worse:
         return []
     a, b = rows[0], rows[-1]
     points = 100 * (b["test_explained_variance"] - a["test_explained_variance"])

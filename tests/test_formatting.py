@@ -1,6 +1,6 @@
 import pytest
 
-from latentfit import words
+from latentfit import formatting
 
 
 @pytest.mark.parametrize(
@@ -16,4 +16,4 @@ from latentfit import words
     ],
 )
 def test_some_of_many_are_spread_over_all(items, most, some):
-    assert words.some_of(items, most) == some
+    assert formatting.some_of(items, most) == some

@@ -37,11 +37,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as parse_safetensors
 from safetensors.numpy import save as dump_safetensors
 
+from ..data.images import ImageSet
+from ..errors import InputError
+from ..model import ACTIVATIONS, OUTPUTS, Network
+from ..recipe import Epoch, Job, Recipe
 from . import lock
-from .data.images import ImageSet
-from .errors import InputError
-from .model import ACTIVATIONS, OUTPUTS, Network
-from .recipe import Epoch, Job, Recipe
 
 SCHEMA = 1
 PART = ".part"  # how the names of files end that are not whole yet

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import loky
 
-from .errors import whole_number
+from ..errors import whole_number
 
 BASE = 400 * 10**6  # bytes of a worker besides its network, mostly imports: "memory" in benchmarks/results/speed.json
 COPIES = 7  # of the weights, with gradient, Adam's moments and what is measured: 5 to 8 for weights of 50 to 420 MB

@@ -14,11 +14,13 @@ from typing import Any
 
 import torch
 
-from . import machine, rule, store
-from .data.images import ImageSet
-from .errors import InputError, whole_number
-from .machine import best_device, precision_of, processor, products_of
-from .recipe import RECIPES, Job, Recipe
+from .. import hardware
+from ..data.images import ImageSet
+from ..errors import InputError, whole_number
+from ..hardware import best_device, precision_of, processor, products_of
+from ..measure import rule
+from ..recipe import RECIPES, Job, Recipe
+from . import store
 
 SIZES = (16, 48)  # of a study that names none
 GROWING = ("latent_dims", "seeds", "models", "keep", "search", "curve")  # what may be added to a study that is there
@@ -87,8 +89,8 @@ class Request:
         chosen = recipe if isinstance(recipe, Recipe) else _named(recipe)
         if epochs is not None:
             chosen = replace(chosen, epochs=epochs)
-        machine.check("fp32", "cpu" if device == "auto" else device)
-        machine.check_precision(precision, "cpu" if device == "auto" else device)
+        hardware.check("fp32", "cpu" if device == "auto" else device)
+        hardware.check_precision(precision, "cpu" if device == "auto" else device)
         jobs = tuple(Job(size, seed) for size in sizes for seed in range(seeds))
         return cls(jobs, chosen, precision=precision, device=device, keep=keep, search=search, curve=curve)
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..formatting import BELOW, explained_share, latent, listed
+from ..stats import mean_interval
 from . import gates, rule
-from .stats import mean_interval
-from .words import BELOW, explained_share, latent, listed
 
 Row = Mapping[str, Any]
 

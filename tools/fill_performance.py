@@ -56,7 +56,7 @@ STEPS = {  # of the ladder: what changes, and why it helps
     ),
     "by-hand": (
         "the gradient by hand, the parameters in one tensor",
-        "`backward.by_hand` overwrites what nobody needs again and writes gradients into memory that stays; Adam "
+        "`gradient.by_hand` overwrites what nobody needs again and writes gradients into memory that stays; Adam "
         "runs once over a single long tensor instead of over twelve.",
     ),
 }
@@ -135,7 +135,8 @@ def same_recipe(speed: Entries) -> list[str]:
     return [
         "# How fast, how good, and why",
         "",
-        "This page is made by `docs/fill_performance.py` from `benchmarks/results/`. Two ledgers, kept apart: the same",
+        "This page is made by `tools/fill_performance.py` from `benchmarks/results/`. Two ledgers, kept apart: the "
+        "same",
         "recipe in less time, and other recipes that make more of the same work.",
         "",
         "## Same recipe, faster",

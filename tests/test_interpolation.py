@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import pairwise_distances
 
-from latentfit import evaluate, latent, walks
+from latentfit import evaluate, latent
 from latentfit.data.images import ImageSet
+from latentfit.measure import interpolation
+from latentfit.measure.interpolation import Ground, Nearest, choose
 from latentfit.recipe import Job
 from latentfit.stats import holm, paired
-from latentfit.walks import Ground, Nearest, choose
 
 RNG = np.random.default_rng(0)
 
@@ -64,31 +65,31 @@ def test_the_seed_chooses():
 
 
 def test_pairs_are_of_different_classes(images):
-    for pairs in (walks.shown_pairs(images, seed=0), walks.random_pairs(images, seed=0)):
+    for pairs in (interpolation.shown_pairs(images, seed=0), interpolation.random_pairs(images, seed=0)):
         labels = images.y_train[pairs]
         assert (labels[:, 0] != labels[:, 1]).all()
 
 
 def test_random_pairs_share_no_image_and_meet_every_couple_of_classes():
     x, y = np.zeros((6000, 1, 2), np.uint8), np.arange(6000) % 10
-    pairs = walks.random_pairs(ImageSet("plain", x, x, y, y), seed=0)
-    assert pairs.shape == (walks.MEASURED_PAIRS, 2)
+    pairs = interpolation.random_pairs(ImageSet("plain", x, x, y, y), seed=0)
+    assert pairs.shape == (interpolation.MEASURED_PAIRS, 2)
     assert len(np.unique(pairs)) == pairs.size
     assert len({frozenset(couple) for couple in y[pairs].tolist()}) == 45
-    assert not np.array_equal(pairs, walks.random_pairs(ImageSet("plain", x, x, y, y), seed=1))
+    assert not np.array_equal(pairs, interpolation.random_pairs(ImageSet("plain", x, x, y, y), seed=1))
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 50])
 def test_random_pairs_of_few_images_are_fewer(n):
     x = np.zeros((n, 1, 2), np.uint8)
-    pairs = walks.random_pairs(ImageSet("few", x, x), seed=0)
+    pairs = interpolation.random_pairs(ImageSet("few", x, x), seed=0)
     assert pairs.shape == (max(1, n // 2), 2)
     assert len(np.unique(pairs)) == min(n, pairs.size)
 
 
 def test_pairs_without_labels_are_of_different_images():
     x = np.zeros((7, 3, 3), np.uint8)
-    pairs = walks.shown_pairs(ImageSet("plain", x, x), seed=0)
+    pairs = interpolation.shown_pairs(ImageSet("plain", x, x), seed=0)
     assert pairs.shape == (4, 2)
     assert (pairs[:, 0] != pairs[:, 1]).all()
 
@@ -142,7 +143,7 @@ def test_pca_walks_straight_through_its_own_reconstructions(images, ground, pca)
 
 def test_interpolation_gives_means_over_the_walks(network, ground, pca):
     walked = {Job(5, 0): ground.walk(network)}
-    found = walks.interpolation(
+    found = interpolation.interpolation(
         ground, walked, {Job(5, 0): ground.walk(network, spherical=True)}, pca, ground.pairs[:4]
     )
     assert found["pairs"] == ground.pairs[:4].tolist()
@@ -157,12 +158,12 @@ def test_interpolation_gives_means_over_the_walks(network, ground, pca):
 
 def test_walks_are_tested_in_pairs_against_fading_and_pca(network, ground, pca):
     walked = {Job(5, 0): ground.walk(network), Job(9, 1): ground.walk(network, spherical=True)}
-    models = walks.interpolation(ground, walked, {}, pca, ground.pairs[:4])["models"]
+    models = interpolation.interpolation(ground, walked, {}, pca, ground.pairs[:4])["models"]
     assert all(list(model["against"]) == ["cross_fade", "pca"] for model in models)
     linear = {job: ground.along_pca(pca, job.latent_dim) for job in walked}
     for reference, of in (("cross_fade", dict.fromkeys(walked, ground.faded)), ("pca", linear)):
-        assert all(list(model["against"][reference]) == list(walks.REFERRED) for model in models)
-        for name in walks.REFERRED:
+        assert all(list(model["against"][reference]) == list(interpolation.REFERRED) for model in models)
+        for name in interpolation.REFERRED:
             tests = [paired(getattr(of[job], name), getattr(value, name)) for job, value in walked.items()]
             told = [test | {"p": p, "family": 2} for test, p in zip(tests, holm([t["p"] for t in tests]), strict=True)]
             assert [model["against"][reference][name] for model in models] == told

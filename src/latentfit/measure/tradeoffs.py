@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from . import latent
-from .data.images import ImageSet
-from .model import Network, to_unit
-from .recipe import Job
-from .stats import mean_interval
+from .. import latent
+from ..data.images import ImageSet
+from ..model import Network, to_unit
+from ..recipe import Job
+from ..stats import mean_interval
 
 Array = NDArray[Any]
 

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError
+from ..hardware import peak_memory, processor
+from ..recipe import Job
+from ..train import Trained
 from . import store
-from .errors import InputError
-from .machine import peak_memory, processor
-from .recipe import Job
-from .train import Trained
 
 
 class Clock:

@@ -24,14 +24,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from . import evaluate, machine
-from .backward import Cut
-from .data.images import ImageSet
-from .latent import encode
-from .machine import peak_memory, reproducible
-from .model import Network, batches
-from .recipe import Epoch, Job, Recipe
-from .train import ONE_AT_A_TIME, Diverged, Trained, build, fit
+from .. import evaluate, hardware
+from ..data.images import ImageSet
+from ..gradient import Cut
+from ..hardware import peak_memory, reproducible
+from ..latent import encode
+from ..model import Network, batches
+from ..recipe import Epoch, Job, Recipe
+from ..train import ONE_AT_A_TIME, Diverged, Trained, build, fit
 
 LONGER = 2  # times the recipe's epochs: each size is trained on a part of the images only
 BEFORE = 0.25  # share of these epochs that the network is trained for before, without cuts
@@ -64,7 +64,7 @@ def screen(
         a reason instead.
     """
     with ONE_AT_A_TIME:
-        machine.check(products, device)
+        hardware.check(products, device)
         with reproducible():
             return [_screen(Job(*job), images, recipe, products, device, progress, expected) for job in jobs]
 

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import answer, intrinsic, lost, measure, rule, store, walks
-from .data import quality
-from .data.images import ImageSet
-from .machine import side_by_side
-from .measure import PerImage, Yardsticks
-from .model import Network
-from .recipe import Job, first_seeds
-from .walks import Walked
+from ..data import quality
+from ..data.images import ImageSet
+from ..hardware import side_by_side
+from ..measure import interpolation, intrinsic, network, rule, tradeoffs, verdict
+from ..measure.interpolation import Walked
+from ..measure.network import PerImage, Yardsticks
+from ..model import Network
+from ..recipe import Job, first_seeds
+from . import store
 
 Array = NDArray[Any]
 
@@ -49,13 +50,13 @@ def write(
     seed = min(job.seed for job in jobs)
     ok = [job for job, row in zip(jobs, rows, strict=True) if row["status"] == "ok"]
     networks = {job: store.load_network(store.model_folder(folder, job)) for job in first_seeds(ok)}
-    pairs = walks.shown_pairs(images, seed)
+    pairs = interpolation.shown_pairs(images, seed)
     values = {job: taken.get(job) or _measured(folder, job, images) for job in ok}
     errors = {job: values[job].test_mse for job in networks}
-    (straight, interpolation), neighbours, compression = side_by_side(
+    (straight, interpolated), neighbours, compression = side_by_side(
         lambda: _interpolation(yard, networks, pairs),
-        lambda: lost.told_apart(networks, images),
-        lambda: lost.compression(networks, _code_ranges(rows, networks), errors, images),
+        lambda: tradeoffs.told_apart(networks, images),
+        lambda: tradeoffs.compression(networks, _code_ranges(rows, networks), errors, images),
     )
     for job, walked in straight.items():
         values[job] = replace(values[job], walked=walked)
@@ -63,32 +64,32 @@ def write(
     store.write_shown(folder, shown)
     sizes = sorted({job.latent_dim for job in jobs})
     keep, recipe = asked["keep"], asked["recipe"]["name"]
-    told, curve, nothing = measure.sizes(rows), asked["curve"], quality.no_variance(yard.variance)
+    told, curve, nothing = network.sizes(rows), asked["curve"], quality.no_variance(yard.variance)
     results = {
         "schema": store.SCHEMA,
         **{name: asked[name] for name in ("dataset", "recipe", "environment")},
         "models": rows,
-        "pca": measure.pca_rows(yard, sizes),
-        "interpolation": interpolation,
-        "verdict": answer.not_asked(nothing)
+        "pca": network.pca_rows(yard, sizes),
+        "interpolation": interpolated,
+        "verdict": verdict.not_asked(nothing)
         if keep is None
-        else answer.verdict(rows, keep, images.pixels, recipe, nothing),
+        else verdict.verdict(rows, keep, images.pixels, recipe, nothing),
         "variance": yard.variance,
-        "pca_curve": measure.pca_rows(yard, [k for k in measure.CURVE if k <= images.pixels]),
-        "comparisons": measure.comparisons(values),
-        "against_pca": measure.against_pca(values, yard),
+        "pca_curve": network.pca_rows(yard, [k for k in network.CURVE if k <= images.pixels]),
+        "comparisons": network.comparisons(values),
+        "against_pca": network.against_pca(values, yard),
         "shown": _indices(shown),
         "sizes": told,
-        "size_comparisons": measure.size_comparisons(rows),
-        "sampling": measure.sampling(values, yard),
+        "size_comparisons": network.size_comparisons(rows),
+        "sampling": network.sampling(values, yard),
         "answers": [
-            answer.verdict(rows, share, images.pixels, recipe, nothing) | {"pca_components": pca_for(yard, share)}
+            verdict.verdict(rows, share, images.pixels, recipe, nothing) | {"pca_components": pca_for(yard, share)}
             for share in sorted({*rule.KEEPS, *([] if keep is None else [keep])})
         ],
         "lost": _lost(rows, errors, images, shown) | {"neighbours": neighbours, "compression": compression}
         if networks
         else None,
-        "curve": curve and curve | {"apart": measure.curve_apart(curve, told)},
+        "curve": curve and curve | {"apart": network.curve_apart(curve, told)},
         "intrinsic": None if keep is None else intrinsic.estimates(images, seed),
         "quality": asked["quality"],
     }
@@ -102,7 +103,7 @@ def _indices(shown: Mapping[str, Array]) -> dict[str, list[int]]:
 
 
 def _measured(folder: Path, job: Job, images: ImageSet) -> PerImage:
-    return measure.per_image(store.load_network(store.model_folder(folder, job)), images)
+    return network.per_image(store.load_network(store.model_folder(folder, job)), images)
 
 
 def pca_for(yard: Yardsticks, keep: float) -> int | None:
@@ -117,7 +118,7 @@ def _interpolation(
 ) -> tuple[dict[Job, Walked], dict[str, Any]]:
     """The walks of each network, and how they go."""
     straight, spherical = ({job: yard.ground.walk(n, way) for job, n in networks.items()} for way in (False, True))
-    return straight, walks.interpolation(yard.ground, straight, spherical, yard.pca, shown)
+    return straight, interpolation.interpolation(yard.ground, straight, spherical, yard.pca, shown)
 
 
 def _code_ranges(rows: Sequence[Mapping[str, Any]], networks: Iterable[Job]) -> dict[Job, Array]:
@@ -130,7 +131,7 @@ def _lost(
     rows: list[dict[str, Any]], errors: Mapping[Job, Array], images: ImageSet, shown: Mapping[str, Array]
 ) -> dict[str, Any]:
     return {
-        "by_class": lost.by_class(rows, errors, images),
+        "by_class": tradeoffs.by_class(rows, errors, images),
         **{f"{name}_errors": _errors_of(errors, shown[f"{name}_indices"]) for name in EXTREMES if name in shown},
     }
 
@@ -141,8 +142,8 @@ def _errors_of(errors: Mapping[Job, Array], chosen: NDArray[np.int64]) -> list[d
 
 def _extremes(images: ImageSet, errors: Mapping[Job, Array]) -> dict[str, Array]:
     """The images with the largest error, and those that the largest code gains most on where there are two sizes."""
-    chosen = {"worst": lost.worst(errors)} if errors else {}
-    chosen |= {"gained": lost.gained(errors)} if len(errors) > 1 else {}
+    chosen = {"worst": tradeoffs.worst(errors)} if errors else {}
+    chosen |= {"gained": tradeoffs.gained(errors)} if len(errors) > 1 else {}
     return {
         key: array
         for name, at in chosen.items()
@@ -158,7 +159,7 @@ def _shown(images: ImageSet, pairs: NDArray[np.int64], seed: int) -> dict[str, A
     """The images in the pictures, with their indices and labels (-1 where there are none)."""
     arrays = {"pairs": images.x_train[pairs], "pairs_labels": _labels(images.y_train, pairs)}
     for split, x, y in (("train", images.x_train, images.y_train), ("test", images.x_test, images.y_test)):
-        chosen = walks.choose(measure.SHOWN, y, len(x), seed)
+        chosen = interpolation.choose(network.SHOWN, y, len(x), seed)
         arrays |= {split: x[chosen], f"{split}_indices": chosen, f"{split}_labels": _labels(y, chosen)}
     some = np.sort(np.random.default_rng([seed, len(images.x_test), 5]).permutation(len(images.x_test))[:EXPLORED])
     explored = {"map": images.x_test[some], "map_indices": some, "map_labels": _labels(images.y_test, some)}

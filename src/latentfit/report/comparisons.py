@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .data.quality import no_variance
-from .recipe import Job, first_seeds
-from .words import (
+from ..data.quality import no_variance
+from ..formatting import (
     FEW,
     apart,
     carried,
@@ -30,6 +29,7 @@ from .words import (
     plural,
     some_of,
 )
+from ..recipe import Job, first_seeds
 
 Results = dict[str, Any]
 Row = dict[str, Any]

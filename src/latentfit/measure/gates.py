@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .recipe import Epoch
+from ..recipe import Epoch
 
 
 class Gate(NamedTuple):

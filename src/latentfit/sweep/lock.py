@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import InputError, Lost
+from ..errors import InputError, Lost
 
 try:
     import fcntl

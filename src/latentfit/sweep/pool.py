@@ -31,13 +31,13 @@ from typing import TYPE_CHECKING
 import loky
 from loky.backend import get_context
 
-from .data.images import ImageSet
-from .errors import Lost
-from .recipe import Epoch, Job, Recipe
+from ..data.images import ImageSet
+from ..errors import Lost
+from ..recipe import Epoch, Job, Recipe
 from .workers import Crew, need
 
 if TYPE_CHECKING:
-    from .train import Trained
+    from ..train import Trained
 
 Progress = Callable[[Job, Epoch | None], None]
 
@@ -69,8 +69,8 @@ class Work:
     @property
     def task(self) -> Callable[..., list[Trained]]:
         """What does it: takes a list of jobs, and all but `expected` of the above."""
-        from .screening import screen
-        from .train import train_group
+        from ..train import train_group
+        from .nested import screen
 
         return train_group if self.expected is None else partial(screen, expected=self.expected)
 
@@ -236,7 +236,7 @@ def _start_worker(writer: Connection, parent: int) -> None:
     _parent = writer
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    import_module(f"{__package__}.train")
+    import_module("latentfit.train")
 
 
 def _end_with(parent: int) -> None:

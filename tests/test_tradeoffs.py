@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from sklearn.metrics import pairwise_distances
 
-from latentfit import evaluate, latent, lost
+from latentfit import evaluate, latent
+from latentfit.measure import tradeoffs
 from latentfit.recipe import Job
 
 RNG = np.random.default_rng(0)
@@ -23,17 +24,17 @@ def errors(network, images):
 def test_the_worst_are_those_with_the_largest_mean_error_in_order():
     given = {Job(2, 0): RNG.uniform(size=30), Job(5, 0): RNG.uniform(size=30)}
     mean = (given[Job(2, 0)] + given[Job(5, 0)]) / 2
-    chosen = lost.worst(given)
+    chosen = tradeoffs.worst(given)
     assert mean[chosen].tolist() == sorted(mean, reverse=True)[:8]
 
 
 def test_gained_are_those_that_the_largest_network_lowers_most():
     given = {Job(9, 0): np.array([0.1, 0.5, 0.2]), Job(4, 0): np.full(3, 9.0), Job(2, 0): np.array([0.3, 0.4, 0.9])}
-    assert lost.gained(given).tolist() == [2, 0, 1]
+    assert tradeoffs.gained(given).tolist() == [2, 0, 1]
 
 
 def test_neighbours_vote_as_by_hand(network, images):
-    found = lost.told_apart({Job(5, 0): network}, images)
+    found = tradeoffs.told_apart({Job(5, 0): network}, images)
     for x_train, x_test, told in (
         (images.x_train.reshape(90, -1) / 255, images.x_test.reshape(40, -1) / 255, found["pixels"]),
         (latent.encode(network, images.x_train), latent.encode(network, images.x_test), found["models"][0]["accuracy"]),
@@ -46,16 +47,16 @@ def test_neighbours_vote_as_by_hand(network, images):
 
 
 def test_without_labels_nobody_is_told_apart(network, images):
-    assert lost.told_apart({Job(5, 0): network}, replace(images, y_train=None, y_test=None, classes=None)) is None
+    assert tradeoffs.told_apart({Job(5, 0): network}, replace(images, y_train=None, y_test=None, classes=None)) is None
 
 
 def test_bytes_are_those_of_the_files(network, images, errors):
     ends = latent.encode(network, images.x_train)
     ranges = {Job(5, 0): np.stack([ends.min(axis=0), ends.max(axis=0)])}
-    found = lost.compression({Job(5, 0): network}, ranges, {Job(5, 0): errors}, images)
+    found = tradeoffs.compression({Job(5, 0): network}, ranges, {Job(5, 0): errors}, images)
     buffer = io.BytesIO()
     Image.fromarray(images.x_test[0]).save(buffer, format="PNG", optimize=True)
-    assert lost._png_bytes(images.x_test[0]) == len(buffer.getvalue())
+    assert tradeoffs._png_bytes(images.x_test[0]) == len(buffer.getvalue())
     assert found["raw_bytes"] == 132
     assert found["zlib_bytes"] == len(zlib.compress(images.x_test.tobytes(), 9)) / 40
     (model,) = found["models"]
@@ -73,17 +74,17 @@ def test_bytes_are_those_of_the_files(network, images, errors):
 def test_floats_are_packed_where_bytes_stand_for_them_alone(network, images, errors):
     def packed(x_test):
         given = replace(images, x_train=images.x_train / np.float32(255), x_test=x_test.astype(np.float32))
-        found = lost.compression({}, {}, {}, given)
+        found = tradeoffs.compression({}, {}, {}, given)
         return [found[f"{kind}_bytes"] for kind in ("raw", "png", "zlib")]
 
-    plain = lost.compression({}, {}, {}, images)
+    plain = tradeoffs.compression({}, {}, {}, images)
     told = [plain[f"{kind}_bytes"] for kind in ("raw", "png", "zlib")]
     assert packed(images.x_test / 255) == packed(images.x_test * np.float32(1 / 255)) == told
     assert packed(np.sqrt(images.x_test / 255)) == [4 * 132, None, None]
 
 
 def test_colours_are_packed_too():
-    assert lost._png_bytes(RNG.integers(0, 256, (6, 6, 3), np.uint8)) > 50
+    assert tradeoffs._png_bytes(RNG.integers(0, 256, (6, 6, 3), np.uint8)) > 50
 
 
 def rows(by_class):
@@ -95,11 +96,11 @@ def rows(by_class):
 def test_intervals_of_classes_are_over_seeds_where_there_are_some(images):
     given = rows({(2, 0): [0.1, 0.2, None], (2, 1): [0.3, 0.2, None], (5, 0): [0.1, 0.1, 0.1]})
     errors = {Job(2, 0): np.ones(40), Job(5, 0): np.arange(40.0)}
-    two, five = lost.by_class(given, errors, images)
+    two, five = tradeoffs.by_class(given, errors, images)
     assert (two["latent_dim"], two["over"], five["latent_dim"], five["over"]) == (2, "seeds", 5, "images")
     assert two["classes"][0]["mean"] == pytest.approx(0.2)
     assert two["classes"][0]["interval"][1] == pytest.approx(0.2 + 12.7062 * 0.1)
     assert two["classes"][2] is None
     of_class = np.arange(40.0)[images.y_test == 1]
     assert five["classes"][1]["mean"] == of_class.mean()
-    assert lost.by_class(given, errors, replace(images, y_test=None, y_train=None, classes=None)) is None
+    assert tradeoffs.by_class(given, errors, replace(images, y_test=None, y_train=None, classes=None)) is None

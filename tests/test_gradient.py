@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from latentfit.backward import Cut, by_autograd, by_hand, flatten, in_bf16
+from latentfit.gradient import Cut, by_autograd, by_hand, flatten, in_bf16
 from latentfit.model import Network
 from latentfit.recipe import RECIPES
 

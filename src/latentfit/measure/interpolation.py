@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from . import evaluate, latent
-from .data.images import ImageSet
-from .evaluate import PCAErrors
-from .model import Network, to_unit
-from .recipe import Job
-from .stats import family, paired
+from .. import evaluate, latent
+from ..data.images import ImageSet
+from ..evaluate import PCAErrors
+from ..model import Network, to_unit
+from ..recipe import Job
+from ..stats import family, paired
 
 Array = NDArray[Any]
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from .data.images import ImageSet
-from .model import to_unit
+from ..data.images import ImageSet
+from ..model import to_unit
 
 SAMPLE = 2_000  # images, at most
 ESTIMATORS = {  # scikit-dimension's name for it: who proposed it

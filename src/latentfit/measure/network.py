@@ -16,15 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import evaluate, gates, latent
-from .data.images import ImageSet
-from .data.quality import no_variance
-from .evaluate import PCAErrors
-from .model import Network
-from .recipe import Job, Recipe, first_seeds
-from .stats import family, mean_interval, middle, paired, resampled, welch
-from .train import Trained
-from .walks import Ground, Walked
+from .. import evaluate, latent
+from ..data.images import ImageSet
+from ..data.quality import no_variance
+from ..evaluate import PCAErrors
+from ..model import Network
+from ..recipe import Job, Recipe, first_seeds
+from ..stats import family, mean_interval, middle, paired, resampled, welch
+from ..train import Trained
+from . import gates
+from .interpolation import Ground, Walked
 
 Array = NDArray[Any]
 
