@@ -35,7 +35,8 @@ ZYGOTE = """
     sys.path.insert(0, sys.argv[1])
     import loky, matplotlib, torch
     from helpers import RECIPE, Inline, contents, small_clothes
-    from latentfit import report, store, sweep
+    from latentfit import report
+    from latentfit.sweep import run as sweep, store
 
     ROOT, WHAT = Path(sys.argv[2]), sys.argv[3]
     IMAGES = small_clothes(40, 20)
@@ -227,7 +228,7 @@ def test_no_lock_of_one_folder_outlives_a_kill(tmp_path):
     script = f"""
         import os, signal
         from pathlib import Path
-        from latentfit import lock
+        from latentfit.sweep import lock
         with lock.held(Path({str(tmp_path / "out")!r})):
             os.kill(os.getpid(), signal.SIGKILL)
     """
@@ -253,7 +254,7 @@ def test_a_file_size_limit_leaves_whole_files_and_says_where(tmp_path, room):
         from pathlib import Path
         sys.path.insert(0, {TESTS!r})
         from helpers import RECIPE, Inline, small_clothes
-        from latentfit import sweep
+        from latentfit.sweep import run as sweep
         from latentfit.errors import InputError
         resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))
         try:
@@ -277,7 +278,8 @@ SMALL_DISKS = """
     from pathlib import Path
     sys.path.insert(0, sys.argv[1])
     from helpers import RECIPE, Inline, contents, small_clothes
-    from latentfit import report, store, sweep
+    from latentfit import report
+    from latentfit.sweep import run as sweep, store
 
     report.pictures.png = lambda figure: b"picture"  # drawing is slow, and not what is looked at here
 
@@ -372,7 +374,7 @@ def test_a_folder_that_is_removed_while_a_study_runs_is_told_and_not_begun_again
     if moment == "before the pictures":
         monkeypatch.setattr(store, "write_shown", removing(store.write_shown))
     elif moment == "before the results":
-        monkeypatch.setattr("latentfit.measure.verdict.not_asked", removing(run.answer.not_asked))
+        monkeypatch.setattr("latentfit.measure.verdict.not_asked", removing(run.summary.verdict.not_asked))
     options = {"training": {"progress": remove}, "screening": {"tell": remove_when_screening}}.get(moment, {})
     with pytest.raises(Lost, match="was removed while the study ran"):
         study(out, curve=True, **options)
@@ -405,7 +407,7 @@ def test_a_process_that_was_forked_meanwhile_does_not_keep_the_lock(tmp_path):
     script = f"""
         import os, signal, time
         from pathlib import Path
-        from latentfit import lock
+        from latentfit.sweep import lock
         with lock.held(Path({str(tmp_path / "out")!r})):
             if (child := os.fork()) == 0:
                 time.sleep(60)

@@ -10,7 +10,8 @@ from scipy import stats
 
 from latentfit import evaluate, latent, train
 from latentfit.data.images import ImageSet
-from latentfit.measure import gates, network
+from latentfit.measure import gates
+from latentfit.measure import network as measure
 from latentfit.measure.interpolation import Walked
 from latentfit.measure.network import PerImage, Yardsticks
 from latentfit.recipe import Job, Recipe
@@ -31,7 +32,7 @@ def values(jobs, n=60, p=40):
 
 
 def test_a_row_holds_what_evaluate_and_latent_say(network, images, quick, trained, yard):
-    row = network.row(trained[1], images, quick, yard)
+    row = measure.row(trained[1], images, quick, yard)
     x_hat = evaluate.reconstruct(network, images.x_test)
     train, test = evaluate.mse(network, images.x_train), evaluate.mse(network, images.x_test)
     mean = images.x_train.mean(axis=0)
@@ -63,24 +64,24 @@ def test_a_row_holds_what_evaluate_and_latent_say(network, images, quick, traine
 
 
 def test_a_failed_row_has_the_same_keys_and_no_number(images, quick, trained, yard):
-    row = network.row(trained[1], images, quick, yard)
-    failed = network.failed_row(Job(5, 0), "it broke")
+    row = measure.row(trained[1], images, quick, yard)
+    failed = measure.failed_row(Job(5, 0), "it broke")
     assert list(failed) == list(row)
     assert (failed["latent_dim"], failed["seed"], failed["status"], failed["reason"]) == (5, 0, "failed", "it broke")
-    assert all(failed[name] is None for name in network.NUMBERS)
+    assert all(failed[name] is None for name in measure.NUMBERS)
     diverged = replace(trained[1], weights={}, measured=None, reason="it broke")
-    assert network.row(diverged, images, quick, yard) == failed
+    assert measure.row(diverged, images, quick, yard) == failed
 
 
 def test_without_labels_there_are_no_classes(images):
     plain = ImageSet("plain", images.x_train, images.x_test)
-    assert network.by_class(np.ones(40), plain) is None
+    assert measure.by_class(np.ones(40), plain) is None
 
 
 def test_images_without_variance_explain_nothing(network, images, quick, trained, yard):
     grey = ImageSet("grey", np.full_like(images.x_train, 90), np.full_like(images.x_test, 90))
     flat = replace(yard, variance={"train": 0.0, "test": 0.0}, test_sharpness=evaluate.sharpness(grey.x_test))
-    row = network.row(replace(trained[1], measured=Measured.of(network, grey)), grey, quick, flat)
+    row = measure.row(replace(trained[1], measured=Measured.of(network, grey)), grey, quick, flat)
     assert row["train_explained_variance"] is row["test_explained_variance"] is row["test_sharpness"] is None
 
 
@@ -93,13 +94,13 @@ def test_yardsticks_are_those_of_the_images(images, yard):
 
 
 def test_pca_rows(yard):
-    (few, many) = network.pca_rows(yard, [3, 4000])
+    (few, many) = measure.pca_rows(yard, [3, 4000])
     assert few == {"latent_dim": 3, "train_mse": yard.pca.train[3], "test_mse": yard.pca.test[3]}
     assert many == {"latent_dim": 4000, "train_mse": yard.pca.train[-1], "test_mse": yard.pca.test[-1]}
 
 
 def test_values_of_each_image(network, images, trained):
-    value, measured = network.per_image(network, images), trained[1].measured
+    value, measured = measure.per_image(network, images), trained[1].measured
     np.testing.assert_array_equal(value.test_mse, evaluate.image_errors(network, images.x_test))
     np.testing.assert_array_equal(value.sharpness, evaluate.sharpness(evaluate.reconstruct(network, images.x_test)))
     np.testing.assert_array_equal(value.test_mse, measured.test_errors)  # a worker's may be taken in their place
@@ -117,13 +118,13 @@ def test_values_of_each_image(network, images, trained):
     ],
 )
 def test_comparisons_are_of_neighbours_and_of_the_widest(sizes, couples):
-    rows = network.comparisons(values([(k, s) for k in sizes for s in (3, 1)]))
+    rows = measure.comparisons(values([(k, s) for k in sizes for s in (3, 1)]))
     assert [row["latent_dims"] for row in rows] == couples
     assert {row["seed"] for row in rows} <= {1}
 
 
 def test_sizes_are_compared_by_the_first_seed_that_each_trained_with():
-    rows = network.comparisons(values([(4, 1), (8, 0), (8, 1), (16, 1)]))
+    rows = measure.comparisons(values([(4, 1), (8, 0), (8, 1), (16, 1)]))
     told = [(row["latent_dims"], row["seed"]) for row in rows]
     assert told == [([4, 8], None), ([8, 16], None), ([4, 16], 1)]
 
@@ -131,9 +132,9 @@ def test_sizes_are_compared_by_the_first_seed_that_each_trained_with():
 def test_comparisons_are_paired_tests_with_holms_p():
     given = values([(4, 0), (8, 0), (16, 0)])
     jobs = list(given)
-    rows = network.comparisons(given)
+    rows = measure.comparisons(given)
     couples = [*pairwise(jobs), (jobs[0], jobs[-1])]
-    for name in ("test_mse", "sharpness", *network.WALKED):
+    for name in ("test_mse", "sharpness", *measure.WALKED):
         tests = [paired(given[a].of(name), given[b].of(name)) for a, b in couples]
         adjusted = holm([test["p"] for test in tests])
         assert [row[name] for row in rows] == [t | {"p": p, "family": 3} for t, p in zip(tests, adjusted, strict=True)]
@@ -142,14 +143,14 @@ def test_comparisons_are_paired_tests_with_holms_p():
 
 @pytest.mark.parametrize(("sizes", "family"), [([16, 48], 1), ([4, 8, 16], 3), ([2, 4, 8, 16], 4)])
 def test_the_family_is_all_comparisons_of_a_quantity(sizes, family):
-    rows = network.comparisons(values([(k, s) for k in sizes for s in (0, 1)]))
-    names = ("test_mse", "sharpness", *network.WALKED)
+    rows = measure.comparisons(values([(k, s) for k in sizes for s in (0, 1)]))
+    names = ("test_mse", "sharpness", *measure.WALKED)
     assert {row[name]["family"] for row in rows for name in names} == {family} == {len(rows)}
 
 
 def test_against_pca_is_a_paired_test_over_the_same_images(images, yard):
     given = values([(2, 0), (2, 1), (5, 0)], n=len(images.x_test))
-    rows = network.against_pca(given, yard)
+    rows = measure.against_pca(given, yard)
     assert [(row["latent_dim"], row["seed"], row["components"]) for row in rows] == [(2, 0, 2), (2, 1, 2), (5, 0, 5)]
     linear = [yard.pca.test_images[:, row["components"]].astype(float) for row in rows]
     p = [stats.ttest_rel(value.test_mse, pca).pvalue for value, pca in zip(given.values(), linear, strict=True)]
@@ -162,17 +163,17 @@ def test_against_pca_is_a_paired_test_over_the_same_images(images, yard):
 
 
 def test_against_pca_takes_all_components_where_there_are_fewer_than_dimensions(images, yard):
-    (row,) = network.against_pca(values([(4000, 0)], n=len(images.x_test)), yard)
+    (row,) = measure.against_pca(values([(4000, 0)], n=len(images.x_test)), yard)
     assert (row["latent_dim"], row["components"]) == (4000, len(images.x_train) - 1)  # around their mean
     assert row["test_mse"]["means"][0] == pytest.approx(yard.pca.test[-1], rel=1e-5)
 
 
 def test_one_test_image_or_none_that_varies_says_nothing_of_others(images, yard):
     given = values([(2, 0), (5, 0)], n=len(images.x_test))
-    assert [entry["latent_dim"] for entry in network.sampling(given, yard)] == [2, 5]
+    assert [entry["latent_dim"] for entry in measure.sampling(given, yard)] == [2, 5]
     flat = replace(yard, variance=yard.variance | {"test": 0.0})
     single = Yardsticks.of(replace(images, x_test=images.x_test[:1], y_test=images.y_test[:1]), [Job(2, 0)])
-    assert network.sampling(given, flat) == network.sampling(values([(2, 0)], n=1), single) == []
+    assert measure.sampling(given, flat) == measure.sampling(values([(2, 0)], n=1), single) == []
 
 
 @pytest.mark.parametrize("tested", [True, False])
@@ -183,7 +184,7 @@ def test_sizes_without_a_p_value_are_not_counted_in_the_family(tested):
         for k, n in seeds.items()
         for error in RNG.normal(1 / k, 0.01, n)
     ]
-    told = {tuple(c["latent_dims"]): c["test_mse"] for c in network.size_comparisons(rows)}
+    told = {tuple(c["latent_dims"]): c["test_mse"] for c in measure.size_comparisons(rows)}
     assert {couple: test["p"] is not None for couple, test in told.items()} == (
         {(2, 4): True, (4, 8): False, (8, 16): False, (2, 16): True} if tested else {(2, 4): False}
     )
@@ -193,7 +194,7 @@ def test_sizes_without_a_p_value_are_not_counted_in_the_family(tested):
 def test_a_network_worse_than_any_picture_is_failed_and_holds_no_nan(images, yard):
     wild = Recipe(output="linear", learning_rate=1e3, batch_size=1000, epochs=1)
     (trained,) = train.train_group([(3, 0)], images, wild)
-    row = network.row(trained, images, wild, yard)
+    row = measure.row(trained, images, wild, yard)
     assert row["status"] == "failed"
     assert "larger than that of any picture" in row["reason"]
     json.dumps(row, allow_nan=False)
@@ -204,8 +205,8 @@ def test_a_network_worse_than_any_picture_is_failed_and_holds_no_nan(images, yar
 @pytest.mark.parametrize(("least", "varies"), [(1.5e-5, False), (1.6e-5, True)])
 def test_next_to_no_variance_is_none(network, images, quick, trained, yard, split, least, varies):
     little = replace(yard, variance=yard.variance | {split: least})
-    row = network.row(trained[1], images, quick, little)
+    row = measure.row(trained[1], images, quick, little)
     assert little.varies == varies
     assert (row["train_explained_variance"] is not None) == (row["test_explained_variance"] is not None) == varies
-    assert bool(network.sampling({Job(5, 0): network.per_image(network, images)}, little)) == varies
+    assert bool(measure.sampling({Job(5, 0): measure.per_image(network, images)}, little)) == varies
     assert varies or "worse_than_pca" not in [gate["name"] for gate in row["gates"]]

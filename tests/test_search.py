@@ -43,7 +43,7 @@ def test_the_search_trains_what_the_rule_asks_for_and_nothing_else(found):
     said = found.results["verdict"]
     assert said == verdict.verdict(found.results["models"], 0.6, IMAGES.pixels, "small")
     assert said["status"] == "found"
-    assert verdict["gates"]
+    assert said["gates"]
 
 
 class Known(list):

@@ -135,7 +135,7 @@ def test_a_kill_between_two_models_loses_one_and_the_rerun_trains_only_that(tmp_
         import os, signal, sys
         sys.path.insert(0, {str(Path(__file__).parent)!r})
         from helpers import RECIPE, Inline, small_clothes
-        from latentfit import sweep
+        from latentfit.sweep import run as sweep
         def kill(job, row):
             assert row is None
             os.kill(os.getpid(), signal.SIGKILL)
@@ -661,7 +661,7 @@ def test_workers_remove_the_temporary_folder_of_a_parent_that_was_killed(tmp_pat
         import sys
         sys.path.insert(0, {str(Path(__file__).parent)!r})
         from helpers import RECIPE, small_clothes
-        from latentfit import sweep
+        from latentfit.sweep import run as sweep
         sweep.study(small_clothes(), (2, 4), recipe=RECIPE, epochs=9999999, out={str(tmp_path / "out")!r},
                     progress=lambda *_: print("epoch", flush=True))
     """

@@ -58,7 +58,7 @@ def watched(broken_step=None):
         return loss
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train.backward, "by_hand", watching)
+        patch.setattr(train.gradient, "by_hand", watching)
         yield seen
 
 
@@ -579,7 +579,7 @@ def test_a_probe_answers_alike_wherever_it_is_asked(probe, outside, denormals):
 )
 def test_an_emulation_is_not_taken_for_instructions(isa, rounds, multiplies):
     """In a process whose oneDNN may use less of the processor; with its instructions for bf16, what it has of them."""
-    code = "from latentfit import machine as m; print(m.rounds_factors(), m.multiplies_bf16())"
+    code = "from latentfit import hardware as m; print(m.rounds_factors(), m.multiplies_bf16())"
     environment = os.environ | {"ONEDNN_MAX_CPU_ISA": isa}
     told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     found = [word == "True" for word in told.stdout.split()]
@@ -661,7 +661,7 @@ def test_no_denormals_ends_as_it_began_also_where_something_breaks(denormals):
 
 def test_networks_are_trained_and_measured_without_denormals(images, quick, monkeypatch, denormals):
     seen = []
-    for module, name in ((train.backward, "by_hand"), (evaluate, "ssim")):
+    for module, name in ((train.gradient, "by_hand"), (evaluate, "ssim")):
         real = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *a, real=real: (seen.append(denormals_are_zero()), real(*a))[1])
     train_group([(2, 0)], images, quick)
