@@ -399,7 +399,7 @@ def test_a_model_asks_for_no_more_than_its_layers(tmp_path):
 MEASURE = """
 import json, os, resource, sys
 from pathlib import Path
-from latentfit import store
+from latentfit.sweep import store
 from latentfit.data import files
 from latentfit.errors import InputError
 
