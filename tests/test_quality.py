@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from helpers import small_clothes
 
-from latentfit.data import files, quality
-from latentfit.data.images import MOST_CLASSES, ImageSet
+from latentfit.data import files, quality, reading
+from latentfit.data.images import MAX_CLASSES, ImageSet
 from latentfit.data.reading import Reading
 from latentfit.errors import InputError
 
@@ -26,7 +26,7 @@ def film(n=600, wobble=0):
 
 def from_file(tmp_path, x, **asked):
     np.save(tmp_path / "a.npy", x)
-    return files.load(tmp_path / "a.npy", Reading.asked(**asked))
+    return files.load(tmp_path / "a.npy", Reading.requested(**asked))
 
 
 def notes(images):
@@ -85,8 +85,8 @@ def test_test_images_that_are_training_images(x_test, count, told, kind):
 
 
 def test_copies_are_found_beyond_one_chunk(monkeypatch):
-    monkeypatch.setattr(quality, "CHUNK", 7)
-    assert quality.copies(ImageSet("copies", NOISE[:500], NOISE[450:])).sum() == 50
+    monkeypatch.setattr(reading, "CHUNK", 7)
+    assert quality.exact_copies(ImageSet("copies", NOISE[:500], NOISE[450:])).sum() == 50
 
 
 @pytest.mark.fault("copies")
@@ -140,7 +140,7 @@ def test_the_neighbours_in_the_file_are_those_of_the_split(tmp_path):
     for asked in ({}, {"test_share": 0.3}):
         images = from_file(tmp_path, x, **asked)
         train, test = (part.ravel().astype(int) for part in (images.x_train, images.x_test))
-        for value, (before, after) in zip(test, quality._next_in_file(images), strict=True):
+        for value, (before, after) in zip(test, quality._file_neighbours(images), strict=True):
             assert before == (np.flatnonzero(train < value)[-1] if (train < value).any() else -1)
             assert after == (np.flatnonzero(train > value)[0] if (train > value).any() else -1)
 
@@ -159,8 +159,8 @@ def test_what_is_found_is_the_same_with_any_number_of_threads(tmp_path):
 
 @pytest.mark.parametrize(("hits", "tries", "p", "wanted"), [(0, 9, 0.1, 1), (9, 9, 0.5, 2**-9), (1, 3, 0.1, 0.271)])
 def test_the_binomial(hits, tries, p, wanted):
-    assert math.isclose(quality.at_least(hits, tries, p), wanted)
-    assert quality.at_least(500, 500, 2e-4) >= 0
+    assert math.isclose(quality.binomial_tail(hits, tries, p), wanted)
+    assert quality.binomial_tail(500, 500, 2e-4) >= 0
 
 
 LABELS = {  # labels of training and test images, names of the classes, what is told
@@ -196,7 +196,7 @@ def test_labels_that_count_from_0_stay_as_they_are():
 
 @pytest.mark.fault("labels")
 def test_too_many_labels_are_left_out_and_told():
-    x, y = np.zeros((MOST_CLASSES + 1, 2, 2), np.uint8), np.arange(MOST_CLASSES + 1)
+    x, y = np.zeros((MAX_CLASSES + 1, 2, 2), np.uint8), np.arange(MAX_CLASSES + 1)
     images = ImageSet("numbers", x, x, y, y)
     assert (images.y_train, images.y_test, images.classes) == (None, None, None)
     assert "labels are left out: 1,001 different ones" in notes(images)
@@ -264,6 +264,6 @@ def test_the_order_is_told_only_where_chance_is_no_reason(tmp_path, beside, chan
 
 def test_distances_are_made_of_whole_numbers():
     x = RNG.random((9, 4, 4)).astype(np.float32)
-    whole = quality._whole(x, np.arange(9), np.arange(16))
+    whole = quality._as_integers(x, np.arange(9), np.arange(16))
     np.testing.assert_array_equal(whole, np.rint(x.reshape(9, 16).astype(float) * 65535))
     assert 2 * 65535**2 * quality.COMPARED < 2**53  # sums of products stay exact

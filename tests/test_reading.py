@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from latentfit.data import files
-from latentfit.data.reading import Reading, chosen_for_test, number, probable_end, scaled
+from latentfit.data.reading import Reading, choose_test_images, number, probable_maximum, scale
 from latentfit.errors import InputError
 
 UNIT = np.linspace(0, 1, 24 * 20).reshape(24, 5, 4)[np.random.default_rng(0).permutation(24)]
@@ -20,7 +20,7 @@ def loaded(tmp_path, x, top=None, kind="npy"):
         np.save(tmp_path / "a.npy", x)
     else:
         np.savez(tmp_path / "a.npz", x_train=x[:20], x_test=x[20:])
-    return files.load(tmp_path / f"a.{kind}", Reading.asked(top))
+    return files.load(tmp_path / f"a.{kind}", Reading.requested(top))
 
 
 def together(images):
@@ -116,7 +116,7 @@ def test_splits_of_two_ranges_are_refused(tmp_path, train, test):
     with pytest.raises(InputError, match="one range for both") as caught:
         files.load(tmp_path / "a.npz")
     assert f"{['x_train', 'x_test'][train > test]} in " in str(caught.value)
-    assert files.load(tmp_path / "a.npz", Reading.asked(255)).x_train.max() == train
+    assert files.load(tmp_path / "a.npz", Reading.requested(255)).x_train.max() == train
 
 
 def test_bytes_beside_floats_are_refused(tmp_path):
@@ -128,8 +128,8 @@ def test_bytes_beside_floats_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("high", "end"), [(2, "3"), (15, "15"), (15.2, "16"), (16, "16"), (17, "31"), (70000, "70000")]
 )
-def test_the_probable_end(high, end):
-    assert probable_end(high) == end
+def test_the_probable_maximum(high, end):
+    assert probable_maximum(high) == end
 
 
 def test_numbers_have_the_digits_they_have():
@@ -138,15 +138,15 @@ def test_numbers_have_the_digits_they_have():
 
 @pytest.mark.parametrize(("n", "share", "count"), [(10, 0.2, 2), (3, 0.01, 1), (3, 0.99, 2), (1000, 0.25, 250)])
 def test_a_share_is_drawn_the_same_each_time(n, share, count):
-    chosen = chosen_for_test(n, Reading(split="drawn", test_share=share))
+    chosen = choose_test_images(n, Reading(split="drawn", test_share=share))
     assert chosen.sum() == count
-    np.testing.assert_array_equal(chosen, chosen_for_test(n, Reading(split="drawn", test_share=share)))
+    np.testing.assert_array_equal(chosen, choose_test_images(n, Reading(split="drawn", test_share=share)))
 
 
 def test_a_share_leaves_nothing_out_and_takes_nothing_twice(tmp_path):
     x = np.arange(40, dtype=np.uint8).reshape(40, 1, 1) + 200
     np.save(tmp_path / "a.npy", x)
-    images = files.load(tmp_path / "a.npy", Reading.asked(test_share=0.3))
+    images = files.load(tmp_path / "a.npy", Reading.requested(test_share=0.3))
     assert len(images.x_test) == 12
     assert sorted([*images.x_train.ravel(), *images.x_test.ravel()]) == sorted(x.ravel())
     assert images.x_test.ravel().tolist() != x[9::10].ravel().tolist()
@@ -157,16 +157,16 @@ def test_a_set_with_test_images_of_its_own_takes_no_share(tmp_path):
     np.savez(tmp_path / "a.npz", x_train=whole(255, "u1"), x_test=whole(255, "u1"))
     for path in (tmp_path / "a.npz", tmp_path):
         with pytest.raises(InputError, match="has test images of its own"):
-            files.load(path, Reading.asked(test_share=0.1))
+            files.load(path, Reading.requested(test_share=0.1))
 
 
 def test_scaling_is_exact_where_bytes_hold_it():
-    assert scaled(np.array([[[0, 5, 15]]], np.int64), 15).tolist() == [[[0, 85, 255]]]
-    np.testing.assert_array_equal(scaled(np.array([[[0, 1, 16]]]), 16), np.float32([[[0, 0.0625, 1]]]))
+    assert scale(np.array([[[0, 5, 15]]], np.int64), 15).tolist() == [[[0, 85, 255]]]
+    np.testing.assert_array_equal(scale(np.array([[[0, 1, 16]]]), 16), np.float32([[[0, 0.0625, 1]]]))
 
 
 @pytest.mark.fault("pixels")
-def test_the_probable_end_is_that_of_both_splits(tmp_path):
+def test_the_probable_maximum_is_that_of_both_splits(tmp_path):
     np.savez(tmp_path / "a.npz", x_train=UNIT * 15, x_test=UNIT * 16)
     with pytest.raises(InputError, match=r"x_train in .* run from 0 to 15; .* --range 16 "):
         files.load(tmp_path / "a.npz")
