@@ -79,11 +79,6 @@ def shape_text(shape: tuple[int, ...]) -> str:
     return " × ".join(map(str, shape)) or "()"
 
 
-def probable_maximum(high: float) -> str:
-    """The end of the range that pixel values with this maximum probably have."""
-    return number(next((maximum for maximum in COMMON_MAXIMA if high <= maximum), high))
-
-
 def remedy(low: float, high: float) -> str:
     """What the user can do about pixel values with these limits."""
     if low < 0:
@@ -91,7 +86,7 @@ def remedy(low: float, high: float) -> str:
         return f"undo the standardisation, or rescale with {rescale}"
     if 1 < high <= ROUNDING_LIMIT:
         return "if that is rounding, save x.clip(0, 1)"
-    end = probable_maximum(high)
+    end = number(next((maximum for maximum in COMMON_MAXIMA if high <= maximum), high))
     return f"if they run from 0 to {end}, read them with --range {end} (in Python value_range={end}) or save x / {end}"
 
 
