@@ -301,8 +301,8 @@ def test_no_pickle_is_opened(tmp_path, monkeypatch):
 
 @pytest.mark.fault("names")
 def test_a_message_is_one_line_of_limited_length():
-    told = str(InputError("a\nb\r\x1b[2J\u2028\ud800" + "x" * 10**5 + "end", ("c\nd",)))
-    first, second = told.split("\n")
+    message = str(InputError("a\nb\r\x1b[2J\u2028\ud800" + "x" * 10**5 + "end", ("c\nd",)))
+    first, second = message.split("\n")
     assert first.startswith(r"a\nb\r\x1b[2J\u2028\ud800xxx")
     assert first.endswith("xend")
     assert len(first) <= LONGEST + 5
