@@ -62,7 +62,9 @@ def test_the_name_is_that_of_the_folder_and_arrays_are_writeable(folder, monkeyp
 
 
 @pytest.mark.fault("splits")
-def test_idx_labels_are_for_both_splits_or_neither(folder):
+def test_idx_labels_have_one_dimension_and_are_for_both_splits_or_neither(folder):
+    (folder / TEST_LABELS).write_bytes(idx_bytes(X[20:]))
+    assert "rank 3; expected 1" in error_of(folder)
     (folder / TEST_LABELS).unlink()
     with pytest.raises(InputError, match="one split only"):
         files.load(folder)
