@@ -1,8 +1,7 @@
-"""The doors through which files of others come in, and what may come out of them.
+"""The doors: functions that read untrusted files, and what they may return.
 
-The one idea: whatever the bytes, the outcome is a sound result or one line that says what is wrong. Fuzzing and
-tests/test_doors.py hold the doors to the same promise. Each door takes bytes, and a folder in which to make files
-of them.
+Whatever the bytes, the outcome is a valid result or an error of one line. Fuzzing and tests/test_doors.py check this
+promise. Each door takes bytes, and a folder in which to write them as files.
 """
 
 from __future__ import annotations
@@ -34,36 +33,34 @@ Door = Callable[[bytes, Path], Any]
 
 
 def idx(data: bytes, folder: Path) -> ImageSet | None:
-    """The first byte says how the rest is kept, the rest is both image files.
+    """Read IDX files. The first byte is a flag, the rest is the content of both image files.
 
-    0 plain, 1 what claims to be gzip, 2 inside sound gzip; plus 4, it is both label files of sound images.
+    0: plain; 1: named as gzip; 2: gzipped; plus 4: the content of both label files of valid images.
     """
-    kept, data = data[:1], data[1:]
-    flags = kept[0] if kept else 0
+    flags, data = data[0] if data else 0, data[1:]
     labels, gzipped = bool(flags & 4), bool(flags & 3)
     suffix = ".gz" if gzipped else ""
-    sound = b"\0\0\x08\x03" + bytes([0, 0, 0, 2] * 3) + bytes(8)
+    valid = b"\0\0\x08\x03" + bytes([0, 0, 0, 2] * 3) + bytes(8)
     for path in folder.iterdir():
         path.unlink()
     for name in idx_format.NAMES:
         if labels and "images" in name:
-            (folder / name).write_bytes(sound)
+            (folder / name).write_bytes(valid)
         elif labels == ("labels" in name):
             (folder / f"{name}{suffix}").write_bytes(gzip.compress(data, 1) if flags & 2 else data)
     return checked(outcome(lambda: files.load(folder)))
 
 
 def arrays(data: bytes, folder: Path) -> ImageSet | None:
-    """The first byte says how the rest is kept: 0 as .npy, 1 as .npz, 2 inside a sound .npz, 3 as its labels."""
-    kept, data = data[:1], data[1:]
-    flags = kept[0] % 4 if kept else 0
+    """Read an array file. The first byte is a flag: 0 .npy, 1 .npz, 2 images in a valid .npz, 3 labels in one."""
+    flags, data = data[0] % 4 if data else 0, data[1:]
     path = folder / ("a.npz" if flags else "a.npy")
     path.write_bytes(_archive(data, as_labels=flags == 3) if flags >= 2 else data)
     return checked(outcome(lambda: files.load(path)))
 
 
 def model(data: bytes, folder: Path) -> Network | None:
-    """Up to the first NUL it is model.json, whose sha256 is mended where it is there, and then the weights."""
+    """Read a model: model.json (whose sha256 is corrected) up to the first NUL, then the weights."""
     text, _, weights = data.partition(b"\0")
     (folder / "model.json").write_bytes(_hashed(text, weights))
     (folder / "model.safetensors").write_bytes(weights)
@@ -78,18 +75,18 @@ def model(data: bytes, folder: Path) -> Network | None:
 
 
 def outcome(read: Callable[[], Result]) -> Result | None:
-    """What a door gives, or None where it refuses in one line; every other error goes through."""
+    """The result, or None for an InputError of one line; other errors are raised."""
     try:
         return read()
     except InputError as error:
-        told = str(error)
-        assert told.isprintable(), ascii(told[:500])
-        assert len(told) < 10_000, len(told)
+        message = str(error)
+        assert message.isprintable(), ascii(message[:500])
+        assert len(message) < 10_000, len(message)
         return None
 
 
 def checked(images: ImageSet | None) -> ImageSet | None:
-    """The same images, if what `ImageSet` promises holds of them."""
+    """The same images, after a check of everything that `ImageSet` promises."""
     if images is not None:
         for x in (images.x_train, images.x_test):
             _check_pixels(x)
@@ -138,7 +135,7 @@ def _hashed(text: bytes, weights: bytes) -> bytes:
 
 
 def fuzz(door: Door) -> None:
-    """Give a door what libFuzzer makes of the corpora on the command line, with libFuzzer's own flags behind them."""
+    """Fuzz a door with libFuzzer; the command line has the corpora and libFuzzer's flags."""
     import atheris
 
     folder = ROOT / ".fuzz" / "files" / door.__name__

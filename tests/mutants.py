@@ -90,7 +90,7 @@ MUTANTS = (
         "data/idx.py",
         "if size > room:",
         "if False:",
-        ("test_files.py", "-k", "lying or idx_fault"),
+        ("test_files.py", "-k", "idx_faults or damaged_gzip"),
     ),
     Mutant(
         "no pickle in .npz",
@@ -104,13 +104,13 @@ MUTANTS = (
         "data/files.py",
         'np.load(path, mmap_mode="r", allow_pickle=False)',
         "np.load(path, allow_pickle=True)",
-        ("test_files.py", "test_doors.py", "-k", "pickle or object or lying"),
+        ("test_files.py", "test_doors.py", "-k", "pickle or object"),
     ),
     Mutant(
         "NaN and inf in images",
         "data/images.py",
-        "odd = ~np.isfinite(part)",
-        "odd = np.zeros(part.shape, bool)",
+        "lambda part: ~np.isfinite(part)",
+        "lambda part: np.zeros(part.shape, bool)",
         ("test_files.py", "-k", "array_fault"),
     ),
     Mutant(
@@ -123,7 +123,7 @@ MUTANTS = (
     Mutant(
         "hash of the data set",
         "data/fashion_mnist.py",
-        "if found != file.sha256:",
+        "if sha256 != file.sha256:",
         "if False:",
         ("test_fashion_mnist.py", "-k", "damaged or other_data"),
     ),

@@ -1,4 +1,4 @@
-"""`load`: which name or path leads to which set, and that only `auto` may take another."""
+"""`load`: the set of each name or path; only `auto` may load another one."""
 
 import dataclasses
 import os
@@ -20,75 +20,50 @@ PHOTOS = data.ImageSet("fashion-mnist", X[:6], X[6:])
 
 @pytest.fixture(autouse=True)
 def sets(tmp_path, monkeypatch):
-    """Small sets in place of the real ones; the working directory is empty."""
+    """Small sets replace the real ones; the working directory has one file."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(garments, "draw", lambda: CLOTHES)
     monkeypatch.setattr(fashion_mnist, "load", lambda _: PHOTOS)
+    np.save("mine.npy", X)
 
 
-@pytest.fixture
-def offline(monkeypatch):
-    def fail(data_dir):
-        raise InputError("cannot fetch Fashion-MNIST", (f"not in {data_dir}", "mirror: connection refused"))
-
-    monkeypatch.setattr(fashion_mnist, "load", fail)
-
-
-def test_names():
-    assert data.load() is PHOTOS
-    assert data.load("fashion-mnist") is PHOTOS
+def test_names(monkeypatch):
+    assert data.load() is data.load("fashion-mnist") is data.load("auto") is PHOTOS
     assert data.load("garments") is CLOTHES
-    assert data.load("auto") is PHOTOS
-
-
-def test_data_dir_reaches_fashion_mnist(monkeypatch):
     monkeypatch.setattr(fashion_mnist, "load", lambda data_dir: data_dir)
     assert data.load(data_dir="here") == data.load("auto", "here") == "here"
 
 
-@pytest.mark.usefixtures("offline")
-def test_auto_takes_the_stand_in_loudly():
-    with pytest.warns(UserWarning, match="stand-in") as caught:
+def test_only_auto_loads_the_stand_in_and_warns(monkeypatch):
+    def fail(data_dir):
+        raise InputError("cannot fetch Fashion-MNIST", (f"not in {data_dir}", "mirror: connection refused"))
+
+    monkeypatch.setattr(fashion_mnist, "load", fail)
+    with pytest.warns(UserWarning, match=r"stand-in.*not in somewhere.*connection refused") as caught:
         images = data.load("auto", "somewhere")
+    assert caught[0].filename == __file__
     assert images.stand_in
     assert dataclasses.replace(images, stand_in=False).fingerprint == CLOTHES.fingerprint
     assert (images.name, images.true_factors) == ("garments", 7)
-    assert "not in somewhere" in str(caught[0].message)
-    assert "connection refused" in str(caught[0].message)
-    assert caught[0].filename == __file__
-
-
-@pytest.mark.usefixtures("offline")
-def test_fashion_mnist_never_becomes_anything_else():
+    assert not data.load("garments").stand_in
     with pytest.raises(InputError, match="cannot fetch"):
         data.load("fashion-mnist")
 
 
-@pytest.mark.usefixtures("offline")
-def test_what_was_asked_for_is_no_stand_in():
-    assert not data.load("garments").stand_in
-
-
 @pytest.mark.parametrize("source", ["./garments", Path("garments"), "garments/../garments"])
-def test_a_name_wins_over_a_folder_of_that_name(source, monkeypatch):
+def test_a_name_takes_precedence_over_a_folder(source, monkeypatch):
     Path("garments").mkdir()
     monkeypatch.setattr(files, "load", lambda path, _: path.resolve())
     assert data.load("garments") is CLOTHES
     assert data.load(source) == Path("garments").resolve()
 
 
-@pytest.mark.parametrize("kind", [str, Path])
-def test_a_path(tmp_path, kind):
-    np.save(tmp_path / "mine.npy", X)
-    images = data.load(kind(tmp_path / "mine.npy"))
+@pytest.mark.parametrize("source", ["mine.npy", Path("mine.npy"), "~/mine.npy"])
+def test_a_path(source):
+    images = data.load(source)
     assert images.name == "mine"
     np.testing.assert_array_equal(images.x_test, X[9:10])
-
-
-def test_a_path_at_home(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    np.save(tmp_path / "mine.npy", X)
-    assert data.load("~/mine.npy").name == "mine"
 
 
 @pytest.mark.parametrize(
@@ -97,44 +72,35 @@ def test_a_path_at_home(tmp_path, monkeypatch):
 def test_neither_a_name_nor_a_path(source):
     with pytest.raises(InputError) as caught:
         data.load(source)
-    for word in (repr(str(source)), *data.NAMES, ".npz", ".npy", "IDX"):
-        assert word in str(caught.value)
+    for part in (repr(str(source)), *data.NAMES, ".npz", ".npy", "IDX"):
+        assert part in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_importing_is_light():
+def test_the_import_is_light():
     script = "import sys, latentfit.data; print(*sys.modules)"
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=os.environ)
-    assert not {"pooch", "requests", "torch", "matplotlib"} & set(told.stdout.split())
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=os.environ)
+    assert not {"pooch", "requests", "torch", "matplotlib"} & set(done.stdout.split())
+
+
+BAD_OPTIONS = [
+    *(("mine.npy", "value_range", value, "range") for value in (0, -1, np.nan, np.inf, True, "16")),
+    *(("mine.npy", "test_share", value, "share of test images") for value in (0, 1, 1.5, -0.1, np.nan, "0.1")),
+    *((name, "value_range", 255, "--range 255; leave that out") for name in data.NAMES),
+    *((name, "test_share", 0.2, r"--test 0\.2; leave that out") for name in data.NAMES),
+]
 
 
 @pytest.mark.fault("pixels")
-@pytest.mark.parametrize("name", data.NAMES)
-@pytest.mark.parametrize(
-    ("asked", "flag"), [({"value_range": 255}, "--range 255"), ({"test_share": 0.2}, "--test 0.2")]
-)
-def test_a_named_set_is_read_in_one_way(name, asked, flag):
-    with pytest.raises(InputError, match=f"{flag}; leave that out"):
-        data.load(name, **asked)
+@pytest.mark.parametrize(("source", "option", "value", "message"), BAD_OPTIONS)
+def test_options_that_are_invalid_or_do_not_apply_are_refused(source, option, value, message):
+    with pytest.raises(InputError, match=message):
+        data.load(source, **{option: value})
 
 
-@pytest.mark.fault("pixels")
-@pytest.mark.parametrize(
-    ("asked", "told"),
-    [
-        *[({"value_range": odd}, "range") for odd in (0, -1, np.nan, np.inf, True, "16")],
-        *[({"test_share": odd}, "share of test images") for odd in (0, 1, 1.5, -0.1, np.nan, "0.1")],
-    ],
-)
-def test_a_way_to_read_that_is_none_is_told(tmp_path, asked, told):
-    np.save(tmp_path / "mine.npy", X)
-    with pytest.raises(InputError, match=told):
-        data.load(tmp_path / "mine.npy", **asked)
-
-
-def test_range_and_share_reach_the_file(tmp_path):
-    np.save(tmp_path / "mine.npy", X % 17)
-    images = data.load(tmp_path / "mine.npy", value_range=np.uint8(16), test_share=0.25)
+def test_range_and_share_apply_to_a_file():
+    np.save("mine.npy", X % 17)
+    images = data.load("mine.npy", value_range=np.uint8(16), test_share=0.25)
     assert (len(images.x_train), len(images.x_test)) == (9, 3)
     assert images.reading.flags == " --range 16 --test 0.25"
     assert images.x_train.max() <= 1

@@ -1,7 +1,7 @@
-"""Fashion-MNIST: the published figures, where it is looked for, and every way a server can fail.
+"""Fashion-MNIST: the published figures, the places that are searched, and every failure of a server.
 
-The servers here are threads on 127.0.0.1. They serve a small set made up below, whose hashes take the
-place of the real ones; only the tests of the figures need the real files.
+The servers are threads on 127.0.0.1. They serve a small random set whose hashes replace the real ones; only the test of
+the published figures needs the real files.
 """
 
 import contextlib
@@ -12,7 +12,6 @@ import json
 import os
 import socket
 import ssl
-import struct
 import subprocess
 import sys
 import threading
@@ -23,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pooch
 import pytest
+from helpers import idx_bytes
 
 from latentfit.data import fashion_mnist, files
 from latentfit.errors import InputError
@@ -32,51 +32,38 @@ TRAIN, TRAIN_LABELS, TEST, TEST_LABELS = (file.name for file in fashion_mnist.FI
 HTML = b"<!DOCTYPE html><html><body>Please sign in</body></html>"
 
 
-def packed(array):
-    return b"\0\0\x08" + struct.pack(f">B{array.ndim}I", array.ndim, *array.shape) + array.tobytes()
-
-
-def made_up(seed):
+def random_files(seed):
     """Four small files under the names of the real ones: name -> bytes inside."""
     rng = np.random.default_rng(seed)
-    arrays = (
-        rng.integers(0, 256, (30, 28, 28), np.uint8),
-        rng.integers(0, 10, 30, np.uint8),
-        rng.integers(0, 256, (10, 28, 28), np.uint8),
-        rng.integers(0, 10, 10, np.uint8),
-    )
-    return dict(zip((TRAIN, TRAIN_LABELS, TEST, TEST_LABELS), map(packed, arrays), strict=True))
+    images, test_images = (rng.integers(0, 256, (n, 28, 28), np.uint8) for n in (30, 10))
+    arrays = (images, rng.integers(0, 10, 30, np.uint8), test_images, rng.integers(0, 10, 10, np.uint8))
+    return dict(zip((TRAIN, TRAIN_LABELS, TEST, TEST_LABELS), map(idx_bytes, arrays), strict=True))
 
 
-INSIDE = made_up(0)
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+INSIDE = random_files(0)
+OTHER = random_files(1)
 PACKED = {name: gzip.compress(data, mtime=0) for name, data in INSIDE.items()}
+COMPLETE = {f"{name}.gz": data for name, data in PACKED.items()}
 SMALL = tuple(
-    fashion_mnist.File(
-        name,
-        len(PACKED[name]),
-        hashlib.sha256(PACKED[name]).hexdigest(),
-        len(data),
-        hashlib.sha256(data).hexdigest(),
-    )
+    fashion_mnist.File(name, len(PACKED[name]), sha256(PACKED[name]), len(data), sha256(data))
     for name, data in INSIDE.items()
 )
-
-
-def whole(request, name):
-    request.answer(PACKED[name])
 
 
 class Request(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         name = self.path.rpartition("/")[2].removesuffix(".gz")
-        self.server.asked.append(name)
+        self.server.requests.append(name)
         with contextlib.suppress(OSError):
-            self.server.behave(self, name)
+            self.server.respond(self, name)
 
     def answer(self, body, status=200, length=None, **headers):
         self.send_response(status)
-        self.send_header("Content-Length", str(len(body) if length is None else length))
-        for key, value in headers.items():
+        for key, value in ({"Content-Length": str(len(body) if length is None else length)} | headers).items():
             self.send_header(key, value)
         self.end_headers()
         self.wfile.write(body)
@@ -87,37 +74,42 @@ class Request(http.server.BaseHTTPRequestHandler):
 
 class Server(http.server.ThreadingHTTPServer):
     def handle_error(self, *_):
-        pass  # a client that hangs up is what some tests are about
+        pass  # some tests are about clients that hang up
+
+
+def whole(request, name):
+    request.answer(PACKED[name])
 
 
 @pytest.fixture
-def serve():
-    """Start a server that answers each request with `behave(request, name)`."""
+def mirrors(monkeypatch):
+    """Start servers that answer each request with `respond(request, name)`, and make them the mirrors."""
     with contextlib.ExitStack() as stack:
 
-        def start(behave=whole, tls=None):
-            server = stack.enter_context(Server(("127.0.0.1", 0), Request))
-            if tls:
-                server.socket = tls.wrap_socket(server.socket, server_side=True)
-            server.behave, server.asked, server.over = behave, [], threading.Event()
-            server.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}/data/"
-            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-            stack.callback(server.shutdown)
-            stack.callback(server.over.set)
-            return server
+        def start(*responds, tls=None):
+            servers = [stack.enter_context(Server(("127.0.0.1", 0), Request)) for _ in responds]
+            for server, respond in zip(servers, responds, strict=True):
+                if tls:
+                    server.socket = tls.wrap_socket(server.socket, server_side=True)
+                server.respond, server.requests, server.over = respond, [], threading.Event()
+                server.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}/data/"
+                threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+                stack.callback(server.shutdown)
+                stack.callback(server.over.set)
+            monkeypatch.setattr(fashion_mnist, "MIRRORS", tuple(server.url for server in servers))
+            return servers
 
         yield start
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    """No test touches the network, the user's cache or the user's folders; the data is the small set."""
+    """No test uses the network, the user's cache or the user's folders; the data are the small set."""
     monkeypatch.setenv("LATENTFIT_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("FASHION_MNIST_DIR", raising=False)
-    monkeypatch.setattr(fashion_mnist, "MIRRORS", ())
-    monkeypatch.setattr(fashion_mnist, "FILES", SMALL)
-    monkeypatch.setattr(fashion_mnist, "RETRIES", 0)
+    for name, value in {"MIRRORS": (), "FILES": SMALL, "RETRIES": 0}.items():
+        monkeypatch.setattr(fashion_mnist, name, value)
     return tmp_path / "cache" / "fashion-mnist"
 
 
@@ -128,109 +120,82 @@ def fill(folder, contents=PACKED, suffix=".gz"):
     return folder
 
 
-def assert_small_set(images):
-    for name, array in (
-        (TRAIN, images.x_train),
-        (TRAIN_LABELS, images.y_train),
-        (TEST, images.x_test),
-        (TEST_LABELS, images.y_test),
-    ):
-        assert packed(array) == INSIDE[name]
-
-
-def held(folder):
+def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
 
 
-COMPLETE = {f"{name}.gz": data for name, data in PACKED.items()}
+def loads_small_set(*args):
+    images = fashion_mnist.load(*args)
+    arrays = (images.x_train, images.y_train, images.x_test, images.y_test)
+    return [*map(idx_bytes, arrays)] == [*INSIDE.values()]
 
 
-@pytest.fixture(scope="module")
-def real():
+def test_the_real_files_have_the_published_figures(monkeypatch):
     if not (REAL / f"{TRAIN}.gz").exists():
         pytest.skip("Fashion-MNIST is not on this machine; name its folder in FASHION_MNIST_DIR")
-    return fashion_mnist.load(REAL)
-
-
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_real_shapes_and_labels(real, split):
-    n = {"train": 60_000, "test": 10_000}[split]
-    x, y = getattr(real, f"x_{split}"), getattr(real, f"y_{split}")
-    assert x.shape == (n, 28, 28)
-    assert x.dtype == np.uint8
-    assert np.bincount(y).tolist() == [n // 10] * 10
-
-
-def test_real_figures(real):
+    monkeypatch.undo()
+    real = fashion_mnist.load(REAL)
+    for x, y, n in ((real.x_train, real.y_train, 60_000), (real.x_test, real.y_test, 10_000)):
+        assert (x.shape, x.dtype) == ((n, 28, 28), np.uint8)
+        assert np.bincount(y).tolist() == [n // 10] * 10
     x = real.x_train
     mean_image = x.mean(axis=0)
     variance = np.square(x, dtype=np.uint16).mean(axis=0) - mean_image**2
     assert mean_image.mean() / 255 == pytest.approx(0.28604, abs=5e-6)
     assert variance.mean() / 255**2 == pytest.approx(0.08701, abs=5e-6)
+    assert (real.name, real.classes[0], real.classes[9]) == ("fashion-mnist", "T-shirt/top", "Ankle boot")
+    shoe, trouser = (x[real.y_train == label].mean(axis=0) for label in (9, 1))
+    assert shoe[:5, :14].max() < shoe[15:20].mean()  # the upper left of a boot is empty
+    assert trouser[4:, 13:15].mean() > 2 * trouser[4:, :5].mean()  # trousers are in the middle
 
 
-def test_real_classes(real):
-    assert real.name == "fashion-mnist"
-    assert real.classes is not None
-    assert (real.classes[0], real.classes[9]) == ("T-shirt/top", "Ankle boot")
-    shoe, trouser = (real.x_train[real.y_train == k].mean(axis=0) for k in (9, 1))
-    assert shoe[:5, :14].max() < shoe[15:20].mean()  # a boot leaves the upper left empty
-    assert trouser[4:, 13:15].mean() > 2 * trouser[4:, :5].mean()  # trousers stand in the middle
-
-
-def test_the_order_of_the_search(tmp_path, monkeypatch, cache, serve):
-    server = serve()
-    monkeypatch.setattr(fashion_mnist, "MIRRORS", (server.url,))
-    given, named = tmp_path / "given", fill(tmp_path / "named", made_up(1))
-    fill(given)
+def test_the_places_are_searched_in_order(tmp_path, monkeypatch, cache, mirrors):
+    (server,) = mirrors(whole)
+    given, named = fill(tmp_path / "given"), fill(tmp_path / "named", OTHER)
     monkeypatch.setenv("FASHION_MNIST_DIR", str(named))
-    assert_small_set(fashion_mnist.load(given))  # the spoiled files in `named` are not even opened
-    with pytest.raises(InputError, match="named"):
-        fashion_mnist.load()
-    fill(cache)
-    with pytest.raises(InputError, match="named"):
-        fashion_mnist.load()
-    fill(cache, made_up(1))
+    assert loads_small_set(given)  # the damaged files in `named` are not opened
+    for _ in range(2):
+        with pytest.raises(InputError, match="named"):
+            fashion_mnist.load()
+        fill(cache)
+    fill(cache, OTHER)
     fill(named)
-    assert_small_set(fashion_mnist.load())
-    monkeypatch.setenv("FASHION_MNIST_DIR", str(tmp_path / "not there"))
+    assert loads_small_set()
+    monkeypatch.setenv("FASHION_MNIST_DIR", str(tmp_path / "missing"))
     fill(cache)
-    assert_small_set(fashion_mnist.load())
-    assert server.asked == []
-    (cache / f"{TEST}.gz").unlink()
-    assert_small_set(fashion_mnist.load())
-    assert server.asked == [TEST]
+    assert loads_small_set()
+    (given / f"{TEST}.gz").unlink()
+    (cache / f"{TRAIN}.gz").unlink()
+    assert loads_small_set(given)  # each of the two has a file that the other lacks
+    assert server.requests == []
+    assert loads_small_set()
+    assert server.requests == [TRAIN]
+    with pytest.raises(InputError, match="no such folder"):
+        fashion_mnist.load(tmp_path / "nowhere")
 
 
-def test_files_missing_from_one_place_come_from_the_next(tmp_path, cache):
-    given = fill(tmp_path / "given", {TRAIN: PACKED[TRAIN]})
-    fill(cache, {name: data for name, data in PACKED.items() if name != TRAIN})
-    assert_small_set(fashion_mnist.load(given))
-
-
-@pytest.mark.parametrize("packing", ["another level", "two members", "not at all"])
-def test_a_repacked_copy_is_fine(tmp_path, packing):
-    def repack(data):
-        half = len(data) // 2
-        if packing == "two members":
-            return gzip.compress(data[:half]) + gzip.compress(data[half:])
-        return gzip.compress(data, 1) if packing == "another level" else data
-
-    contents = {name: repack(data) for name, data in INSIDE.items()}
-    fill(tmp_path / "given", contents, "" if packing == "not at all" else ".gz")
-    assert_small_set(fashion_mnist.load(str(tmp_path / "given")))
+@pytest.mark.parametrize(
+    ("repack", "suffix"),
+    [
+        (lambda data: gzip.compress(data, 1), ".gz"),
+        (lambda data: gzip.compress(data[:99]) + gzip.compress(data[99:]), ".gz"),
+        (lambda data: data, ""),
+    ],
+    ids=["another level", "two members", "not packed"],
+)
+def test_a_repacked_copy_is_accepted(tmp_path, repack, suffix):
+    fill(tmp_path / "given", {name: repack(data) for name, data in INSIDE.items()}, suffix)
+    assert loads_small_set(str(tmp_path / "given"))
 
 
 @pytest.mark.fault("other-set")
-def test_other_data_under_these_names(tmp_path):
-    other = made_up(1)
-    folder = fill(tmp_path / "mnist", {name: gzip.compress(data) for name, data in other.items()})
+def test_other_data_under_these_names_are_refused(tmp_path):
+    folder = fill(tmp_path / "mnist", {name: gzip.compress(data) for name, data in OTHER.items()})
     with pytest.raises(InputError, match="not Fashion-MNIST's") as caught:
         fashion_mnist.load(folder)
-    assert str(folder / TRAIN) in str(caught.value)
-    assert SMALL[0].sha256[:12] in str(caught.value)
-    assert hashlib.sha256(other[TRAIN]).hexdigest()[:12] in str(caught.value)
-    assert packed(files.load(folder).x_train) == other[TRAIN]
+    for part in (str(folder / TRAIN), SMALL[0].sha256[:12], sha256(OTHER[TRAIN])[:12]):
+        assert part in str(caught.value)
+    assert idx_bytes(files.load(folder).x_train) == OTHER[TRAIN]
 
 
 DAMAGE = {
@@ -243,61 +208,45 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_file_in_a_folder_is_named(tmp_path, damage):
-    folder = fill(tmp_path / "given")
-    bad = folder / f"{TEST}.gz"
-    bad.write_bytes(DAMAGE[damage](bad.read_bytes()))
+@pytest.mark.fault("cache")
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_file_is_an_error_in_a_folder_and_downloaded_again_in_the_cache(tmp_path, cache, mirrors, damage):
+    (server,) = mirrors(whole)
+    for folder in (tmp_path / "given", cache):
+        fill(folder)
+        bad = folder / f"{TEST}.gz"
+        bad.write_bytes(damage(bad.read_bytes()))
     tracemalloc.start()
     with pytest.raises(InputError) as caught:
-        fashion_mnist.load(folder)
+        fashion_mnist.load(tmp_path / "given")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 << 20
-    assert str(bad) in str(caught.value)
+    assert str(tmp_path / "given" / TEST) in str(caught.value)
     assert "expected" in str(caught.value) or "get the file again" in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert loads_small_set()
+    assert server.requests == [TEST]
+    assert contents(cache) == COMPLETE
 
 
-@pytest.mark.fault("cache")
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_file_in_the_cache_is_fetched_again(monkeypatch, cache, serve, damage):
-    server = serve()
-    monkeypatch.setattr(fashion_mnist, "MIRRORS", (server.url,))
-    bad = fill(cache) / f"{TRAIN}.gz"
-    bad.write_bytes(DAMAGE[damage](bad.read_bytes()))
-    assert_small_set(fashion_mnist.load())
-    assert server.asked == [TRAIN]
-    assert held(cache) == COMPLETE
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_download_is_kept_and_shows_progress_only_in_a_terminal(monkeypatch, cache, mirrors, capsys, terminal):
+    (server,) = mirrors(whole)
+    log = []
+    monkeypatch.setattr(pooch.get_logger(), "handle", log.append)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    assert loads_small_set()
+    assert contents(cache) == COMPLETE
+    assert loads_small_set()
+    assert server.requests == list(PACKED)
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert ("100%" in output.err) if terminal else output.err == ""
+    assert log == []
 
 
-def test_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(InputError, match="no such folder"):
-        fashion_mnist.load(tmp_path / "nowhere")
-
-
-def test_a_fetched_set_is_kept_and_quiet(monkeypatch, cache, serve, capfd):
-    server, chatter = serve(), []
-    monkeypatch.setattr(pooch.get_logger(), "handle", chatter.append)
-    monkeypatch.setattr(fashion_mnist, "MIRRORS", (server.url,))
-    assert_small_set(fashion_mnist.load())
-    assert held(cache) == COMPLETE
-    assert_small_set(fashion_mnist.load())
-    assert server.asked == list(PACKED)
-    assert capfd.readouterr() == ("", "")
-    assert chatter == []
-
-
-def test_a_terminal_sees_the_progress(monkeypatch, serve, capsys):
-    monkeypatch.setattr(fashion_mnist, "MIRRORS", (serve().url,))
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    fashion_mnist.load()
-    told = capsys.readouterr()
-    assert "100%" in told.err
-    assert told.out == ""
-
-
-def cut_short(request, name):
+def half(request, name):
     request.answer(PACKED[name][:500], length=len(PACKED[name]))
 
 
@@ -306,13 +255,9 @@ def hang(request, _):
 
 
 def hang_half_way(request, name):
-    request.answer(PACKED[name][:500], length=len(PACKED[name]))
+    half(request, name)
     request.wfile.flush()
-    request.server.over.wait(30)
-
-
-def hang_up(request, _):
-    request.connection.close()
+    hang(request, name)
 
 
 def endless(request, _):
@@ -322,59 +267,60 @@ def endless(request, _):
         request.wfile.write(bytes(1 << 16))
 
 
-def same_length(request, name):
-    request.answer(PACKED[name][:-1] + b"\xff")
+def not_found(request, _):
+    request.answer(b"", 404)
 
 
-FAILURES = {
-    "cut short": (cut_short, "closed the connection half way"),
-    "wrong bytes": (same_length, "wrong bytes"),
-    "web page": (lambda request, _: request.answer(HTML), "web page"),
-    "403": (lambda request, _: request.answer(HTML, 403), "answered 403 Forbidden"),
-    "404": (lambda request, _: request.answer(b"", 404), "answered 404 Not Found"),
-    "500": (lambda request, _: request.answer(b"", 500), "answered 500 Internal Server Error"),
-    "hang": (hang, "no answer within 0.3 s"),
-    "hang half way": (hang_half_way, "no answer within 0.3 s"),
-    "hang up": (hang_up, "the connection failed"),
-    "endless": (endless, "more bytes than the file has"),
-    "empty": (lambda request, _: request.answer(b""), "wrong bytes"),
+def forbidden(request, _):
+    request.answer(HTML, 403)
+
+
+FAILURES = {  # answer, reason, whether it is tried again
+    "cut short": (half, "closed the connection half way", True),
+    "wrong bytes": (lambda request, name: request.answer(PACKED[name][:-1] + b"\xff"), "wrong bytes", True),
+    "web page": (lambda request, _: request.answer(HTML), "web page", False),
+    "403": (forbidden, "answered 403 Forbidden", False),
+    "404": (not_found, "answered 404 Not Found", False),
+    "500": (lambda request, _: request.answer(b"", 500), "answered 500 Internal Server Error", True),
+    "hang": (hang, "no answer within 0.3 s", True),
+    "hang half way": (hang_half_way, "no answer within 0.3 s", True),
+    "hang up": (lambda request, _: request.connection.close(), "the connection failed", True),
+    "endless": (endless, "more bytes than the file has", False),
+    "empty": (lambda request, _: request.answer(b""), "wrong bytes", True),
 }
 
 
 @pytest.mark.fault("mirror")
-@pytest.mark.parametrize("failure", FAILURES)
-def test_a_failing_mirror(monkeypatch, cache, serve, failure):
-    behave, told = FAILURES[failure]
-    bad, good = serve(behave), serve()
-    monkeypatch.setattr(fashion_mnist, "TIMEOUTS", (0.3, 0.3))
-    monkeypatch.setattr(fashion_mnist, "MIRRORS", (bad.url,))
+@pytest.mark.parametrize(("respond", "reason", "again"), FAILURES.values(), ids=FAILURES)
+def test_a_failing_mirror_leaves_no_file_and_the_next_one_is_used(monkeypatch, cache, mirrors, respond, reason, again):
+    bad, good = mirrors(respond, whole)
+    for name, value in {"TIMEOUTS": (0.3, 0.3), "RETRIES": 1, "MIRRORS": (bad.url,)}.items():
+        monkeypatch.setattr(fashion_mnist, name, value)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     began = time.monotonic()
     with pytest.raises(InputError, match="cannot fetch Fashion-MNIST") as caught:
         fashion_mnist.load()
-    assert time.monotonic() - began < 4  # the time-outs of 0.3 s were heeded
+    assert time.monotonic() - began < 4  # the time-outs of 0.3 s apply
+    assert len(bad.requests) == 1 + again
     (line,) = caught.value.details
     assert line.startswith(bad.url)
-    assert told in line
+    assert reason in line
     assert "Error" not in line.removesuffix("Internal Server Error")
-    assert held(cache) == {}
+    assert contents(cache) == {}
     monkeypatch.setattr(fashion_mnist, "MIRRORS", (bad.url, good.url))
-    assert_small_set(fashion_mnist.load())
-    assert held(cache) == COMPLETE
+    assert loads_small_set()
+    assert contents(cache) == COMPLETE
 
 
 @pytest.mark.fault("mirror")
-def test_a_mirror_that_fails_half_way_keeps_what_is_right(monkeypatch, serve):
-    def half(request, name):
-        request.answer(*((PACKED[name],) if name == TRAIN else (b"", 404)))
-
-    first, second = serve(half), serve()
-    monkeypatch.setattr(fashion_mnist, "MIRRORS", (first.url, second.url))
-    assert_small_set(fashion_mnist.load())
-    assert second.asked == [TRAIN_LABELS, TEST, TEST_LABELS]
+def test_files_of_a_mirror_that_fails_later_are_kept(mirrors):
+    _, second = mirrors(lambda request, name: (whole if name == TRAIN else not_found)(request, name), whole)
+    assert loads_small_set()
+    assert second.requests == [TRAIN_LABELS, TEST, TEST_LABELS]
 
 
 @pytest.mark.fault("mirror")
-def test_every_mirror_has_its_line(monkeypatch, serve):
+def test_the_error_has_a_line_for_each_mirror(monkeypatch, mirrors):
     resolve = socket.getaddrinfo
 
     def unknown(host, *args, **kwargs):
@@ -383,84 +329,61 @@ def test_every_mirror_has_its_line(monkeypatch, serve):
         return resolve(host, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    gone = serve()
+    refusing, gone = mirrors(forbidden, whole)
     gone.shutdown()
     gone.server_close()
-    urls = (serve(FAILURES["403"][0]).url, gone.url, "http://mirror.invalid/")
+    urls = (refusing.url, gone.url, "http://mirror.invalid/")
     monkeypatch.setattr(fashion_mnist, "MIRRORS", urls)
     with pytest.raises(InputError, match="--data-dir or FASHION_MNIST_DIR, or use `garments`") as caught:
         fashion_mnist.load()
     reasons = dict(line.split(": ", 1) for line in caught.value.details)
     assert list(reasons) == list(urls)
-    assert reasons[urls[1]] == "connection refused"
+    assert reasons[gone.url] == "connection refused"
     assert "name could not be found" in reasons[urls[2]]
     assert len(str(caught.value).splitlines()) == 4
 
 
 @pytest.mark.fault("mirror")
-@pytest.mark.parametrize(("behave", "times"), [(cut_short, 2), (FAILURES["404"][0], 1)])
-def test_only_what_may_pass_is_tried_again(monkeypatch, serve, behave, times):
-    server = serve(behave)
-    monkeypatch.setattr(time, "sleep", lambda _: None)
-    monkeypatch.setattr(fashion_mnist, "RETRIES", 1)
-    monkeypatch.setattr(fashion_mnist, "MIRRORS", (server.url,))
-    with pytest.raises(InputError):
-        fashion_mnist.load()
-    assert len(server.asked) == times
-
-
-@pytest.fixture
-def tls(tmp_path, monkeypatch):
-    trustme = pytest.importorskip("trustme")
-    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("http", "redirects to http://127.0.0.1, which is not encrypted"),
+        ("https", None),
+        ("unknown certificate", "certificate was not accepted"),
+    ],
+)
+def test_https_stays_https_with_a_known_certificate(tmp_path, monkeypatch, cache, mirrors, target, reason):
+    authority, tls = pytest.importorskip("trustme").CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
     authority.cert_pem.write_to_path(tmp_path / "authority.pem")
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
-    return context
-
-
-def redirect_to(url):
-    return lambda request, name: request.answer(b"", 302, Location=f"{url}{name}.gz")
-
-
-@pytest.mark.fault("mirror")
-def test_https_never_becomes_http(monkeypatch, cache, serve, tls):
-    plain = serve()
-    secure = serve(redirect_to(plain.url), tls)
-    monkeypatch.setattr(fashion_mnist, "MIRRORS", (secure.url,))
-    with pytest.raises(InputError) as caught:
-        fashion_mnist.load()
-    assert "redirects to http://127.0.0.1, which is not encrypted" in caught.value.details[0]
-    assert plain.asked == []
-    assert held(cache) == {}
-
-
-def test_https_may_redirect_to_https(monkeypatch, serve, tls):
-    secure = serve(redirect_to(serve(whole, tls).url), tls)
-    monkeypatch.setattr(fashion_mnist, "MIRRORS", (secure.url,))
-    assert_small_set(fashion_mnist.load())
-
-
-def test_a_stranger_s_certificate_is_not_accepted(monkeypatch, serve, tls):
-    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
-    monkeypatch.setattr(fashion_mnist, "MIRRORS", (serve(whole, tls).url,))
+    if target != "unknown certificate":
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
+    (last,) = mirrors(whole, tls=None if target == "http" else tls)
+    if target != "unknown certificate":
+        mirrors(lambda request, name: request.answer(b"", 302, Location=f"{last.url}{name}.gz"), tls=tls)
+    if reason is None:
+        assert loads_small_set()
+        return
     with pytest.raises(InputError) as caught:
         fashion_mnist.load()
-    assert "certificate was not accepted" in caught.value.details[0]
+    assert reason in caught.value.details[0]
+    assert last.requests == []
+    assert contents(cache) == {}
 
 
 @pytest.mark.fault("cache-folder")
-def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch, serve):
+def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch, mirrors):
+    mirrors(whole)
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("LATENTFIT_CACHE_DIR", str(tmp_path / "file"))
-    monkeypatch.setattr(fashion_mnist, "MIRRORS", (serve().url,))
     with pytest.raises(InputError, match="LATENTFIT_CACHE_DIR") as caught:
         fashion_mnist.load()
     assert str(tmp_path / "file") in str(caught.value)
 
 
-TWIN = """
+LOAD = """
 import json, sys
 from latentfit.data import fashion_mnist
 fashion_mnist.MIRRORS = (sys.argv[1],)
@@ -470,17 +393,17 @@ print(fashion_mnist.load().fingerprint)
 
 
 @pytest.mark.fault("fetch-twice")
-def test_eight_processes_fetch_into_one_cache(cache, serve):
-    all_of_them = threading.Barrier(8)
+def test_eight_processes_download_into_one_cache(cache, mirrors):
+    barrier = threading.Barrier(8)
 
     def together(request, name):
         request.answer(b"", length=len(PACKED[name]))
-        all_of_them.wait(90)  # each holds an open temporary file before either gets a byte
+        barrier.wait(90)  # each process has an open temporary file before any gets a byte
         request.wfile.write(PACKED[name])
 
-    command = [sys.executable, "-c", TWIN, serve(together).url, json.dumps(SMALL)]
-    twins = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(8)]
-    told = [twin.communicate(timeout=180) for twin in twins]
-    assert [twin.returncode for twin in twins] == [0] * 8, told
-    assert len(set(told)) == 1
-    assert held(cache) == COMPLETE
+    command = [sys.executable, "-c", LOAD, mirrors(together)[0].url, json.dumps(SMALL)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(8)]
+    outputs = [process.communicate(timeout=180) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 8, outputs
+    assert len(set(outputs)) == 1
+    assert contents(cache) == COMPLETE

@@ -1,14 +1,14 @@
-"""Fashion-MNIST: looked for on this machine, then fetched, and believed only by its hash.
+"""Fashion-MNIST: found on this machine or downloaded, and verified by its hash.
 
-The one idea: each of the four files is known by the sha256 of the bytes inside its gzip. So it does not
-matter where a file lies or who packed it, and nothing else can pass for it, MNIST under the same names
-least of all. Fetched files stay gzipped, each with its own hash, and are unpacked in memory: there is no
-second copy on disk that would have to be trusted.
+Each of the four files is identified by the sha256 of the bytes inside its gzip. It may be in any folder and packed by
+anyone, but other data under the same names, such as MNIST, are refused. Downloaded files stay gzipped and are unpacked
+in memory, so no unverified copy is on disk.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import sys
@@ -22,6 +22,7 @@ from platformdirs import user_cache_path
 from ..errors import InputError
 from . import idx
 from .images import ImageSet
+from .reading import existing_path
 
 CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
@@ -36,7 +37,7 @@ RETRIES = 2
 
 
 class File(NamedTuple):
-    """One of the four files: its length and sha256 as published in gzip, and those of the bytes inside."""
+    """One of the four files: length and sha256 of the published gzip, and of the bytes inside."""
 
     name: str
     packed_bytes: int
@@ -47,230 +48,184 @@ class File(NamedTuple):
 
 # fmt: off
 FILES = (
-    File("train-images-idx3-ubyte", 26_421_880,
-         "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+    File("train-images-idx3-ubyte", 26_421_880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
          47_040_016, "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"),
-    File("train-labels-idx1-ubyte", 29_515,
-         "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+    File("train-labels-idx1-ubyte", 29_515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
          60_008, "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"),
-    File("t10k-images-idx3-ubyte", 4_422_102,
-         "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+    File("t10k-images-idx3-ubyte", 4_422_102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
          7_840_016, "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"),
-    File("t10k-labels-idx1-ubyte", 5_148,
-         "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+    File("t10k-labels-idx1-ubyte", 5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
          10_008, "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"),
 )
 # fmt: on
 
 
 def load(data_dir: str | Path | None = None) -> ImageSet:
-    """Load Fashion-MNIST, fetching what is on no disk.
+    """Load Fashion-MNIST; download the files that are not on this machine.
 
-    Each file comes from the first place that has it: `data_dir`, `$FASHION_MNIST_DIR`, the user's cache
-    (`$LATENTFIT_CACHE_DIR` moves it), the mirrors. In the first two, gzip may be missing or anyone's.
-
-    Args:
-        data_dir: Folder to look into first; it has to exist.
-
-    Returns:
-        uint8 images (60000, 28, 28) and (10000, 28, 28), uint8 labels 0 to 9.
+    Each file comes from the first place that has it: `data_dir` (which must exist), `$FASHION_MNIST_DIR`, the user's
+    cache (or `$LATENTFIT_CACHE_DIR`), the mirrors. In the first two, the files may be unpacked, or gzipped by anyone.
 
     Raises:
-        InputError: A file in the first two places is damaged or other data, or no mirror can be reached,
-            or the cache cannot be written.
+        InputError: A file in the first two places is damaged or has other data, no mirror can be reached, or the
+            cache cannot be written.
     """
-    folders, cache = _folders(data_dir), _cache()
-    data = {file.name: _own(file, folders) or _cached(file, cache) for file in FILES}
-    missing = [file for file in FILES if data[file.name] is None]
+    folders, root = _folders(data_dir), os.environ.get("LATENTFIT_CACHE_DIR")
+    cache = (Path(root).expanduser() if root else user_cache_path("latentfit")) / "fashion-mnist"
+    data = {file: _read_local(file, folders, cache) for file in FILES}
+    missing = [file for file in FILES if data[file] is None]
     if missing:
-        _fetch(missing, cache, looked=(*folders, cache))
-        data |= {file.name: _verified(cache / f"{file.name}.gz", file) for file in missing}
-    x_train, y_train, x_test, y_test = (idx.parse(part) for part in data.values() if part)
+        _download(missing, cache, searched=(*folders, cache))
+        data |= {file: _read_verified(cache / f"{file.name}.gz", file) for file in missing}
+    x_train, y_train, x_test, y_test = (idx.parse(content) for content in data.values() if content)
     return ImageSet("fashion-mnist", x_train, x_test, y_train, y_test, CLASSES)
 
 
 def _folders(data_dir: str | Path | None) -> list[Path]:
-    named = [os.environ["FASHION_MNIST_DIR"]] if os.environ.get("FASHION_MNIST_DIR") else []
+    named = os.environ.get("FASHION_MNIST_DIR")
+    folders = [Path(named).expanduser()] if named else []
     if data_dir is None:
-        return [Path(folder).expanduser() for folder in named]
+        return folders
+    folder = existing_path(data_dir)
+    if folder is None or not folder.is_dir():
+        raise InputError(f"{data_dir}: no such folder; expected one with Fashion-MNIST's four files")
+    return [folder, *folders]
+
+
+def _read_local(file: File, folders: list[Path], cache: Path) -> bytearray | None:
+    for folder in folders:
+        if path := idx.find(folder, file.name):
+            return _read_verified(path, file)
     try:
-        if Path(data_dir).expanduser().is_dir():
-            return [Path(folder).expanduser() for folder in (data_dir, *named)]
-    except (OSError, RuntimeError):  # a name longer than any folder's; the home of nobody
-        pass
-    raise InputError(f"{data_dir}: no such folder; expected one with Fashion-MNIST's four files")
-
-
-def _cache() -> Path:
-    moved = os.environ.get("LATENTFIT_CACHE_DIR")
-    root = Path(moved).expanduser() if moved else user_cache_path("latentfit")
-    return root / "fashion-mnist"
-
-
-def _own(file: File, folders: list[Path]) -> bytearray | None:
-    paths = (idx.find(folder, file.name) for folder in folders)
-    path = next((path for path in paths if path), None)
-    return None if path is None else _verified(path, file)
-
-
-def _cached(file: File, cache: Path) -> bytearray | None:
-    try:
-        return _verified(cache / f"{file.name}.gz", file)
-    except InputError:  # missing or damaged: both are mended by fetching it
+        return _read_verified(cache / f"{file.name}.gz", file)
+    except InputError:  # missing or damaged: download it
         return None
 
 
-def _verified(path: Path, file: File) -> bytearray:
+def _read_verified(path: Path, file: File) -> bytearray:
     data = idx.unpack(path, file.bytes)
-    found = hashlib.sha256(data).hexdigest()
-    if found != file.sha256:
-        held = f"{len(data):,}" if len(data) <= file.bytes else f"more than {file.bytes:,}"
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256 != file.sha256:
+        size = f"{len(data):,}" if len(data) <= file.bytes else f"more than {file.bytes:,}"
         raise InputError(
             f"{path}: not Fashion-MNIST's: expected {file.bytes:,} bytes inside with sha256 "
-            f"{file.sha256[:12]}..., found {held} with {found[:12]}...; put the right file there, or remove "
+            f"{file.sha256[:12]}..., found {size} with {sha256[:12]}...; put the right file there, or remove "
             "it to have it fetched; to use other data under these names, give the folder by its path"
         )
     return data
 
 
 class _Refused(Exception):
-    """An answer that asking again will not change; the message is the reason in plain words."""
+    """An answer that a retry cannot change; the message is the reason."""
 
 
-def _fetch(files: list[File], cache: Path, looked: tuple[Path, ...]) -> None:
+def _download(files: list[File], cache: Path, searched: tuple[Path, ...]) -> None:
     import requests
 
     reasons = []
     for mirror in MIRRORS:
         try:
-            _fetch_from(mirror, files, cache)
-            return
+            return _download_from(mirror, files, cache)
         except (_Refused, requests.RequestException, ValueError) as error:
-            reasons.append(f"{mirror}: {_reason(error)}")
+            reasons.append(f"{mirror}: {_explain(error)[0]}")
         except OSError as error:
             raise InputError(
                 f"cannot write to the cache folder {cache}: {error.strerror or error}; "
                 "name one that can be written in LATENTFIT_CACHE_DIR"
             ) from error
     raise InputError(
-        f"cannot fetch Fashion-MNIST: not in {', '.join(map(str, looked))}, and no mirror gave it; put the "
+        f"cannot fetch Fashion-MNIST: not in {', '.join(map(str, searched))}, and no mirror gave it; put the "
         "four files into a folder and name it with --data-dir or FASHION_MNIST_DIR, or use `garments`",
         tuple(reasons),
     )
 
 
-def _fetch_from(mirror: str, files: list[File], cache: Path) -> None:
+def _download_from(mirror: str, files: list[File], cache: Path) -> None:
     import pooch
 
     cache.mkdir(parents=True, exist_ok=True)
-    shelf = pooch.create(
-        path=cache,
-        base_url=mirror,
-        registry={f"{file.name}.gz": f"sha256:{file.packed_sha256}" for file in files},
-        retry_if_failed=RETRIES,
-    )
-    with _quiet(pooch.get_logger()):
-        for file in files:
-            # Safe for two at once: pooch writes under a unique name and renames what has the right hash.
-            shelf.fetch(f"{file.name}.gz", downloader=_Downloader(file.packed_bytes))
-
-
-@contextlib.contextmanager
-def _quiet(logger: Any) -> Iterator[None]:
+    hashes = {f"{file.name}.gz": f"sha256:{file.packed_sha256}" for file in files}
+    downloads = pooch.create(cache, mirror, registry=hashes, retry_if_failed=RETRIES)
+    logger = pooch.get_logger()
     level = logger.level
     logger.setLevel("WARNING")
     try:
-        yield
+        for file in files:
+            # Safe for concurrent processes: pooch verifies a file with a unique name, then renames it.
+            downloads.fetch(f"{file.name}.gz", downloader=functools.partial(_download_file, size=file.packed_bytes))
     finally:
         logger.setLevel(level)
 
 
-class _Downloader:
-    """What pooch calls to fetch one file; refuses what it can tell is wrong before the hash would."""
+def _download_file(url: str, output_file: str, pooch: Any, *, size: int) -> None:
+    """Download one file for pooch; stop as soon as the answer cannot be the file."""
+    import requests
+    from pooch import HTTPDownloader
 
-    def __init__(self, size: int) -> None:
-        self.size = size
-
-    def __call__(self, url: str, output_file: str, pooch: Any) -> None:
-        import requests
-        from pooch import HTTPDownloader
-
-        opened: list[requests.Response] = []
-        get = HTTPDownloader(
+    with contextlib.ExitStack() as responses, Path(output_file).open("wb") as file:
+        download = HTTPDownloader(
             progressbar=sys.stderr.isatty(),
             chunk_size=1 << 16,
             timeout=TIMEOUTS,
-            headers={"Accept-Encoding": "identity"},  # else a helpful server's gzip is undone on the way
-            hooks={"response": [lambda response, **_: opened.append(response), _stay_secure]},
+            headers={"Accept-Encoding": "identity"},  # or a server may gzip, and requests unpack, a second time
+            hooks={"response": [lambda response, **_: responses.enter_context(response), _require_https]},
         )
         try:
-            with Path(output_file).open("wb") as file:
-                get(url, _Bounded(file, self.size), pooch)
+            download(url, _Bounded(file, size), pooch)
         except requests.RequestException as error:
-            if _is_final(error):
-                raise _Refused(_reason(error)) from error
+            reason, final = _explain(error)
+            if final:
+                raise _Refused(reason) from error
             raise
-        finally:
-            for response in opened:
-                response.close()
 
 
 class _Bounded:
-    """A file that takes what was expected and no more, and no web page."""
+    """A file that accepts up to `size` bytes, and no web page."""
 
     def __init__(self, file: IO[bytes], size: int) -> None:
-        self.file, self.left = file, size
+        self.file, self.size = file, size
         self.flush = file.flush
 
     def write(self, chunk: bytes) -> None:
         if self.file.tell() == 0 and chunk.lstrip()[:1] == b"<":
             raise _Refused("sent a web page in place of the file (a sign-in page?)")
-        self.left -= len(chunk)
-        if self.left < 0:
+        if self.file.tell() + len(chunk) > self.size:
             raise _Refused("sent more bytes than the file has")
         self.file.write(chunk)
 
 
-def _stay_secure(response: Any, **_: Any) -> None:
+def _require_https(response: Any, **_: Any) -> None:
     target = urlsplit(urljoin(response.url, response.headers.get("location", "")))
     if response.is_redirect and response.url.startswith("https:") and target.scheme != "https":
         raise _Refused(f"redirects to {target.scheme}://{target.hostname}, which is not encrypted")
 
 
-def _is_final(error: Exception) -> bool:
-    import socket
-
-    import requests
-
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return 400 <= error.response.status_code < 500
-    never = (requests.ConnectTimeout, requests.exceptions.SSLError)
-    return isinstance(error, never) or any(isinstance(cause, socket.gaierror) for cause in _causes(error))
-
-
-def _reason(error: Exception) -> str:
+def _explain(error: Exception) -> tuple[str, bool]:
+    """The reason for a failed download, and whether it is final, so that a retry cannot help."""
     import socket
 
     import requests
 
     causes = list(_causes(error))
-    told = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]
+    messages = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]
+    refused_certificate = isinstance(error, requests.exceptions.SSLError)
     if isinstance(error, _Refused):
-        return str(error)
+        return str(error), True
     if isinstance(error, requests.HTTPError) and error.response is not None:
-        return f"answered {error.response.status_code} {error.response.reason}"
+        status = error.response.status_code
+        return f"answered {status} {error.response.reason}", 400 <= status < 500
     if isinstance(error, requests.Timeout) or any(isinstance(cause, TimeoutError) for cause in causes):
-        limit = TIMEOUTS[0] if isinstance(error, requests.ConnectTimeout) else TIMEOUTS[1]
-        return f"no answer within {limit:g} s"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "its certificate was not accepted"
+        connecting = isinstance(error, requests.ConnectTimeout)
+        return f"no answer within {TIMEOUTS[0 if connecting else 1]:g} s", connecting or refused_certificate
+    if refused_certificate:
+        return "its certificate was not accepted", True
     if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return "its name could not be found (is there a network?)"
+        return "its name could not be found (is there a network?)", True
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "closed the connection half way"
+        return "closed the connection half way", False
     if isinstance(error, requests.RequestException):
-        return told[-1].lower() if told else "the connection failed"
-    return "sent wrong bytes (their sha256 is not the published one)"
+        return messages[-1].lower() if messages else "the connection failed", False
+    return "sent wrong bytes (their sha256 is not the published one)", False
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -1,8 +1,7 @@
 """The `ImageSet`: what every loader returns and everything else takes.
 
-Pixels are bytes or floats, in memory or memory-mapped, as `reading.py` settled them; bytes become [0, 1]
-where a batch is used. What cannot be trained on is refused here, once, for sets from files and for sets
-made by hand alike.
+Pixels are bytes or floats, in memory or memory-mapped; bytes become [0, 1] when a batch is used. Images that cannot be
+trained on are refused here, whether they come from a file or from the user's own code.
 """
 
 from __future__ import annotations
@@ -16,30 +15,30 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from .reading import AS_IT_IS, CHUNK, Array, Reading, mend
+from .reading import DEFAULT, Array, Reading, chunks, count_pixels, limits, remedy, shape_text
 
-MOST_CLASSES = 1_000  # more are no classes: each costs a row, and a box in the report's page
+MAX_CLASSES = 1_000  # more labels are not classes: each class costs a row, and a box in the report
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Training and test images, with labels where there are any.
+    """Training and test images, with or without labels.
 
     Attributes:
-        name: What the set is called in tables and reports; any text.
+        name: Name in tables and reports; any text.
         x_train: Training images, (N, H, W) grey or (N, H, W, 3) colour; uint8, or float32 in [0, 1].
-        x_test: Test images, the same shape behind N, and the same type.
-        y_train: Class of each training image, (N,) integers, or None: from 0 with names, and any without.
-        y_test: The same for the test images; given or missing together with `y_train`.
-        classes: Name of each class, or None. Labels without names are the names themselves: the classes are those
-            that occur, in order, and `y_train` and `y_test` become their indices. Of more than MOST_CLASSES there
-            are none, and no labels either.
-        stand_in: True where the set was taken because the one asked for could not be had.
-        true_factors: Number of continuous factors the images were made from, where that is known.
-        reading: How they were read from their file.
+        x_test: Test images of the same shape and type.
+        y_train: Class of each training image, (N,) integers, or None.
+        y_test: Class of each test image; None exactly if `y_train` is.
+        classes: Name of each class. With names, labels are indices from 0. Without, any integers are labels: the
+            sorted labels that occur become the names, and `y_train` and `y_test` become indices. Labels with more
+            than MAX_CLASSES different values are dropped.
+        stand_in: Whether this set replaces one that was not available.
+        true_factors: Number of continuous factors from which the images were made, if known.
+        reading: How the images were read from their file.
 
     Raises:
-        InputError: Shape, type, range or number do not fit together.
+        InputError: Shape, type, range or number of images or labels are not valid.
     """
 
     name: str
@@ -50,42 +49,41 @@ class ImageSet:
     classes: tuple[str, ...] | None = None
     stand_in: bool = False
     true_factors: int | None = None
-    reading: Reading = AS_IT_IS
+    reading: Reading = DEFAULT
 
     def __post_init__(self) -> None:
-        for split in ("train", "test"):
-            _check_pixels(f"{split} images of {self.name}", getattr(self, f"x_{split}"))
-        if self.x_train.shape[1:] != self.x_test.shape[1:]:
-            raise InputError(
-                f"{self.name}: training images are {_by(self.x_train.shape[1:])} and test images "
-                f"{_by(self.x_test.shape[1:])}; both must have one shape"
-            )
-        if self.x_train.dtype != self.x_test.dtype:
-            raise InputError(
-                f"{self.name}: training images are {self.x_train.dtype} and test images "
-                f"{self.x_test.dtype}; both must have one type"
-            )
+        splits = (("train", self.x_train, self.y_train), ("test", self.x_test, self.y_test))
+        for split, x, _ in splits:
+            if fault := _pixel_fault(x):
+                raise InputError(f"{split} images of {self.name}: {fault}")
+        for what, train, test in (
+            ("shape", shape_text(self.x_train.shape[1:]), shape_text(self.x_test.shape[1:])),
+            ("type", self.x_train.dtype, self.x_test.dtype),
+        ):
+            if train != test:
+                raise InputError(
+                    f"{self.name}: training images are {train} and test images {test}; both must have one {what}"
+                )
         if (self.y_train is None) != (self.y_test is None):
             raise InputError(f"{self.name}: labels are there for one split only; give both or neither")
-        if self.y_train is None or self.y_test is None:
-            return
-        for split in ("train", "test"):
-            _check_labels(self, split)
-        if self.classes is None:
+        for split, x, y in splits:
+            if y is not None and (fault := _label_fault(y, len(x), self.classes)):
+                raise InputError(f"{split} labels of {self.name}: {fault}")
+        if self.y_train is not None and self.y_test is not None and self.classes is None:
             self._name_classes(self.y_train, self.y_test)
 
     def _name_classes(self, y_train: Array, y_test: Array) -> None:
-        """Make classes of the labels that occur: a label that no image has is no class."""
+        state = vars(self)  # the dataclass is frozen
         values = sorted({*np.unique(y_train).tolist(), *np.unique(y_test).tolist()})
-        if len(values) > MOST_CLASSES:  # numbers of the images, or a quantity: told, and left out
-            object.__setattr__(self, "reading", replace(self.reading, labels_left_out=len(values)))
-            object.__setattr__(self, "y_train", None)
-            object.__setattr__(self, "y_test", None)
+        if len(values) > MAX_CLASSES:
+            state.update(y_train=None, y_test=None, reading=replace(self.reading, labels_left_out=len(values)))
             return
-        object.__setattr__(self, "classes", tuple(map(str, values)))
+        state["classes"] = tuple(map(str, values))
         if values != [*range(len(values))]:
+            # A dict, because NumPy compares int64 with uint64 as floats.
+            index = {value: i for i, value in enumerate(values)}
             for name, y in (("y_train", y_train), ("y_test", y_test)):
-                object.__setattr__(self, name, _indices(y, values))
+                state[name] = np.array([index[label] for label in y.tolist()], np.int64)
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -94,101 +92,73 @@ class ImageSet:
 
     @property
     def pixels(self) -> int:
-        """Numbers an image: H × W, times 3 in colour."""
+        """Numbers in an image: H × W, times 3 in colour."""
         return int(np.prod(self.image_shape))
 
     @cached_property
     def fingerprint(self) -> str:
-        """`sha256:` and the hash over shapes, types and bytes of images and labels.
-
-        The same arrays have the same fingerprint whatever file they came from.
-        """
+        """`sha256:` and the hash of shapes, types and bytes of images and labels, whatever file they came from."""
         digest = hashlib.sha256()
         for array in (self.x_train, self.y_train, self.x_test, self.y_test):
             if array is None:
                 digest.update(b"none;")
                 continue
             digest.update(f"{array.shape}{array.dtype.str};".encode())
-            for start in range(0, len(array), CHUNK):
-                digest.update(array[start : start + CHUNK].tobytes())
+            for part in chunks(array):
+                digest.update(part.tobytes())
         return f"sha256:{digest.hexdigest()}"
 
     def put_down(self, folder: Path) -> ImageSet:
-        """Copy the pixels into files of this folder, and give the same set mapped from there.
+        """Copy the pixels into files of a folder and return the same set, memory-mapped from there.
 
-        What `pickle` carries of the result is where the files are, so that processes share one copy.
+        A pickle of the result contains the folder, not the pixels, so that processes share one copy.
         """
-        for split in ("train", "test"):
-            np.save(folder / f"x_{split}.npy", getattr(self, f"x_{split}"), allow_pickle=False)
-        return _mapped(folder, {field.name: getattr(self, field.name) for field in fields(self)})
+        for name in ("x_train", "x_test"):
+            np.save(folder / f"{name}.npy", getattr(self, name), allow_pickle=False)
+        return _map(folder, {field.name: getattr(self, field.name) for field in fields(self)})
 
 
 class _Mapped(ImageSet):
-    """An `ImageSet` whose pixels lie in files: a pickle of it holds their folder."""
+    """An `ImageSet` whose pixels are in the files of a folder."""
 
     folder: Path
 
     def __reduce__(self) -> tuple[Any, ...]:
         rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("x_train", "x_test")}
-        return _mapped, (self.folder, rest)
+        return _map, (self.folder, rest)
 
 
-def _mapped(folder: Path, values: dict[str, Any]) -> ImageSet:
+def _map(folder: Path, values: dict[str, Any]) -> ImageSet:
     pixels = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("x_train", "x_test")}
     images = _Mapped(**values | pixels)
-    object.__setattr__(images, "folder", folder)
+    vars(images)["folder"] = folder
     return images
 
 
-def _check_pixels(what: str, x: Array) -> None:
+def _pixel_fault(x: Array) -> str | None:
     if x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[3] != 3):
-        raise InputError(f"{what}: shape {_by(x.shape)}; expected (N, H, W) for grey or (N, H, W, 3) for colour")
+        return f"shape {shape_text(x.shape)}; expected (N, H, W) for grey or (N, H, W, 3) for colour"
     if 0 in x.shape:
-        raise InputError(f"{what}: shape {_by(x.shape)} holds no pixel; at least one image is needed")
+        return f"shape {shape_text(x.shape)} holds no pixel; at least one image is needed"
     if x.dtype == np.uint8:
-        return
+        return None
     if x.dtype != np.float32:
-        raise InputError(f"{what}: type {x.dtype}; expected uint8 (0 to 255) or float32 (0 to 1)")
-    _check_floats(what, x)
-
-
-def _check_floats(what: str, x: Array) -> None:
-    bad, first = 0, -1
-    low, high = np.inf, -np.inf
-    for start in range(0, len(x), CHUNK):
-        part = x[start : start + CHUNK].reshape(len(x[start : start + CHUNK]), -1)  # (C, D)
-        odd = ~np.isfinite(part)
-        if odd.any():
-            first = first if bad else start + int(odd.any(axis=1).argmax())
-            bad += int(odd.sum())
-        else:
-            low, high = min(low, float(part.min())), max(high, float(part.max()))
-    if bad:
-        raise InputError(
-            f"{what}: {bad} pixels are NaN or infinite, the first in image {first}; "
-            "expected numbers from 0 to 1; remove or repair these images"
-        )
+        return f"type {x.dtype}; expected uint8 (0 to 255) or float32 (0 to 1)"
+    count, first = count_pixels(x, lambda part: ~np.isfinite(part))
+    if count:
+        place = f"{count} pixels are NaN or infinite, the first in image {first}"
+        return f"{place}; expected numbers from 0 to 1; remove or repair these images"
+    low, high = limits(x)
     if low < 0 or high > 1:
-        raise InputError(f"{what}: pixels run from {low:g} to {high:g}; expected floats from 0 to 1; {mend(low, high)}")
+        return f"pixels run from {low:g} to {high:g}; expected floats from 0 to 1; {remedy(low, high)}"
+    return None
 
 
-def _check_labels(images: ImageSet, split: str) -> None:
-    x, y = getattr(images, f"x_{split}"), getattr(images, f"y_{split}")
-    what = f"{split} labels of {images.name}"
-    if y.shape != (len(x),):
-        raise InputError(f"{what}: shape {_by(y.shape)} for {len(x)} images; expected one label an image")
+def _label_fault(y: Array, n: int, classes: tuple[str, ...] | None) -> str | None:
+    if y.shape != (n,):
+        return f"shape {shape_text(y.shape)} for {n} images; expected one label an image"
     if y.dtype.kind not in "iu":
-        raise InputError(f"{what}: type {y.dtype}; expected integers")
-    if images.classes is not None and (y.min() < 0 or y.max() >= len(images.classes)):
-        raise InputError(f"{what}: run from {y.min()} to {y.max()}; expected 0 to {len(images.classes) - 1}")
-
-
-def _indices(y: Array, values: list[int]) -> Array:
-    """Where in a sorted list each label stands, (N,); by whole numbers, since integer types compare as floats."""
-    found, inverse = np.unique(y, return_inverse=True)
-    places = {value: place for place, value in enumerate(values)}
-    return np.array([places[value] for value in found.tolist()], np.int64)[inverse]
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return " × ".join(str(n) for n in shape) or "()"
+        return f"type {y.dtype}; expected integers"
+    if classes is not None and (y.min() < 0 or y.max() >= len(classes)):
+        return f"run from {y.min()} to {y.max()}; expected 0 to {len(classes) - 1}"
+    return None
