@@ -350,7 +350,7 @@ def test_a_second_signal_ends_what_the_first_could_not(tmp_path, sent, status):
         # not one long sleep: a signal that comes just before it would be seen after it
         "            for _ in range(600): time.sleep(0.1)\n"
         "        except BaseException: pass\n"
-        "import latentfit.sweep\nlatentfit.sweep.run.study = lose\nsys.exit(cli.main(['study', '--quiet']))"
+        "import latentfit.sweep.run\nlatentfit.sweep.run.study = lose\nsys.exit(cli.main(['study', '--quiet']))"
     )
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
     for _ in range(2):
