@@ -37,36 +37,23 @@ def study(tmp_path_factory):
     return done
 
 
-@pytest.fixture
-def page(browser, study):
-    with Opened(browser, study) as page:
-        yield page
-
-
-class Opened:
-    """A report with a running explorer; on leaving, asserts that it made no request and logged nothing."""
-
-    def __init__(self, browser, study, fragment="", **options):
-        self.context = browser.new_context(viewport={"width": 1200, "height": 900}, **options)
-        self.page, self.asked, self.said = self.context.new_page(), [], []
-        self.page.on("request", lambda r: self.asked.append(r.url))
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.said.append(dialog.message))
-        self.url = (study.folder / "report.html").as_uri() + fragment
-
-    def __enter__(self):
-        self.page.goto(self.url)
-        self.page.evaluate("window.latentfit.ready")
-        settle(self.page)
-        return self.page
-
-    def __exit__(self, kind, *_):
-        settle(self.page)
-        self.context.close()
-        if kind is None:
-            assert [u for u in self.asked if u.partition("#")[0] != self.url.partition("#")[0]] == []
-            assert self.said == []
+@contextmanager
+def explored(browser, study, fragment="", **options):
+    """A report with a running explorer; asserts at the end that it made no request and logged nothing."""
+    url = (study.folder / "report.html").as_uri()
+    context = browser.new_context(viewport={"width": 1200, "height": 900}, **options)
+    page, asked, said = context.new_page(), [], []
+    page.on("request", lambda request: asked.append(request.url.partition("#")[0]))
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("dialog", lambda dialog: said.append(dialog.message))
+    page.goto(url + fragment)
+    page.evaluate("window.latentfit.ready")
+    settle(page)
+    yield page
+    settle(page)
+    context.close()
+    assert (set(asked), said) == ({url}, [])
 
 
 @contextmanager
@@ -76,6 +63,12 @@ def opened(browser, folder, **options):
     page.goto((folder / "report.html").as_uri())
     yield page
     page.close()
+
+
+@pytest.fixture
+def page(browser, study):
+    with explored(browser, study) as page:
+        yield page
 
 
 def settle(page):
@@ -268,7 +261,7 @@ def test_a_link_reproduces_a_view(browser, study, page):
         page.mouse.wheel(0, -100)
     settle(page)
     views = ("#ends canvas", "#steps canvas", "#dials-pictures canvas", "#sizes-pictures canvas", "#map-picked canvas")
-    with Opened(browser, study, "#" + page.url.partition("#")[2]) as again:
+    with explored(browser, study, "#" + page.url.partition("#")[2]) as again:
         for view in views:
             for i in range(page.locator(view).count()):
                 near = np.abs(np.subtract(pixels_of(again, view, i), pixels_of(page, view, i)))
@@ -322,7 +315,7 @@ def test_unusual_studies_can_be_explored(browser, tmp_path, kind):
     images, sizes = ODD[kind], (1,) if kind == "one dimension" else (1, 3)
     done = run_study(images, sizes, recipe=RECIPE, out=tmp_path, executor=Inline())
     report.write(done)
-    with Opened(browser, done) as page:
+    with explored(browser, done) as page:
         assert page.evaluate("latentfit.latentDims") == list(sizes)
         fill(page, "#walk-t", "1")
         text = page.locator("#explore").inner_text()
@@ -402,7 +395,7 @@ def test_images_are_sorted_by_their_error(page, study):
 def test_axe_finds_no_violation(browser, study, scheme):
     from axe_playwright_python.sync_playwright import Axe
 
-    with Opened(browser, study, color_scheme=scheme, bypass_csp=True) as page:
+    with explored(browser, study, color_scheme=scheme, bypass_csp=True) as page:
         page.locator("#raw summary").click()
         found = Axe().run(page).response["violations"]
         assert [(v["id"], [node["html"][:120] for node in v["nodes"][:3]]) for v in found] == []
