@@ -1,7 +1,6 @@
-"""Are the safety lines held by tests? Each is taken out of a copy of the code, and a test has to fail: `make mutants`.
+"""Check that a test fails if a safety line is removed from a copy of the code: `make mutants`.
 
-A mutant is a file, a piece of it that stands there exactly once, what takes its place, and the tests that should notice
-it.
+A mutant is a text that occurs exactly once in a file, its replacement, and the tests that should fail.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Mutant(NamedTuple):
-    """One safety line less."""
+    """The removal of one safety line."""
 
     what: str
     file: str
@@ -159,23 +158,22 @@ MUTANTS = (
 
 
 def main() -> int:
-    """Try every mutant; 1 if one lives."""
-    alive = []
+    """Try all mutants; return 1 if one survives, otherwise 0."""
+    killed = 0
     for mutant in MUTANTS:
-        noticed = is_noticed(mutant)
-        print(f"{'killed' if noticed else 'ALIVE '}  {mutant.what}", flush=True)
-        if not noticed:
-            alive.append(mutant.what)
-    print(f"{len(MUTANTS) - len(alive)} of {len(MUTANTS)} killed")
-    return 1 if alive else 0
+        failed = is_killed(mutant)
+        print(f"{'killed' if failed else 'ALIVE '}  {mutant.what}", flush=True)
+        killed += failed
+    print(f"{killed} of {len(MUTANTS)} killed")
+    return 0 if killed == len(MUTANTS) else 1
 
 
-def is_noticed(mutant: Mutant) -> bool:
-    """Whether a test fails once the line is gone; the same tests pass with it."""
+def is_killed(mutant: Mutant) -> bool:
+    """Whether a test fails with the mutation; exits if one fails without it."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "src"
         shutil.copytree(ROOT / "src", source)
-        if passes(source, mutant.tests) is not True:
+        if not passes(source, mutant.tests):
             raise SystemExit(f"{mutant.what}: its tests fail without the mutation: {' '.join(mutant.tests)}")
         path = source / "latentfit" / mutant.file
         text = path.read_text()
@@ -186,7 +184,7 @@ def is_noticed(mutant: Mutant) -> bool:
 
 
 def passes(source: Path, tests: tuple[str, ...]) -> bool:
-    """Whether some tests pass with the package of a folder."""
+    """Whether the tests pass with the package in a folder."""
     chosen = [str(ROOT / "tests" / part) if part.endswith(".py") else part for part in tests]
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *chosen]
     ended = subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(source)}, capture_output=True)

@@ -1,6 +1,5 @@
-"""Estimates of the images' own dimension: known ones are found, and what fails is no answer."""
+"""Estimates of the intrinsic dimension: known dimensions are found, and failures have no value but a reason."""
 
-import functools
 import sys
 import types
 
@@ -14,14 +13,14 @@ RNG = np.random.default_rng(0)
 
 
 def plane(rank, n=600):
-    """Images (N, 8, 8) on a flat piece of some dimensions."""
+    """Images (N, 8, 8) in a linear subspace of some dimensions."""
     x = RNG.uniform(size=(n, rank)) @ RNG.normal(size=(rank, 64))
     x = (x - x.min()) / (x.max() - x.min())
     return ImageSet("plane", x.reshape(-1, 8, 8).astype(np.float32), x[:5].reshape(-1, 8, 8).astype(np.float32))
 
 
 @pytest.mark.parametrize("rank", [2, 4])
-def test_a_flat_set_has_its_dimension(rank):
+def test_a_linear_subspace_has_its_dimension(rank):
     pytest.importorskip("skdim")
     found = intrinsic.estimates(plane(rank), seed=0)
     assert found["images"] == 600
@@ -32,37 +31,38 @@ def test_a_flat_set_has_its_dimension(rank):
     assert values["MLE"] == pytest.approx(rank, rel=0.2)
 
 
-class Estimator:
-    """Gives an answer, or raises it."""
+def estimator(answer):
+    """An estimator class that finds this dimension, or raises it."""
 
-    def __init__(self, answer):
-        self.answer = answer
+    def fit(_):
+        if isinstance(answer, Exception):
+            raise answer
+        return types.SimpleNamespace(dimension_=answer)
 
-    def fit(self, _):
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        self.dimension_ = self.answer
-        return self
+    return lambda: types.SimpleNamespace(fit=fit)
 
 
-def fake(**answers):
-    """A stand-in for `skdim` whose estimators give these, and 3 otherwise."""
+@pytest.mark.parametrize(
+    ("answer", "value", "reason"),
+    [
+        (3.0, 3.0, None),
+        (float("nan"), None, "gave nan"),
+        (-1.0, None, "gave -1.0"),
+        (ValueError("too few"), None, "ValueError: too few"),
+    ],
+    ids=str,
+)
+def test_an_estimator_that_fails_has_no_value_but_a_reason(monkeypatch, answer, value, reason):
     module = types.ModuleType("skdim")
-    made = {name: functools.partial(Estimator, answers.get(name, 3.0)) for name in intrinsic.ESTIMATORS}
-    module.id = types.SimpleNamespace(**made)
-    return module
+    module.id = types.SimpleNamespace(**dict.fromkeys(intrinsic.ESTIMATORS, estimator(3.0)))
+    module.id.TLE = estimator(answer)
+    monkeypatch.setitem(sys.modules, "skdim", module)
+    for estimate in intrinsic.estimates(plane(2, 20), seed=0)["estimates"]:
+        expected = (value, reason) if estimate["name"] == "TLE" else (3.0, None)
+        assert (estimate["value"], estimate["reason"]) == expected
 
 
-def test_what_fails_or_is_not_a_number_is_no_answer(monkeypatch):
-    monkeypatch.setitem(sys.modules, "skdim", fake(MLE=float("nan"), TLE=ValueError("too few"), MOM=-1.0))
-    told = {e["name"]: (e["value"], e["reason"]) for e in intrinsic.estimates(plane(2, 20), seed=0)["estimates"]}
-    assert told["TwoNN"] == (3.0, None)
-    assert told["MLE"] == (None, "gave nan")
-    assert told["TLE"] == (None, "ValueError: too few")
-    assert told["MOM"] == (None, "gave -1.0")
-
-
-def test_without_the_extra_there_is_no_answer_and_the_way_to_get_one(monkeypatch):
+def test_without_the_extra_the_reason_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "skdim", None)
     for estimate in intrinsic.estimates(plane(2, 20), seed=0)["estimates"]:
         assert estimate["value"] is None

@@ -1,3 +1,5 @@
+"""The notebook: its parts, its length, its stored outputs, and a shortened run."""
+
 from __future__ import annotations
 
 import ast
@@ -14,7 +16,7 @@ STORED = json.loads((ROOT / "Autoencoders.ipynb").read_bytes())
 CODE = [cell for cell in STORED["cells"] if cell["cell_type"] == "code"]
 
 
-def test_the_five_parts_have_their_headings():
+def test_the_notebook_has_five_parts():
     text = ["".join(cell["source"]) for cell in STORED["cells"] if cell["cell_type"] == "markdown"]
     headings = [line.removeprefix("## ") for cell in text for line in cell.splitlines() if line.startswith("## ")]
     assert headings == [
@@ -26,16 +28,16 @@ def test_the_five_parts_have_their_headings():
     ]
 
 
-def test_it_is_short_and_defines_nothing():
+def test_the_notebook_is_short_and_defines_nothing():
     assert len(CODE) <= 12
     for cell in CODE:
         lines = [line for line in cell["source"] if not line.startswith("%")]
-        tree = ast.parse("".join(lines))
-        assert not [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Lambda)]
         assert len(lines) <= 15
+        nodes = ast.walk(ast.parse("".join(lines)))
+        assert not [node for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Lambda)]
 
 
-def test_it_is_stored_with_the_outputs_of_the_reference_study():
+def test_the_stored_outputs_are_those_of_the_reference_study():
     from latentfit import report
 
     outputs = [output for cell in CODE for output in cell["outputs"]]
@@ -43,16 +45,15 @@ def test_it_is_stored_with_the_outputs_of_the_reference_study():
     assert not [o for o in outputs if o["output_type"] == "error" or o.get("name") == "stderr"]
     assert len([o for o in outputs if "image/png" in o.get("data", {})]) == 5
     text = "".join("".join(o.get("text", o.get("data", {}).get("text/markdown", ""))) for o in outputs)
-    results = json.loads((ROOT / "results/reference/results.json").read_bytes())
     assert "fashion-mnist: training (60000, 28, 28)" in text
-    reference = SimpleNamespace(results=results)
-    for told in (text, (ROOT / "results/reference/report.md").read_text()):
-        assert report.table(reference) in told
-        assert report.analysis(reference) in told
+    reference = SimpleNamespace(results=json.loads((ROOT / "results/reference/results.json").read_bytes()))
+    for page in (text, (ROOT / "results/reference/report.md").read_text()):
+        assert report.table(reference) in page
+        assert report.analysis(reference) in page
 
 
-@pytest.mark.filterwarnings("default")  # Jupyter's own
-def test_a_shortened_run_raises_nowhere(tmp_path, monkeypatch):
+@pytest.mark.filterwarnings("default")  # Jupyter warns
+def test_a_shortened_run_raises_no_error(tmp_path, monkeypatch):
     spec = importlib.util.spec_from_file_location("execute_notebook", ROOT / "tools/execute_notebook.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -60,7 +61,7 @@ def test_a_shortened_run_raises_nowhere(tmp_path, monkeypatch):
     if not os.environ.get("FASHION_MNIST_DIR"):
         monkeypatch.setenv("LATENTFIT_CACHE_DIR", str(tmp_path / "cache"))
         for name in ("HTTPS_PROXY", "https_proxy"):
-            monkeypatch.setenv(name, "http://127.0.0.1:1")  # refuses at once: a test fetches nothing
+            monkeypatch.setenv(name, "http://127.0.0.1:1")  # refuses at once, because tests download nothing
         for name in ("NO_PROXY", "no_proxy"):
             monkeypatch.delenv(name, raising=False)
     module.execute(ROOT / "Autoencoders.ipynb", tmp_path / "out.ipynb", tmp_path)

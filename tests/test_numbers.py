@@ -1,4 +1,4 @@
-"""Sets and recipes at the edge, from the study to the page: a sensible result or a clear error, never a NaN."""
+"""Extreme data sets and recipes give a sensible result or a clear error, never a NaN."""
 
 from __future__ import annotations
 
@@ -20,11 +20,8 @@ RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, (40, 5, 5), np.uint8)
 
 
-def made(x, test=10, **labels):
-    y = labels.get("y")
-    names = ("only",) if y is not None else None
-    of = (None, None) if y is None else (y[:-test], y[-test:])
-    return ImageSet("edge", x[:-test], x[-test:], *of, names)
+def made(x, test=10):
+    return ImageSet("edge", x[:-test], x[-test:])
 
 
 SETS = {
@@ -33,7 +30,7 @@ SETS = {
     "all equal": made(np.repeat(NOISE[:1], 40, axis=0)),
     "training images equal, test images not": ImageSet("edge", np.repeat(NOISE[:1], 30, axis=0), NOISE[:10]),
     "two images many times": made(np.tile(NOISE[:2], (20, 1, 1))),
-    "one class": made(NOISE, y=np.zeros(40, int)),
+    "one class": replace(made(NOISE), y_train=np.zeros(30, int), y_test=np.zeros(10, int), classes=("only",)),
     "one image of each split": made(NOISE[:2], test=1),
     "two training images": made(NOISE[:4], test=2),
     "one pixel": made(NOISE[:, :1, :1]),
@@ -44,7 +41,7 @@ SETS = {
 
 
 def numbers(value):
-    """Every number of a nest of lists and dictionaries."""
+    """All floats in nested lists and dictionaries."""
     if isinstance(value, dict | list):
         for inner in value.values() if isinstance(value, dict) else value:
             yield from numbers(inner)
@@ -53,7 +50,7 @@ def numbers(value):
 
 
 def assert_sound(done):
-    """All files can be read and drawn, and nowhere is a number that is none."""
+    """Assert that the files and the report contain finite numbers only."""
     for path in done.folder.rglob("*.json"):
         assert all(map(math.isfinite, numbers(json.loads(path.read_bytes()))))
     page = report.write(done).read_text()
@@ -64,7 +61,7 @@ def assert_sound(done):
 
 @pytest.mark.fault("extremes")
 @pytest.mark.parametrize("images", SETS.values(), ids=SETS)
-def test_a_set_at_the_edge_goes_through(tmp_path, monkeypatch, images):
+def test_extreme_images_give_finite_results(tmp_path, monkeypatch, images):
     monkeypatch.setattr("latentfit.measure.intrinsic.ESTIMATORS", {"TwoNN": ""})
     sizes = sorted({1, min(2, images.pixels), images.pixels})
     done = run.study(images, sizes, recipe=RECIPE, keep=0.9, curve=True, out=tmp_path, executor=Inline())
@@ -75,7 +72,7 @@ def test_a_set_at_the_edge_goes_through(tmp_path, monkeypatch, images):
 @pytest.mark.fault("diverge")
 @pytest.mark.parametrize("output", ["sigmoid", "linear"])
 @pytest.mark.parametrize("rate", [1e-30, 1.0, 1e3, 1e6])
-def test_a_learning_rate_at_the_edge_is_a_number_or_a_failed_row(tmp_path, rate, output):
+def test_an_extreme_learning_rate_gives_finite_results_or_a_reason(tmp_path, rate, output):
     recipe = replace(RECIPE, learning_rate=rate, output=output)
     done = run.study(small_clothes(60, 20), (2, 3), recipe=recipe, curve=True, out=tmp_path, executor=Inline())
     assert_sound(done)
@@ -84,7 +81,7 @@ def test_a_learning_rate_at_the_edge_is_a_number_or_a_failed_row(tmp_path, rate,
 
 
 @pytest.mark.fault("extremes")
-def test_a_thousand_epochs_on_ten_images_go_through(tmp_path):
+def test_a_thousand_epochs_on_ten_images_overfit(tmp_path):
     recipe = Recipe("long", hidden=(8,), learning_rate=0.01, epochs=1000)
     images = ImageSet("few", NOISE[:10], NOISE[10:12])
     done = run.study(images, (2,), recipe=recipe, out=tmp_path, executor=Inline())

@@ -1,6 +1,6 @@
-"""The program: verbs, flags, and what a person reads while they wait.
+"""The command line: verbs, flags, exit statuses and terminal output.
 
-Heavy libraries are imported by the verbs that need them: `latentfit --help` answers at once.
+Verbs import heavy libraries when they run, so that `latentfit --help` is fast.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ SPLITS = {"given": "", "tenth": ", every tenth image of the file", "drawn": ", d
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit status.
+    """Run a command line and return its exit status.
 
-    0: all that was asked is done. 1: started, and not all of it could be done. 2: bad usage or bad input,
-    nothing started. 130 and 143: stopped by Ctrl-C or SIGTERM.
+    0: success. 1: failed after the start, in part or completely. 2: bad usage or bad input, nothing started.
+    130 and 143: stopped by Ctrl-C or SIGTERM.
     """
     options = parser().parse_args(arguments)
     before = {signum: signal.signal(signum, _stop) for signum in (signal.SIGINT, signal.SIGTERM)}
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.showwarning = _show_warning
             status: int = options.run(options)
             if sys.stdout:
-                sys.stdout.flush()  # here, where what cannot be written is an error
+                sys.stdout.flush()  # here, so that a failure to write is an error
             return status
     except InputError as error:
         return _fail(error, 2, options)
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except _TerminatedError:
         return _fail("stopped by SIGTERM; what is finished is kept, the same command goes on", 143, options)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise the flush at exit fails again
         return 1
     except Lost as error:
         return _fail(error, 1, options)
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line: one program with verbs; DATA comes before the flags."""
+    """The parser of all verbs and flags."""
     program = argparse.ArgumentParser(
         prog="latentfit",
         description="Find the latent size that fits: train autoencoders of several latent sizes on a set of "
@@ -115,21 +115,7 @@ def _add_study(verbs: Any) -> None:
     verb.add_argument("--epochs", type=_count, metavar="N", help="in place of the recipe's own number")
     verb.add_argument("--out", type=Path, metavar="DIR", help="the study's folder (runs/<name of the data set>)")
     _add_reading(verb)
-    verb.add_argument(
-        "--precision",
-        default="auto",
-        metavar="P",
-        help="of the matrix products in training: auto, fp32, bf16 (auto: bf16 where it is faster)",
-    )
-    verb.add_argument(
-        "--device", default="auto", metavar="D", help="auto, cpu, cuda, mps (auto: CUDA where there is one)"
-    )
-    verb.add_argument(
-        "--workers",
-        type=_count,
-        metavar="N",
-        help="networks that train at once (as many as cores and memory allow; one on a GPU)",
-    )
+    _add_hardware(verb)
     _add_explorer(verb)
     verb.add_argument("--fresh", action="store_true", help="start over in a folder that holds another study")
     verb.add_argument("--quiet", action="store_true", help="only errors, and the warning of a stand-in")
@@ -158,8 +144,25 @@ def _add_explorer(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--explorer", choices=("on", "off"), default="on", help="put the networks into the report (on)")
 
 
+def _add_hardware(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--precision",
+        default="auto",
+        metavar="P",
+        help="of the matrix products in training: auto, fp32, bf16 (auto: bf16 where it is faster)",
+    )
+    verb.add_argument(
+        "--device", default="auto", metavar="D", help="auto, cpu, cuda, mps (auto: CUDA where there is one)"
+    )
+    verb.add_argument(
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="networks that train at once (as many as cores and memory allow; one on a GPU)",
+    )
+
+
 def _add_reading(verb: argparse.ArgumentParser) -> None:
-    """The flags that say how data are read."""
     verb.add_argument("--data-dir", type=Path, metavar="DIR", help="where Fashion-MNIST's files are looked for first")
     verb.add_argument(
         "--range",
@@ -190,23 +193,21 @@ def _count(text: str) -> int:
 
 
 def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = 0.0
-    if not 0 < share < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a number between 0 and 1, for example 0.90")
-    return share
+    return _positive(text, 1, "a number between 0 and 1, for example 0.90")
 
 
 def _end(text: str) -> float:
+    return _positive(text, math.inf, "the largest pixel value, a number above 0: 255")
+
+
+def _positive(text: str, limit: float, expected: str) -> float:
     try:
-        end = float(text)
+        value = float(text)
     except ValueError:
-        end = 0.0
-    if not 0 < end < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected the largest pixel value, a number above 0: 255")
-    return end
+        value = 0.0
+    if not 0 < value < limit:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected {expected}")
+    return value
 
 
 def _study(options: argparse.Namespace) -> int:
@@ -215,9 +216,9 @@ def _study(options: argparse.Namespace) -> int:
 
     sizes = options.latent_dims and [size for group in options.latent_dims for size in group]
     if options.quiet:
-        os.environ["TQDM_DISABLE"] = "1"  # the bar of a download is not ours to pass a flag to
+        os.environ["TQDM_DISABLE"] = "1"  # for the progress bar of a download
     with Lines(sys.stderr, quiet=options.quiet) as lines, pool.Workers(_first_workers(options, sizes)) as early:
-        lines.say(f"loading {one_line(options.data)}")  # at once: the imports below take seconds, here and there
+        lines.say(f"loading {one_line(options.data)}")  # before the import of PyTorch, which takes seconds
         from .sweep.run import study
 
         known = RECIPES.get(options.recipe)
@@ -225,8 +226,8 @@ def _study(options: argparse.Namespace) -> int:
         importing = threading.Thread(target=_import_report)
 
         def note(job: Job, row: Epoch | None) -> None:
-            if row is not None and importing.ident is None:  # epochs come from one thread
-                importing.start()  # the report's libraries are read while networks train
+            if row is not None and importing.ident is None:  # one thread only calls this, so there is no race
+                importing.start()
             lines(job, row)
 
         done = study(
@@ -249,20 +250,11 @@ def _study(options: argparse.Namespace) -> int:
             progress=note,
             tell=lines.say,
         )
-    from . import report
-
-    explorer = options.explorer == "on"
-    if not report.is_current(done, explorer):
-        lines.say("drawing the report")
-        report.write(done, explorer)
-    if not options.quiet:
-        _print_answer(done)
-    networks = [*done.results["models"], *filter(None, [done.results["curve"]])]
-    return 0 if all(m["status"] == "ok" for m in networks) else 1
+    return _conclude(done, options, lines.say)
 
 
 def _first_workers(options: argparse.Namespace, sizes: list[int] | None) -> int:
-    """Workers to start before the request is resolved; where the guess is wrong others take their place."""
+    """Guess how many workers to start before the request is resolved; the pool corrects a wrong guess."""
     from .sweep.workers import BASE, allowed, of_use
 
     seeds = options.seeds or (1 if options.keep is None else 3)
@@ -271,9 +263,24 @@ def _first_workers(options: argparse.Namespace, sizes: list[int] | None) -> int:
 
 
 def _import_report() -> None:
-    with suppress(Exception):  # told where it is needed
+    """Import the libraries of the report while networks train."""
+    with suppress(Exception):  # the report imports them again and raises
         for name in ("latentfit.report", "sklearn.neighbors"):
             import_module(name)
+
+
+def _conclude(study: Study, options: argparse.Namespace, say: Callable[[str], None]) -> int:
+    """Draw the report, print the answer and return the exit status."""
+    from . import report
+
+    explorer = options.explorer == "on"
+    if not report.is_current(study, explorer):
+        say("drawing the report")
+        report.write(study, explorer)
+    if not options.quiet:
+        _print_answer(study)
+    networks = [*study.results["models"], *filter(None, [study.results["curve"]])]
+    return 0 if all(m["status"] == "ok" for m in networks) else 1
 
 
 def _print_answer(study: Study) -> None:
@@ -324,18 +331,18 @@ def _data(options: argparse.Namespace) -> int:
 
 
 def run() -> NoReturn:
-    """Run the program's own command line and end its process at once: taking PyTorch down costs half a second."""
+    """Run the program and end its process at once: an orderly exit of PyTorch takes half a second."""
     os._exit(main())
 
 
 class _TerminatedError(BaseException):
-    """SIGTERM, as an exception, so that workers are stopped and half-written files removed on the way out."""
+    """Raised on SIGTERM, so that workers stop and temporary files are removed."""
 
 
 def _stop(signum: int, _frame: FrameType | None) -> None:
-    """Stop in order at the first signal; at once at the second, for the first may be lost in a library's callback.
+    """Raise at the first signal; exit at the second, because a library's callback may swallow the exception.
 
-    Nothing half-written counts, and workers end with their parent, so the end may come at any instant.
+    An exit is safe at any time: files appear only when complete, and workers end with their parent.
     """
     signal.signal(signum, lambda *_: os._exit(128 + signum))
     raise KeyboardInterrupt if signum == signal.SIGINT else _TerminatedError
@@ -348,6 +355,6 @@ def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
 def _fail(error: object, status: int, options: argparse.Namespace) -> int:
     if options.debug:
         traceback.print_exc()
-    told = str(error) if isinstance(error, InputError) else one_line(str(error))  # which has done so, line by line
-    print(f"latentfit: error: {told}", file=sys.stderr)
+    message = str(error) if isinstance(error, InputError) else one_line(str(error))  # an InputError is escaped
+    print(f"latentfit: error: {message}", file=sys.stderr)
     return status

@@ -1,7 +1,7 @@
-"""Arrays in, Figures out. Nothing here shows a picture, saves one, or touches pyplot's global state.
+"""Draw Figures from arrays; nothing here shows or saves a Figure or changes pyplot's global state.
 
-Grey images are drawn with their pixels visible, black 0 and white 1, never rescaled one by one. Sizes
-differ by colour (Okabe & Ito's, safe for colour-blind readers) and by the shape of the marker.
+Images are drawn with visible pixels on one scale, 0 black and 1 white. Latent sizes differ by colour (Okabe & Ito's
+palette, safe for colour-blind readers) and by marker.
 
 N images, P pairs, S steps, H × W pixels.
 """
@@ -26,7 +26,7 @@ Array = NDArray[Any]
 INK = "#1a1a1a"
 GREY = "#767676"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1a1a1a")
-MOST = 6  # sizes in one chart
+MOST = 6  # latent sizes in one chart
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 STYLE: Any = {
     "axes.axisbelow": True,
@@ -35,7 +35,6 @@ STYLE: Any = {
     "axes.labelcolor": INK,
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "axes.titlelocation": "left",
     "axes.titlesize": 10,
     "font.family": "sans-serif",
     "font.size": 9,
@@ -49,12 +48,12 @@ STYLE: Any = {
     "ytick.color": INK,
 }
 DPI = 200
-TINY = 1e-12  # errors below are 0 to any eye, and a log scale has no 0
-WIDTH = 5.0  # inches: text keeps its size on a telephone's screen
+TINY = 1e-12  # smaller errors are not drawn: a log scale has no 0
+WIDTH = 5.0  # inches; narrow enough for readable text on a telephone
 
 
 class Curve(NamedTuple):
-    """The errors of one network after each epoch; three sequences of the same length."""
+    """Errors of one network after each epoch; three sequences of equal length."""
 
     epochs: Sequence[int]
     train_mse: Sequence[float]
@@ -65,26 +64,25 @@ def image_rows(rows: Sequence[tuple[str, Array]], breaks: Sequence[int] = (), sc
     """Rows of images, each with its caption on the left.
 
     Args:
-        rows: Caption and images (N, H, W) or (N, H, W, 3), floats in [0, 1]; every row the same N.
-        breaks: Numbers of the rows that are set off from the row above.
-        scale: Inches an image is wide, about: a pixel of it takes a whole number of the picture's.
+        rows: Captions and images (N, H, W[, 3]), floats in [0, 1], the same N in each row.
+        breaks: Indices of rows with extra space above.
+        scale: Approximate width of an image in inches.
     """
     tiles = [tile(images) for _, images in rows]
     height, width = tiles[0].shape[:2]
-    zoom = max(1, round(scale * DPI / rows[0][1].shape[2])) / DPI  # each pixel as large as the next
+    zoom = max(1, round(scale * DPI / rows[0][1].shape[2])) / DPI  # a whole number, so that all pixels are equal
     across, down = width * zoom, height * zoom
     top, left = 0.05, 1.0
     gaps = [0.16 * sum(b <= i for b in breaks) for i in range(len(rows))]
-    total = len(rows) * (down + 0.04) + gaps[-1] + 2 * top
-    figure = Figure(figsize=(left + across + top, total), dpi=DPI, facecolor="white")
+    wide, total = left + across + top, len(rows) * (down + 0.04) + gaps[-1] + 2 * top
+    figure = Figure(figsize=(wide, total), dpi=DPI, facecolor="white")
     for i, ((caption, _), tiled) in enumerate(zip(rows, tiles, strict=True)):
         y = total - top - (i + 1) * (down + 0.04) - gaps[i]
-        extent = (left / figure.get_figwidth(), y / total, across / figure.get_figwidth(), down / total)
-        axes = figure.add_axes(extent)
+        axes = figure.add_axes((left / wide, y / total, across / wide, down / total))
         axes.imshow(tiled, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
         axes.set_axis_off()
-        middle = (y + down / 2) / total
-        figure.text((left - 0.08) / figure.get_figwidth(), middle, caption, ha="right", va="center", size=8, color=INK)
+        place = ((left - 0.08) / wide, (y + down / 2) / total)
+        figure.text(*place, caption, ha="right", va="center", size=8, color=INK)
     return figure
 
 
@@ -97,17 +95,16 @@ def tile(images: Array, gap: int = 2) -> Array:
 
 
 def reconstructions(originals: Array, reconstructed: Mapping[int, Array]) -> Figure:
-    """Originals (N, H, W[, 3]) above each latent size's reconstructions of them."""
-    rows = [("original", originals)]
-    return image_rows([*rows, *((dims(k), x_hat) for k, x_hat in reconstructed.items())])
+    """Originals (N, H, W[, 3]) above the reconstructions of each latent size."""
+    return image_rows([("original", originals), *((dims(k), x_hat) for k, x_hat in reconstructed.items())])
 
 
 def interpolations(pairs: Array, walks: Mapping[int, Array]) -> Figure:
-    """Each pair's walks: the real image, the decoded steps, the other real image; one row a latent size.
+    """Interpolations between pairs of images: one row per pair and latent size, the steps between the originals.
 
     Args:
         pairs: (P, 2, H, W[, 3]), floats in [0, 1].
-        walks: Latent size to decoded steps (P, S, H, W[, 3]).
+        walks: Decoded steps (P, S, H, W[, 3]) by latent size.
     """
     rows = [(dims(k), walk_row(pair, walks[k][p])) for p, pair in enumerate(pairs) for k in walks]
     rows = rows or [("real", pair) for pair in pairs]
@@ -115,24 +112,24 @@ def interpolations(pairs: Array, walks: Mapping[int, Array]) -> Figure:
 
 
 def walk_row(pair: Array, steps: Array) -> Array:
-    """One row of a walk: (2, H, W[, 3]) and (S, H, W[, 3]) to (S + 2, H, W[, 3])."""
+    """Put the steps (S, H, W[, 3]) of an interpolation between its pair (2, H, W[, 3])."""
     return np.concatenate([pair[:1], steps, pair[1:]])
 
 
 def error_curves(curves: Mapping[int, Curve], pca: Mapping[int, float], ax: Axes | None = None) -> Figure:
-    """Error against epoch: training dashed, test solid, PCA's test error with as many components dotted.
+    """Error against epoch: training dashed, test solid; PCA's test error with as many components dotted.
 
     Args:
-        curves: Latent size to its errors.
-        pca: Latent size to PCA's test error.
-        ax: Where to draw; a new Figure if it is not given.
+        curves: Errors by latent size.
+        pca: PCA's test error by latent size.
+        ax: Axes to draw on; by default those of a new Figure.
     """
     with rc_context(STYLE):
         ax = ax or _axes(3.4)
         labels = []
         for i, (k, curve) in enumerate(curves.items()):
             colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
-            every = list(range(len(curve.epochs) - 1, -1, -max(1, len(curve.epochs) // 10)))  # the last one always
+            every = list(range(len(curve.epochs) - 1, -1, -max(1, len(curve.epochs) // 10)))  # includes the last
             ax.plot(curve.epochs, curve.train_mse, color=colour, linestyle=(0, (4, 2)), linewidth=1)
             ax.plot(curve.epochs, curve.test_mse, color=colour, marker=marker, markevery=every)
             labels.append((curve.test_mse[-1], dims(k), colour))
@@ -159,68 +156,83 @@ def error_by_size(
     marks: Mapping[str, float] | None = None,
     curve: Mapping[int, float] | None = None,
 ) -> Figure:
-    """Error against latent size, a point a network, with PCA's test error as a line.
+    """Error against latent size: a point per network, PCA's test error as a line.
 
-    Where sizes were trained several times a line joins the means of the test error, and a band around it is their
-    95 % interval (Student's t over the trainings).
+    If a size has several seeds, a line joins the mean test errors, in a band of their 95 % intervals (Student's t).
 
     Args:
         sizes: Latent size of each network.
-        train_mse: Its error on the training images.
-        test_mse: Its error on the test images.
-        pca: Number of components to PCA's test error.
-        ax: Where to draw; a new Figure if it is not given.
-        gated: Sizes whose training was not sound: the marks of their test errors are hollow.
-        enough: The size that is the answer, marked with a line; "at most" where its training was not sound.
-        marks: Name and number of dimensions of other estimates, ticks at the top.
-        curve: Size to test error of a screening, a dashed line.
+        train_mse: Training error of each network.
+        test_mse: Test error of each network.
+        pca: PCA's test error by number of components.
+        ax: Axes to draw on; by default those of a new Figure.
+        gated: Sizes that failed a training check; their test errors have hollow markers.
+        enough: Recommended size, drawn as a vertical line.
+        marks: Other estimates of the dimension by name, drawn above the axes.
+        curve: Test error of the nested network by latent size, drawn as a dashed line.
     """
     with rc_context(STYLE):
         ax = ax or _axes(3.4)
         pca = {k: error for k, error in pca.items() if error > TINY}
         (of_pca,) = ax.plot(list(pca), list(pca.values()), color=GREY, linestyle=":", marker=".", markersize=3)
-        of_size = {k: [e for s, e in zip(sizes, test_mse, strict=True) if s == k] for k in sorted(set(sizes))}
-        if any(len(errors) > 1 for errors in of_size.values()):
-            told = [mean_interval(errors) for errors in of_size.values()]
-            means = [t["mean"] for t in told]
-            ends = np.array([t["interval"] or [t["mean"]] * 2 for t in told])  # (sizes, 2)
-            ax.fill_between(
-                list(of_size), ends[:, 0].clip(min(means) / 2), ends[:, 1], color=COLOURS[1], alpha=0.2, lw=0
-            )
-            ax.plot(list(of_size), means, color=COLOURS[1], linewidth=1)
+        _draw_means(ax, sizes, test_mse)
         (of_train,) = ax.plot(sizes, train_mse, color=INK, marker="o", linestyle="", markerfacecolor="none")
-        look: dict[str, Any] = {"color": COLOURS[1], "marker": "s", "linestyle": ""}
-        names = {"PCA, test": of_pca, "network, training": of_train}
-        for name, hollow in (("network, test", False), ("test, a gate fired", True)):
-            some = [(s, e) for s, e in zip(sizes, test_mse, strict=True) if (s in gated) == hollow]
-            if some:
-                (names[name],) = ax.plot(*zip(*some, strict=True), **look)
-                if hollow:
-                    names[name].set_markerfacecolor("none")
+        handles = {"PCA, test": of_pca, "network, training": of_train} | _draw_tests(ax, sizes, test_mse, gated)
         if curve:
-            (names["one network for all sizes, test"],) = ax.plot(
-                list(curve), list(curve.values()), color=COLOURS[1], linestyle=(0, (4, 2)), linewidth=1.2
-            )
+            look: Any = {"color": COLOURS[1], "linestyle": (0, (4, 2)), "linewidth": 1.2}
+            (handles["one network for all sizes, test"],) = ax.plot(list(curve), list(curve.values()), **look)
         if enough is not None:
-            ax.axvline(enough, color=COLOURS[2], linewidth=1.2)
-            place: Any = {"xy": (enough, 0.95), "xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
-            said = f"at most {enough}" if enough in gated else f"enough: {enough}"
-            ax.annotate(said, xytext=(-4, 0), ha="right", va="top", size=8, color=COLOURS[2], **place)
+            _draw_answer(ax, enough, f"at most {enough}" if enough in gated else f"enough: {enough}")
         _log_errors(ax)
-        ax.set_xscale("log", base=2)
-        _estimates(ax, marks or {})
-        doubled = [2**i for i in range(12) if all(max(k / 2**i, 2**i / k) >= 2 for k in sizes)]
-        ticks = sorted({*_apart(sizes), *(k for k in doubled if min(pca, default=2) <= k <= max(pca, default=1))})
-        ax.xaxis.set_major_locator(FixedLocator(ticks))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda k, _: f"{k:g}"))
-        ax.xaxis.set_minor_locator(NullLocator())
-        ax.set_xlabel("latent dimensions, or PCA components")
-        ax.legend(list(names.values()), list(names), frameon=False, labelcolor=INK)
+        _log_sizes(ax, sizes, pca)
+        _draw_estimates(ax, marks or {})
+        ax.legend(list(handles.values()), list(handles), frameon=False, labelcolor=INK)
         return _figure(ax)
 
 
+def _draw_means(ax: Axes, sizes: Sequence[int], test_mse: Sequence[float]) -> None:
+    """Draw the mean test error of each size and the band of its interval, if a size has several seeds."""
+    if len(set(sizes)) == len(sizes):
+        return
+    of_size = {k: [e for s, e in zip(sizes, test_mse, strict=True) if s == k] for k in sorted(set(sizes))}
+    found = [mean_interval(errors) for errors in of_size.values()]
+    means = [f["mean"] for f in found]
+    ends = np.array([f["interval"] or [f["mean"]] * 2 for f in found])  # (sizes, 2)
+    low = ends[:, 0].clip(min(means) / 2)  # an interval may reach below 0, which a log scale cannot show
+    ax.fill_between(list(of_size), low, ends[:, 1], color=COLOURS[1], alpha=0.2, lw=0)
+    ax.plot(list(of_size), means, color=COLOURS[1], linewidth=1)
+
+
+def _draw_tests(ax: Axes, sizes: Sequence[int], test_mse: Sequence[float], gated: Collection[int]) -> dict[str, Any]:
+    """Draw the test error of each network; return the legend's entries."""
+    handles = {}
+    for name, hollow in (("network, test", False), ("test, a gate fired", True)):
+        some = [(s, e) for s, e in zip(sizes, test_mse, strict=True) if (s in gated) == hollow]
+        if some:
+            look: Any = {"marker": "s", "linestyle": "", "markerfacecolor": "none" if hollow else COLOURS[1]}
+            (handles[name],) = ax.plot(*zip(*some, strict=True), color=COLOURS[1], **look)
+    return handles
+
+
+def _draw_answer(ax: Axes, size: int, text: str) -> None:
+    ax.axvline(size, color=COLOURS[2], linewidth=1.2)
+    place: Any = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "ha": "right", "va": "top"}
+    ax.annotate(text, (size, 0.95), (-4, 0), size=8, color=COLOURS[2], **place)
+
+
+def _log_sizes(ax: Axes, sizes: Sequence[int], pca: Collection[int]) -> None:
+    """Make the x axis logarithmic, with ticks at the sizes that do not touch and at powers of 2 between them."""
+    ax.set_xscale("log", base=2)
+    doubled = [2**i for i in range(12) if all(max(k / 2**i, 2**i / k) >= 2 for k in sizes)]
+    ticks = {*_apart(sizes), *(k for k in doubled if min(pca, default=2) <= k <= max(pca, default=1))}
+    ax.xaxis.set_major_locator(FixedLocator(sorted(ticks)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda k, _: f"{k:g}"))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlabel("latent dimensions, or PCA components")
+
+
 def _apart(sizes: Sequence[int]) -> list[int]:
-    """Sizes whose names do not touch on a logarithmic axis, the largest among them."""
+    """Sizes whose labels do not overlap on a log axis, always with the largest."""
     kept: list[int] = []
     for size in sorted(set(sizes), reverse=True):
         if not kept or kept[-1] >= 1.4 * size:
@@ -228,35 +240,21 @@ def _apart(sizes: Sequence[int]) -> list[int]:
     return sorted(kept)
 
 
-def _estimates(ax: Axes, marks: Mapping[str, float]) -> None:
-    """Ticks above the axes with their names, pushed apart where they would overlap."""
-    if not marks:
-        return
+def _draw_estimates(ax: Axes, marks: Mapping[str, float]) -> None:
+    """Draw labelled ticks above the axes."""
     known = sorted(marks.items(), key=lambda mark: mark[1])
     low, high = np.log(ax.get_xlim())
     wanted = [float(np.clip((np.log(max(value, 1e-9)) - low) / (high - low), 0, 1)) for _, value in known]
+    look: Any = {"rotation": 60, "ha": "left", "va": "bottom", "size": 7, "color": COLOURS[3]}
     for (name, value), true, place in zip(known, wanted, spread(wanted, 0.05), strict=True):
         ax.plot([true, true], [0.97, 1], transform=ax.transAxes, color=COLOURS[3], linewidth=1.4)
-        ax.annotate(
-            f"{name} {value:.3g}",
-            (true, 1),
-            (place, 1.03),
-            xycoords="axes fraction",
-            textcoords="axes fraction",
-            rotation=60,
-            ha="left",
-            va="bottom",
-            size=7,
-            color=COLOURS[3],
-            annotation_clip=False,
-        )
+        ax.text(place, 1.03, f"{name} {value:.3g}", transform=ax.transAxes, **look)
 
 
 def difference(before: Array, after: Array) -> Array:
-    """What the second pictures have that the first have not, in colour: (N, H, W[, 3]) twice to (N, H, W, 3).
+    """Difference after - before of images (N, H, W[, 3]), averaged over channels, as colours (N, H, W, 3).
 
-    White where they agree, orange where the second is brighter and blue where it is darker; half of the range from
-    black to white is full colour. Channels are averaged.
+    White is 0, orange brighter, blue darker; a difference of half the range from black to white is full colour.
     """
     change = np.clip((after - before).reshape(*before.shape[:3], -1).mean(axis=-1) * 2, -1, 1)[..., None]
     brighter, darker = (np.array([int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)]) for c in (COLOURS[1], COLOURS[0]))
@@ -271,15 +269,15 @@ def error_by_class(
     ax: Axes | None = None,
     intervals: Mapping[int, Sequence[Sequence[float] | None]] | None = None,
 ) -> Figure:
-    """Test error of each class, a mark a latent size; at most 30 classes.
+    """Test error of each class, a marker per latent size.
 
-    The class with the largest error comes first, as the latent size with the lowest mean error has it.
+    Shows at most 30 classes, ordered by descending error of the latent size with the lowest mean error.
 
     Args:
-        classes: Their names.
-        errors: Latent size to the error of each class, None for a class without images.
-        ax: Where to draw; a new Figure if it is not given.
-        intervals: Latent size to the ends of each class's interval, None where there is none.
+        classes: Names.
+        errors: Errors of all classes by latent size; None for a class without images.
+        ax: Axes to draw on; by default those of a new Figure.
+        intervals: Ends of each class's interval by latent size; None for a class without one.
     """
     table = np.array([[np.nan if e is None else e for e in row] for row in errors.values()])  # (sizes, classes)
     best = table[np.argmin(np.nan_to_num(table, nan=0).sum(axis=1))]
@@ -287,14 +285,8 @@ def error_by_class(
     with rc_context(STYLE):
         ax = ax or _axes(0.9 + 0.23 * len(order))
         places = np.arange(len(order))[::-1]
-        ax.hlines(
-            places,
-            table[:, order].min(axis=0),
-            table[:, order].max(axis=0),
-            color=GREY,
-            linewidth=1,
-            alpha=0.5,
-        )
+        low, high = table[:, order].min(axis=0), table[:, order].max(axis=0)
+        ax.hlines(places, low, high, color=GREY, linewidth=1, alpha=0.5)
         for i, (k, row) in enumerate(zip(errors, table, strict=True)):
             colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
             for place, c in zip(places, order, strict=True):
@@ -312,7 +304,7 @@ def error_by_class(
 
 
 def plain(name: str) -> str:
-    """A name as text: matplotlib would read what stands between dollar signs as mathematics."""
+    """The first 40 characters of a name, with dollar signs escaped: matplotlib reads them as mathematics."""
     return name[:40].replace("$", r"\$")
 
 
@@ -334,7 +326,7 @@ def _log_errors(ax: Axes) -> None:
     fine = (1, 2, 5) if high > 10 * low else (1, 1.5, 2, 3, 5, 7)
     steps = [m * 10.0**e for e in range(-9, 2) for m in fine]
     inside = [step for step in steps if low <= step <= high]
-    if len(inside) < 2:  # errors so close that no round number of a log scale lies between them
+    if len(inside) < 2:  # errors may be closer than the steps
         inside = [tick for tick in MaxNLocator(4).tick_values(low, high) if tick > 0]
     ax.yaxis.set_major_locator(FixedLocator(inside))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:.3g}"))
@@ -342,27 +334,20 @@ def _log_errors(ax: Axes) -> None:
 
 
 def _label_right(ax: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
-    """Write each line's name beside its end, pushed apart where they would overlap."""
+    """Write the name of each line beside its end."""
     low, high = np.log(ax.get_ylim())
     wanted = [(np.log(max(value, 1e-12)) - low) / (high - low) for value, _, _ in labels]
     for (_, text, colour), y in zip(labels, spread(wanted, 0.055), strict=True):
-        ax.annotate(
-            text,
-            (1.02, y),
-            xycoords="axes fraction",
-            va="center",
-            size=8,
-            color=colour,
-            annotation_clip=False,
-        )
+        ax.text(1.02, y, text, transform=ax.transAxes, va="center", size=8, color=colour)
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:
-    """Places at least `gap` apart, in the order of the wanted ones and near them."""
+    """Places near the wanted ones, in the same order and at least `gap` apart."""
     order = np.argsort(wanted, kind="stable")
+    ordered = np.asarray(wanted, dtype=float)[order]
     ladder = gap * np.arange(len(wanted))
-    lifted = np.maximum.accumulate(np.asarray(wanted, dtype=float)[order] - ladder) + ladder
-    overshoot = np.maximum(0, lifted - np.asarray(wanted, dtype=float)[order]).mean() if len(wanted) else 0
+    lifted = np.maximum.accumulate(ordered - ladder) + ladder
+    overshoot = np.maximum(0, lifted - ordered).mean() if len(wanted) else 0
     places = np.empty(len(wanted))
     places[order] = lifted - overshoot
     return places.tolist()

@@ -1,8 +1,6 @@
-"""The network: image -> code -> image, a plain stack of linear layers and nothing else.
+"""The network: a fully connected autoencoder, simple enough to run from its weight file in ten lines of NumPy.
 
-Because it is nothing else, ten lines of NumPy can run it from its weight file.
-
-N images, D numbers an image, K latent dimensions.
+N images, D pixel values per image, K latent dimensions.
 """
 
 from __future__ import annotations
@@ -19,11 +17,11 @@ from torch import Tensor, nn
 
 Array = NDArray[Any]
 
-BATCH = 1000  # fixed: how rows are batched moves the last bits of a product
+BATCH = 1000  # fixed: the last bits of a matrix product depend on its number of rows
 
 ACTIVATIONS = {"relu": torch.relu, "silu": nn.functional.silu}
 OUTPUTS = {"sigmoid": torch.sigmoid, "linear": lambda x: x}
-# bounds of weights and of biases, from fan_in and fan_out
+# (fan_in, fan_out) to the bounds of the uniform distributions of weights and biases
 INITIALIZATIONS: dict[str, Callable[[int, int], tuple[float, float]]] = {
     "uniform": lambda a, _: (1 / math.sqrt(a), 1 / math.sqrt(a)),
     "glorot": lambda a, b: (math.sqrt(6 / (a + b)), 0.0),
@@ -33,18 +31,17 @@ INITIALIZATIONS: dict[str, Callable[[int, int], tuple[float, float]]] = {
 class Network(nn.Module):
     """A fully connected autoencoder: D - hidden - K - hidden reversed - D.
 
-    The code is linear, the activation stands between layers, and the output function comes last.
-    Parameters are named `encoder.<i>.weight` (out, in), `encoder.<i>.bias`, and likewise `decoder`, with
-    i counted from 0 over the linear layers.
+    The activation follows every layer except the code and the last, which the output function follows. Parameters are
+    `encoder.<i>.weight` (out, in), `encoder.<i>.bias` and likewise `decoder`, where i counts linear layers from 0.
 
-    Initial values are a function of (seed, latent_dim) alone; no global random state is read or moved.
-    `uniform` draws weights and biases from ±1/√fan_in, which is what `torch.nn.Linear` does by itself;
-    `glorot` draws weights from ±√(6 / (fan_in + fan_out)) and sets biases to 0 (Glorot & Bengio, 2010).
+    Initial values depend on (seed, latent_dim) only; global random states are neither read nor changed.
+    `uniform` draws weights and biases from ±1/√fan_in, as `torch.nn.Linear` does; `glorot` draws weights from
+    ±√(6 / (fan_in + fan_out)) and sets biases to 0 (Glorot & Bengio, 2010).
 
     Args:
-        pixels: D, numbers an image.
-        latent_dim: K, numbers a code.
-        hidden: Widths of the encoder's hidden layers; the decoder has the same ones reversed.
+        pixels: D.
+        latent_dim: K.
+        hidden: Widths of the encoder's hidden layers.
         activation: `relu` or `silu`.
         output: `sigmoid`, for pixels in [0, 1], or `linear`.
         seed: 0 or more.
@@ -75,12 +72,12 @@ class Network(nn.Module):
 
     @property
     def pixels(self) -> int:
-        """D, numbers an image."""
+        """D, pixel values per image."""
         return self.sizes[0]
 
     @property
     def latent_dim(self) -> int:
-        """K, numbers a code."""
+        """K, latent dimensions."""
         return self.sizes[-1]
 
     def encode(self, x: Tensor) -> Tensor:
@@ -104,7 +101,7 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def reset_parameters(self, seed: int, initialization: str = "uniform") -> None:
-        """Draw all weights and biases anew from (seed, latent_dim)."""
+        """Draw all weights and biases again, from (seed, latent_dim)."""
         state = np.random.SeedSequence([seed, self.latent_dim]).generate_state(1, np.uint64)
         generator = torch.Generator().manual_seed(int(state[0]))
         for layer in (*self.encoder, *self.decoder):
@@ -118,30 +115,30 @@ class Network(nn.Module):
 
 
 def _linears(sizes: Sequence[int]) -> nn.ModuleList:
-    # skip_init: nn.Linear would draw from the global generator, only to be overwritten
+    # skip_init: nn.Linear would draw from the global generator
     return nn.ModuleList(nn.utils.skip_init(nn.Linear, a, b) for a, b in pairwise(sizes))  # type: ignore[no-untyped-call]
 
 
 def to_unit(x: Array | Tensor) -> Tensor:
-    """Images in [0, 1] as float32, in the shape they have and on the device where they are.
+    """A copy of images as float32 in [0, 1], with the same shape and on the same device.
 
     Args:
-        x: uint8, or floats in [0, 1]; read-only and memory-mapped arrays are fine.
+        x: uint8, or floats in [0, 1]; may be read-only or memory-mapped.
     """
     if isinstance(x, Tensor):
         unit = x.to(torch.float32, copy=True)
         return unit.div_(255) if x.dtype == torch.uint8 else unit
     unit = torch.empty(x.shape)
-    unit.numpy()[...] = x  # into torch's own memory, whose alignment does not vary from run to run
+    unit.numpy()[...] = x  # in torch's memory, because its alignment is the same in every run
     return unit.div_(255) if x.dtype == np.uint8 else unit
 
 
 def to_tensor(x: Array | Tensor) -> Tensor:
-    """Images (N, H, W[, 3]) as the network takes them: (N, D) float32 in [0, 1]."""
+    """Images (N, H, W[, 3]) as input of the network: (N, D) float32 in [0, 1]."""
     return to_unit(x.reshape(len(x), -1))
 
 
 def batches(x: Array | Tensor) -> Iterator[Tensor]:
-    """Images (N, H, W[, 3]) as the network takes them, (BATCH, D) at a time."""
-    for start in range(0, max(1, len(x)), BATCH):  # no image at all is one empty batch
+    """Images (N, H, W[, 3]) as input of the network, (BATCH, D) at a time; no images are one empty batch."""
+    for start in range(0, max(1, len(x)), BATCH):
         yield to_tensor(x[start : start + BATCH])

@@ -1,4 +1,4 @@
-"""What a person sees while networks train: a live line each, or plain lines where there is no terminal."""
+"""Progress of training: one live line per network on a terminal, otherwise a few plain lines."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tqdm import tqdm
 from .formatting import dims
 from .recipe import Epoch, Job
 
-PLAIN = 5  # lines a network where there is no terminal
+PLAIN = 5  # lines per network without a terminal
 
 
 class Lines:
-    """The progress of a study, written to a stream; a context, so that lines are closed on the way out.
+    """Writes the progress of a study to a stream; a context manager that closes the live lines.
 
     Args:
-        stream: Where to write, usually stderr.
-        epochs: Epochs of each network; may be set later, but before the first of them.
+        stream: Usually stderr.
+        epochs: Epochs of each network; may be set later, before the first epoch ends.
         quiet: Write nothing.
     """
 
@@ -30,7 +30,7 @@ class Lines:
         self.stream, self.epochs, self.quiet = stream, epochs, quiet
         self.live = stream.isatty()
         self.bars: dict[Job, Any] = {}
-        self.first: dict[Job, float] = {}  # when a network's first epoch ended
+        self.first: dict[Job, float] = {}  # when the first epoch of a network ended
         self.lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -43,48 +43,46 @@ class Lines:
             bar.close()
 
     def say(self, text: str) -> None:
-        """A line of its own."""
+        """Write a line."""
         if not self.quiet:
-            with self._while_someone_reads():
-                tqdm.write(f"latentfit: {text}", file=self.stream)  # above the live lines
+            with self._quiet_after_broken_pipe():
+                tqdm.write(f"latentfit: {text}", file=self.stream)  # a plain write would break the live lines
 
     def __call__(self, job: Job, row: Epoch | None) -> None:
-        """Take an epoch of a network, or its ending."""
+        """Report an epoch of a network; None marks its end."""
         if self.quiet or row is None:
             return
-        with self.lock, self._while_someone_reads():
+        with self.lock, self._quiet_after_broken_pipe():
             if self.live:
                 self._draw(job, row)
             elif row.epoch % max(1, self.epochs // PLAIN) == 0 or row.epoch in (1, self.epochs):
                 self.say(f"{name(job)}: {self._text(job, row)}")
 
     @contextmanager
-    def _while_someone_reads(self) -> Iterator[None]:
+    def _quiet_after_broken_pipe(self) -> Iterator[None]:
         try:
             yield
-        except BrokenPipeError:  # `2>&1 | head`: whoever read has gone, the study goes on
+        except BrokenPipeError:  # the reader ended, as in `2>&1 | head`; the study continues
             self.quiet = True
 
     def _draw(self, job: Job, row: Epoch) -> None:
         if job not in self.bars:
-            form = "{desc} {bar}{postfix}"
-            self.bars[job] = tqdm(
-                desc=name(job), total=self.epochs, file=self.stream, bar_format=form, ncols=100, disable=False
-            )
+            look: dict[str, Any] = {"bar_format": "{desc} {bar}{postfix}", "ncols": 100, "disable": False}
+            self.bars[job] = tqdm(desc=name(job), total=self.epochs, file=self.stream, **look)
         bar = self.bars[job]
         bar.set_postfix_str(self._text(job, row), refresh=False)
         bar.update(row.epoch - bar.n)
         bar.refresh()
 
     def _text(self, job: Job, row: Epoch) -> str:
-        told, now = f"epoch {row.epoch}/{self.epochs}, test MSE {row.test_mse:#.3g}", time.monotonic()
-        if row.epoch == 1:  # its time includes the start of a worker and its imports, so it says nothing of the others
+        text, now = f"epoch {row.epoch}/{self.epochs}, test MSE {row.test_mse:#.3g}", time.monotonic()
+        if row.epoch == 1:  # its time includes the start of a worker, so it cannot predict the others
             self.first[job] = now
-            return told
+            return text
         left = (now - self.first[job]) / (row.epoch - 1) * (self.epochs - row.epoch)
-        return f"{told}, {left:.0f} s left"
+        return f"{text}, {left:.0f} s left"
 
 
 def name(job: Job) -> str:
-    """What a line calls a network."""
+    """Name of a network in the progress lines."""
     return f"{dims(job.latent_dim):>15}, seed {job.seed}"
