@@ -35,11 +35,11 @@ study: .venv/study ## run the study of Fashion-MNIST (or, without it, of the sta
 test: .venv/test ## run the tests, on up to four cores
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
-test-processors: .venv/test ## the tests of precision and training, as on processors that can do less
+test-processors: .venv/test ## the tests of precision and training, as on processors with fewer instructions
 	@for isa in $(PROCESSORS); do \
 		echo "ONEDNN_MAX_CPU_ISA=$$isa"; \
 		ONEDNN_MAX_CPU_ISA=$$isa $(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 \
-			tests/test_train.py tests/test_gradient.py tests/test_nested.py tests/test_sweep.py -k 'not crash and not kill' || exit 1; \
+			tests/test_hardware.py tests/test_gradient.py tests/test_train.py tests/test_job.py tests/test_nested.py tests/test_run.py -k 'not crash and not kill' || exit 1; \
 	done
 
 check: .venv/check ## ruff, ruff format, mypy, import layers

@@ -1,7 +1,7 @@
 """How an epoch is timed here: a part of it at a time, and the median of the parts.
 
-A machine that stands still for a moment spoils one part and not the figure. Of two processes that run side by
-side each is bound to a core of its own, and what is measured is the end of its run.
+A pause of the machine changes one part and not the median. Of two processes side by side each is bound to a core of its
+own, and the end of its run is measured.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ def epoch(part: Callable[[int], None], parts: int = 9) -> float:
 
 
 def kind() -> str:
-    """What this machine's processor is called, and how it makes products: figures of another kind say nothing of it."""
+    """What this machine's processor is called, and how it computes products: results hold for one kind only."""
     from latentfit import hardware
 
-    made = ", ".join(name for name, can in hardware.PRODUCTS.items() if can())
-    return f"{hardware.processor()} ({made})"
+    products = ", ".join(name for name, can in hardware.PRODUCTS.items() if can())
+    return f"{hardware.processor()} ({products})"
 
 
 def kept(path: Path) -> dict[str, Any]:
-    """What was found on this kind of processor before."""
+    """Earlier results on this kind of processor."""
     entry: dict[str, Any] = json.loads(path.read_text()).get(kind(), {}) if path.exists() else {}
     return entry
 
 
 def keep(path: Path, found: dict[str, Any]) -> None:
-    """Write what was found into a file that holds an entry for each kind of processor."""
+    """Write results into a file that holds an entry for each kind of processor."""
     entries = json.loads(path.read_text()) if path.exists() else {}
     path.write_text(json.dumps(entries | {kind(): found}, indent=1) + "\n")
 

@@ -1,8 +1,8 @@
-"""Is the answer true? Studies whose right answer is known, or whose intervals can be checked: `make evidence`.
+"""Is the answer true? Studies with a known answer, and the coverage of their intervals: `make evidence`.
 
 `flat`: Gaussian sets of rank r in 100 pixels, all r directions alike, and a share between what r - 1 and r keep: the
 answer should be r or r + 1. `curved`: a blob that moves, grows and fades, whose number of factors is known. `garments`:
-drawn clothes. `coverage`: how often the 95 % interval of three trainings holds the mean of all trainings.
+drawn clothes. `coverage`: how often the 95 % interval of three trainings contains the mean of all.
 The page `docs/verdict.md` is made from `benchmarks/results/evidence.json`, which this writes.
 """
 
@@ -25,10 +25,12 @@ import latentfit
 from latentfit.data import garments
 from latentfit.data.images import ImageSet
 from latentfit.hardware import processor
+from latentfit.measure.headline import headline
 from latentfit.recipe import SWIFT, Recipe
-from latentfit.report import findings
+from latentfit.results import Results
 from latentfit.stats import mean_interval
-from latentfit.train import train_group
+from latentfit.sweep import files
+from latentfit.sweep.job import train_group
 
 RESULT = Path(__file__).parent / "results" / "evidence.json"
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "verdict.md"
@@ -70,18 +72,18 @@ def curved(seed: int) -> ImageSet:
 
 
 def answered(images: ImageSet, keep: float, recipe: Recipe, executor: Executor) -> dict[str, Any]:
-    """What a search says."""
+    """The verdict of a search."""
     with tempfile.TemporaryDirectory() as folder:
         results = latentfit.study(
             images, keep=keep, recipe=recipe, out=Path(folder) / "study", executor=executor
         ).results
     trained = sorted({m["latent_dim"] for m in results["models"]})
-    told = ("status", "latent_dim", "not_enough", "explained_variance", "interval", "gates", "sentence")
-    return {"keep": keep, "tried": trained} | {name: results["verdict"][name] for name in told}
+    names = ("status", "latent_dim", "not_enough", "explained_variance", "interval", "gates", "sentence")
+    return {"keep": keep, "tried": trained} | {name: results["verdict"][name] for name in names}
 
 
 def of_flat(ranks: Sequence[int], sets: int, executor: Executor) -> list[dict[str, Any]]:
-    """The search on Gaussian sets: the share lies half way between what r - 1 and r directions keep."""
+    """The search on Gaussian sets: the share is at the midpoint of what r - 1 and r directions keep."""
     rows = []
     for rank in ranks:
         for seed in range(sets):
@@ -100,32 +102,33 @@ def of_others(executor: Executor) -> list[dict[str, Any]]:
 
 
 def of_coverage(repeats: int, executor: Executor) -> dict[str, Any]:
-    """How often the interval of three trainings holds the mean of all: each study has seeds of its own."""
+    """How often the interval of three trainings contains the mean of all: each study has seeds of its own."""
     images, recipe = curved(1), Recipe(**{**vars(RECIPE), "epochs": 5})
     jobs = [(3, seed) for seed in range(SEEDS * repeats)]
     futures = [executor.submit(train_group, [job], images, recipe) for job in jobs]
-    errors = [future.result()[0].history[-1].test_mse for future in futures]
+    rows = [future.result()[0].history[-1] for future in futures]
+    errors = [row.test_mse for row in rows if row.test_mse is not None]
     mean = float(np.mean(errors))
-    ends = [mean_interval(errors[i : i + SEEDS])["interval"] for i in range(0, len(errors), SEEDS)]
+    intervals = [mean_interval(errors[i : i + SEEDS]).interval for i in range(0, len(errors), SEEDS)]
     return {
         "studies": repeats,
         "seeds": SEEDS,
-        "held": sum(low <= mean <= high for low, high in ends),
+        "held": sum(low <= mean <= high for low, high in filter(None, intervals)),
         "errors": errors,
     }
 
 
 def page(found: dict[str, Any]) -> str:
-    """What was found, in words and tables."""
+    """The page: sentences and tables."""
     right = [row["latent_dim"] in (row["rank"], row["rank"] + 1) for row in found["flat"]]
-    told = found["coverage"]
-    low, high = (int(binom.ppf(q, told["studies"], 0.95)) for q in (0.025, 0.975))
+    runs = found["coverage"]
+    low, high = (int(binom.ppf(q, runs["studies"], 0.95)) for q in (0.025, 0.975))
     lines = [
         "# Is the answer true?",
         "",
         "![Test error of Fashion-MNIST against latent size](../results/flagship/figures/error-by-size.png)",
         "",
-        f"`make flagship`, ten sizes with five seeds each: {findings.headline(json.loads(FLAGSHIP.read_bytes()))}",
+        f"`make flagship`, ten sizes with five seeds each: {headline(files.read(Results, FLAGSHIP))}",
         "",
         f"`make evidence` on {found['machine']['processor']} with torch {found['machine']['torch']} wrote",
         "`benchmarks/results/evidence.json`, and this page is made from it.",
@@ -166,8 +169,8 @@ def page(found: dict[str, Any]) -> str:
         "",
         "## Do the intervals hold what they promise?",
         "",
-        f"{told['studies']} studies of {told['seeds']} trainings each (blobs, three dimensions, five epochs): the 95 %",
-        f"interval held the mean of all {len(told['errors'])} trainings in {told['held']} of {told['studies']}. If",
+        f"{runs['studies']} studies of {runs['seeds']} trainings each (blobs, three dimensions, five epochs): the 95 %",
+        f"interval held the mean of all {len(runs['errors'])} trainings in {runs['held']} of {runs['studies']}. If",
         f"each held it with 95 %, the count would lie between {low} and {high} in 95 of 100 such checks.",
         "",
     ]
@@ -175,7 +178,7 @@ def page(found: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Run what was asked, keep it, and write the page."""
+    """Run the studies, keep the results, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--one", action="store_true", help="one study of each kind, printed and not kept")
     one = parser.parse_args().one

@@ -1,8 +1,7 @@
-"""The product floor: the matrix products of one network's epoch, made in one of the ways of `machine.PRODUCTS`.
+"""The product floor: the matrix products of one network's epoch, computed in one of the ways of `hardware.PRODUCTS`.
 
-What a training of these shapes has to do: for each batch the forward products, those
-for the gradients of the weights, and those for the gradients of the layers' inputs (the images' left out), in
-the layout in which a network holds its weights.
+What a training of these shapes has to compute for each batch: the forward products, those for the gradients of the
+weights, and those for the gradients of the layers' inputs (without the images), in the layout of a network's weights.
 """
 
 from __future__ import annotations

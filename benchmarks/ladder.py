@@ -1,6 +1,6 @@
-"""From the notebook's epoch to ours, one change at a time: each variant is the one before it and one thing more.
+"""From the notebook's epoch to ours, one change at a time: each variant adds one change to the one before it.
 
-What is timed is the third epoch: units of a relu network die in the first ones, and their moments then fade into
+The third epoch is timed: units of a relu network die in the first ones, and their moments then fade into
 denormal numbers.
 """
 
@@ -17,15 +17,16 @@ from notebook import Autoencoder, Images
 from torch.nn.functional import mse_loss
 from torch.utils.data import DataLoader
 
+from latentfit import gradient
 from latentfit.data import load
 from latentfit.hardware import matmul_as, no_denormals, products_of
 from latentfit.model import Network
 from latentfit.recipe import REFERENCE
-from latentfit.train import begin
+from latentfit.train import make_optimizer
 
 
 def from_notebook(latent_dim: int) -> float:
-    """A PIL image at a time through a DataLoader, Adam as it comes."""
+    """A PIL image at a time through a DataLoader, Adam with its defaults."""
     torch.manual_seed(0)
     network = Autoencoder(latent_dim)
     optimizer = torch.optim.Adam(network.parameters())
@@ -42,28 +43,29 @@ def from_tensor(latent_dim: int, fused: bool | None = None) -> float:
 
 
 def without_denormals(latent_dim: int) -> float:
-    """And numbers too small for full precision taken as 0."""
+    """And denormal numbers are 0."""
     with no_denormals():
         return from_tensor(latent_dim, fused=True)
 
 
 def with_bf16(latent_dim: int) -> float:
-    """And each product made as this processor is fastest with; the same again where that is fp32."""
-    made = products_of("auto", "cpu")
-    with matmul_as(made), torch.autocast("cpu", torch.bfloat16, enabled=made == "bf16-tensors"):
+    """And products computed in the way that is fastest on this processor; no change where that is fp32."""
+    products = products_of("auto", "cpu")
+    with matmul_as(products), torch.autocast("cpu", torch.bfloat16, enabled=products == "bf16-tensors"):
         return without_denormals(latent_dim)
 
 
 def by_hand(latent_dim: int) -> float:
     """And the gradient written by hand, with all parameters in one tensor: the step of `train.fit`."""
-    made = products_of("auto", "cpu")
-    gradient, optimizer, _ = begin(Network(784, latent_dim), REFERENCE, made)
+    products = products_of("auto", "cpu")
+    flat, loss = gradient.of(Network(784, latent_dim), products)
+    optimizer = make_optimizer(REFERENCE, flat)
 
     def step(x: torch.Tensor) -> None:
-        gradient(x, None)
+        loss(x, None)
         optimizer.step()
 
-    with matmul_as(made), no_denormals():
+    with matmul_as(products), no_denormals():
         return _timed(_gathered(), step)
 
 

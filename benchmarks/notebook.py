@@ -1,7 +1,7 @@
-"""The study as a notebook commonly has it: the thing that latentfit's speed is held against.
+"""The study as notebooks commonly have it: the baseline for latentfit's speed.
 
-Written plainly and fairly: a `Dataset` that converts one PIL image at a time, a `DataLoader`, `Adam` as it
-comes, all of PyTorch's threads, one network after the other, test error after each epoch. Architecture and
+Written plainly and fairly: a `Dataset` that converts one PIL image at a time, a `DataLoader`, `Adam` with
+its defaults, all of PyTorch's threads, one network after the other, test error after each epoch. Architecture and
 recipe are those of `latentfit study`.
 """
 

@@ -19,8 +19,8 @@ from playwright.sync_api import sync_playwright
 TURNS = 7
 SCRIPT = """async (k) => {
   await latentfit.ready;
-  const told = JSON.parse(document.getElementById("explorer-data").textContent).networks.find((n) => n.latentDim === k);
-  const sizes = [...told.layers].reverse();
+  const net = JSON.parse(document.getElementById("explorer-data").textContent).networks.find((n) => n.latentDim === k);
+  const sizes = [...net.layers].reverse();
   const products = sizes.slice(1).reduce((sum, out, i) => sum + out * sizes[i], 0);
   const a = new Float32Array(1024).fill(0.5), b = new Float32Array(1024).fill(0.25), z = new Float32Array(k);
   const bare = () => {

@@ -1,11 +1,10 @@
 """Ratios of speed with their goals, measured in turns: `make bench`.
 
-A shared machine speeds up and slows down, so what is compared runs one after the other again and again, and
-what counts is the ratio within a turn. `ladder` is not part of the default: it takes the way from the notebook
-to here one change at a time.
+A shared machine speeds up and slows down, so the variants take turns, and the ratio within a turn is reported.
+`ladder`, from the notebook to latentfit one change at a time, is not part of the default.
 
-The notebook's 20 epochs are told from the four it is given: the other 16 are taken to be like the mean of the last
-two. Ours are run.
+The notebook's time for 20 epochs is extrapolated from 4: each of the other 16 counts as the mean of the last two.
+latentfit's 20 epochs are all run.
 """
 
 from __future__ import annotations
@@ -67,8 +66,8 @@ def main() -> None:
         turns = []
         for number in range(options.turns):
             turns.append(GROUPS[group]())
-            told = ", ".join(f"{name} {value:.3g}" for name, value in turns[-1].items())
-            print(f"{group}, turn {number + 1}: {told}", file=sys.stderr, flush=True)
+            text = ", ".join(f"{name} {value:.3g}" for name, value in turns[-1].items())
+            print(f"{group}, turn {number + 1}: {text}", file=sys.stderr, flush=True)
         kept[group] = {"machine": here, "seconds": {name: [turn[name] for turn in turns] for name in turns[0]}}
     print(f"{', '.join(map(str, here.values()))}; {options.turns} turns\n")
     print(f"{'':46}{'median':>9}{'least':>9}{'most':>9}   goal")

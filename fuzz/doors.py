@@ -24,7 +24,7 @@ from latentfit.data.images import ImageSet
 from latentfit.data.reading import Array
 from latentfit.errors import InputError
 from latentfit.model import Network
-from latentfit.sweep import store
+from latentfit.sweep import weights as weight_files
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ROOT / "fuzz" / "corpus"
@@ -64,11 +64,11 @@ def model(data: bytes, folder: Path) -> Network | None:
     text, _, weights = data.partition(b"\0")
     (folder / "model.json").write_bytes(_hashed(text, weights))
     (folder / "model.safetensors").write_bytes(weights)
-    network = outcome(lambda: store.load_network(folder))
+    network = outcome(lambda: weight_files.load_network(folder))
     if network is not None:
         sizes = json.loads((folder / "model.json").read_bytes())["sizes"]
         found = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-        assert found == store.tensor_shapes(sizes)
+        assert found == weight_files.tensor_shapes(sizes)
         assert all(str(value.dtype) == "torch.float32" for value in network.state_dict().values())
         assert all(value.isfinite().all() for value in network.state_dict().values())
     return network

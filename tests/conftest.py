@@ -1,4 +1,4 @@
-"""Small sets of images that several files share."""
+"""Small images, networks trained on them, and a browser, which several files share."""
 
 import os
 import shutil
@@ -9,12 +9,13 @@ import torch
 
 from latentfit.data.images import ImageSet
 from latentfit.recipe import Recipe
-from latentfit.train import build, train_group
+from latentfit.sweep.job import train_group
+from latentfit.train import build
 
 
 @pytest.fixture(scope="session")
 def images():
-    """Images of three classes, 12 × 11 so that height and width are told apart."""
+    """Images of three classes, 12 × 11 so that height and width differ."""
     rng = np.random.default_rng(0)
     y = np.arange(130) % 3
     down, across = np.mgrid[:12, :11]
@@ -39,7 +40,7 @@ def trained(images, quick):
 @pytest.fixture(scope="session")
 def network(images, quick, trained):
     """The trained network of five dimensions."""
-    network = build(images, quick, 5, seed=0)
+    network = build(images.pixels, quick, 5, seed=0)
     network.load_state_dict({name: torch.from_numpy(value) for name, value in trained[1].weights.items()})
     return network
 

@@ -1,21 +1,24 @@
-"""What several tests share: a small set of drawn clothes, a small recipe, an executor that needs no process."""
+"""What several tests share: small images and recipes, a module that is no `Network`, an executor without processes."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from torch import Tensor, manual_seed, nn
 
 from latentfit import hardware
 from latentfit.data import garments
 from latentfit.data.images import ImageSet
 from latentfit.recipe import Recipe
+from latentfit.results import Codes, ModelResult
 
 
 def needs(products: str) -> pytest.MarkDecorator:
@@ -54,6 +57,21 @@ class Inline(Executor):
         return future
 
 
+def model_result(latent_dim: int, seed: int = 0, explained: float | None = 0.9, **changes: Any) -> ModelResult:
+    """A trained network whose numbers are made up."""
+    numbers = dict.fromkeys((field.name for field in fields(ModelResult)), None) | {
+        "status": "ok",
+        "gates": (),
+        "train_mse": 0.01,
+        "test_mse": 0.01,
+        "effective_dim": 1.0,
+        "test_explained_variance": explained,
+        "dims_in_use": latent_dim,
+        "codes": Codes((), (), ()),
+    }
+    return ModelResult(**numbers | {"latent_dim": latent_dim, "seed": seed} | changes)
+
+
 def contents(folder: Path, leave_out: tuple[str, ...] = ("timing.json",)) -> dict[str, bytes]:
     files = (path for path in folder.rglob("*") if path.is_file() and path.name not in leave_out)
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
@@ -69,3 +87,19 @@ def is_running(pid: int) -> bool:
 def idx_bytes(array: NDArray[np.uint8]) -> bytes:
     """An IDX file of unsigned bytes."""
     return b"\0\0\x08" + struct.pack(f">B{array.ndim}I", array.ndim, *array.shape) + array.tobytes()
+
+
+class OtherModule(nn.Module):
+    """Not a `Network`: it has layers that `gradient.by_hand` does not know, and no `forward`."""
+
+    def __init__(self, pixels: int, latent_dim: int) -> None:
+        super().__init__()
+        manual_seed(0)
+        self.inside = nn.Sequential(nn.Linear(pixels, 9), nn.Tanh(), nn.LayerNorm(9), nn.Linear(9, latent_dim))
+        self.outside = nn.Sequential(nn.Linear(latent_dim, 9), nn.GELU(), nn.Linear(9, pixels))
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.inside(x)
+
+    def decode(self, z: Tensor) -> Tensor:
+        return self.outside(z)

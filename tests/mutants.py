@@ -29,42 +29,42 @@ class Mutant(NamedTuple):
 MUTANTS = (
     Mutant(
         "fsync of the file",
-        "sweep/store.py",
+        "sweep/files.py",
         "            os.fsync(file.fileno())\n",
         "",
         ("test_store.py", "-k", "syncs"),
     ),
     Mutant(
         "fsync of the folder",
-        "sweep/store.py",
+        "sweep/files.py",
         "        os.fsync(handle)\n",
         "        pass\n",
         ("test_store.py", "-k", "syncs"),
     ),
     Mutant(
         "temporary name and rename",
-        "sweep/store.py",
+        "sweep/files.py",
         "        Path(name).replace(path)\n",
         "        path.write_bytes(data)\n        Path(name).unlink()\n",
         ("test_store.py", "-k", "write"),
     ),
     Mutant(
         "temporary file removed after a failure",
-        "sweep/store.py",
+        "sweep/files.py",
         "            Path(name).unlink()\n",
         "            pass\n",
         ("test_store.py", "-k", "write"),
     ),
     Mutant(
         "sha256 of the weights",
-        "sweep/store.py",
+        "sweep/weights.py",
         "if hashlib.sha256(data).hexdigest() != sha256:",
         "if False:",
-        ("test_store.py", "test_sweep.py", "-k", "damaged"),
+        ("test_store.py", "test_run.py", "-k", "damaged"),
     ),
     Mutant(
         "weights must be finite",
-        "sweep/store.py",
+        "sweep/weights.py",
         "array.dtype != np.float32 or not np.isfinite(array).all()",
         "array.dtype != np.float32",
         ("test_store.py", "test_doors.py"),
@@ -76,7 +76,7 @@ MUTANTS = (
         "            if False:\n",
         ("test_crash.py", "-k", "one_folder"),
     ),
-    Mutant("NaN in JSON", "sweep/store.py", "allow_nan=False", "allow_nan=True", ("test_store.py", "-k", "nan")),
+    Mutant("NaN in JSON", "sweep/files.py", "allow_nan=False", "allow_nan=True", ("test_store.py", "-k", "nan")),
     Mutant(
         "autoescape",
         "report/__init__.py",
@@ -129,9 +129,9 @@ MUTANTS = (
     Mutant(
         "a training that diverges stops",
         "train.py",
-        "if not (finite := each.isfinite()).all():",
-        "if (finite := each.isfinite()) is None:",
-        ("test_train.py", "test_sweep.py", "-k", "diverge or finite"),
+        "if not (finite := batches.isfinite()).all():",
+        "if (finite := batches.isfinite()) is None:",
+        ("test_train.py", "test_job.py", "-k", "diverge"),
     ),
     Mutant(
         "bytes with another range refused",
@@ -143,8 +143,8 @@ MUTANTS = (
     Mutant(
         "images without variance have no share of it",
         "measure/network.py",
-        "if self.varies else None",
-        "if self.variance[split] > 0 else None",
+        "1 - mse / variance if self.varies else None",
+        "1 - mse / variance if variance > 0 else None",
         ("test_network.py", "-k", "variance"),
     ),
     Mutant(

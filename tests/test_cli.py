@@ -333,6 +333,23 @@ def wait_until_gone(workers: list[int], seconds: float = 10) -> None:
 @pytest.mark.fault("signal")
 @LINUX
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_that_is_lost_in_a_callback_of_a_library_ends_the_program(tmp_path, sent, status):
+    script = (
+        "import ctypes, sys, time\nfrom latentfit import cli\n"
+        "@ctypes.CFUNCTYPE(None)\ndef callback():\n    print('ready', flush=True)\n    time.sleep(60)\n"
+        "def study(*_, **__):\n    callback()\n    time.sleep(60)\n"
+        "import latentfit.sweep.run\nlatentfit.sweep.run.study = study\nsys.exit(cli.main(['study', '--quiet']))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(sent)
+    assert process.wait(timeout=30) == status
+    process.stdout.close()
+
+
+@pytest.mark.fault("signal")
+@LINUX
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_second_signal_ends_a_study_that_ignores_the_first(tmp_path, sent, status):
     script = (
         "import os, sys, time\nfrom latentfit import cli\n"

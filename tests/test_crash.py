@@ -26,7 +26,7 @@ from helpers import RECIPE, Inline, contents, is_running, small_clothes
 
 from latentfit import report
 from latentfit.errors import InputError, Lost
-from latentfit.sweep import lock, run, store
+from latentfit.sweep import files, lock, run, store
 
 TESTS = str(Path(__file__).parent)
 ZYGOTE = """
@@ -35,8 +35,8 @@ ZYGOTE = """
     sys.path.insert(0, sys.argv[1])
     import loky, matplotlib, torch
     from helpers import RECIPE, Inline, contents, small_clothes
-    from latentfit import report
-    from latentfit.sweep import run as sweep, store
+    from latentfit import errors, report
+    from latentfit.sweep import run as sweep, files, store
 
     ROOT, WHAT = Path(sys.argv[2]), sys.argv[3]
     IMAGES = small_clothes(40, 20)
@@ -77,7 +77,7 @@ ZYGOTE = """
                         self.file.flush()
                     return counted(self.file.write, half)(data)
             plain = os.fdopen
-            store.os.fdopen = lambda *how: Torn(plain(*how))
+            files.os.fdopen = lambda *how: Torn(plain(*how))
 
     def run(out, kind=None, n=0):
         pid = os.fork()
@@ -116,13 +116,13 @@ ZYGOTE = """
                 break
             assert ended == -signal.SIGKILL, (kind, n, ended)
             for name, data in contents(out).items():
-                if not name.endswith(store.PART):
+                if not name.endswith(files.PART):
                     assert data == whole.get(name) or name == "study.json", f"{name} after {kind} {n}"
             half_done = (out / "results.json").exists()
             try:
                 store.load(out)
                 assert half_done
-            except store.InputError as error:
+            except errors.InputError as error:
                 assert "expected" in str(error) or "run the same" in str(error)
             assert run(out) == 0, (kind, n)
             assert contents(out) == whole, (kind, n)
@@ -229,17 +229,17 @@ def test_no_lock_of_one_folder_outlives_a_kill(tmp_path):
         import os, signal
         from pathlib import Path
         from latentfit.sweep import lock
-        with lock.held(Path({str(tmp_path / "out")!r})):
+        with lock.hold(Path({str(tmp_path / "out")!r})):
             os.kill(os.getpid(), signal.SIGKILL)
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(script)])
     assert (tmp_path / "out" / lock.PID).exists()
     study(tmp_path / "out", sizes=(2,))
-    assert not list((tmp_path / "out").rglob(f"*{store.PART}"))
+    assert not list((tmp_path / "out").rglob(f"*{files.PART}"))
 
 
 def test_what_was_refused_leaves_no_folder_behind(tmp_path):
-    with pytest.raises(InputError), lock.held(tmp_path / "a" / "b"):
+    with pytest.raises(InputError), lock.hold(tmp_path / "a" / "b"):
         raise InputError("refused")
     assert not list(tmp_path.iterdir())
 
@@ -267,7 +267,7 @@ def test_a_file_size_limit_leaves_whole_files_and_says_where(tmp_path, room):
     whole = contents(tmp_path / "unbroken")
     if (tmp_path / "full").exists():
         there = contents(tmp_path / "full")
-        assert not [name for name in there if name.endswith(store.PART)]
+        assert not [name for name in there if name.endswith(files.PART)]
         assert all(whole[name] == data for name, data in there.items())
     study(tmp_path / "full")
     assert contents(tmp_path / "full") == whole
@@ -279,7 +279,7 @@ SMALL_DISKS = """
     sys.path.insert(0, sys.argv[1])
     from helpers import RECIPE, Inline, contents, small_clothes
     from latentfit import report
-    from latentfit.sweep import run as sweep, store
+    from latentfit.sweep import run as sweep, files, store
 
     report.pictures.png = lambda figure: b"picture"  # drawing is slow, and not what is looked at here
 
@@ -303,7 +303,7 @@ SMALL_DISKS = """
         except OSError as error:
             print(str(error).replace(str(disk), ""))
         there = contents(disk)
-        assert not [name for name in there if name.endswith(store.PART)], there.keys()
+        assert not [name for name in there if name.endswith(files.PART)], there.keys()
         assert all(whole[name.removeprefix("out/")] == data for name, data in there.items())
         mount(100_000, "remount")
         study(disk / "out")
@@ -333,7 +333,7 @@ def test_a_full_disk_loses_nothing(tmp_path):
 @pytest.mark.parametrize("number", ["ENOSPC", "EROFS"])
 def test_a_disk_that_is_full_or_turns_read_only_is_told_and_nothing_is_lost(tmp_path, monkeypatch, number):
     study(tmp_path / "unbroken")
-    plain, made = store.tempfile.mkstemp, []
+    plain, made = files.tempfile.mkstemp, []
 
     def refuse(*arguments, **options):
         made.append(options)
@@ -342,7 +342,7 @@ def test_a_disk_that_is_full_or_turns_read_only_is_told_and_nothing_is_lost(tmp_
         return plain(*arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(store.tempfile, "mkstemp", refuse)
+        patch.setattr(files.tempfile, "mkstemp", refuse)
         with pytest.raises(OSError, match=rf"{os.strerror(getattr(errno, number))} \(writing .*out") as caught:
             study(tmp_path / "out")
         assert caught.value.errno == getattr(errno, number)
@@ -374,7 +374,7 @@ def test_a_folder_that_is_removed_while_a_study_runs_is_told_and_not_begun_again
     if moment == "before the pictures":
         monkeypatch.setattr(store, "write_shown", removing(store.write_shown))
     elif moment == "before the results":
-        monkeypatch.setattr("latentfit.measure.verdict.not_asked", removing(run.summary.verdict.not_asked))
+        monkeypatch.setattr(run, "summarize", removing(run.summarize))
     options = {"training": {"progress": remove}, "screening": {"tell": remove_when_screening}}.get(moment, {})
     with pytest.raises(Lost, match="was removed while the study ran"):
         study(out, curve=True, **options)
@@ -408,11 +408,11 @@ def test_a_process_that_was_forked_meanwhile_does_not_keep_the_lock(tmp_path):
         import os, signal, time
         from pathlib import Path
         from latentfit.sweep import lock
-        with lock.held(Path({str(tmp_path / "out")!r})):
+        with lock.hold(Path({str(tmp_path / "out")!r})):
             if (child := os.fork()) == 0:
                 time.sleep(60)
                 os._exit(0)
-        with lock.held(Path({str(tmp_path / "out")!r})):
+        with lock.hold(Path({str(tmp_path / "out")!r})):
             print("held again")
         os.kill(child, signal.SIGKILL)
     """
@@ -423,7 +423,7 @@ def test_a_process_that_was_forked_meanwhile_does_not_keep_the_lock(tmp_path):
 @pytest.mark.fault("lock")
 def test_a_report_is_not_drawn_where_another_process_works(tmp_path):
     done = study(tmp_path / "out")
-    with lock.held(tmp_path / "out"), pytest.raises(InputError, match="in use by process"):
+    with lock.hold(tmp_path / "out"), pytest.raises(InputError, match="in use by process"):
         report.write(done)
 
 

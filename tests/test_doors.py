@@ -33,7 +33,7 @@ from latentfit.data import files, idx
 from latentfit.data.images import ImageSet
 from latentfit.errors import LONGEST, InputError
 from latentfit.recipe import Job, Recipe
-from latentfit.sweep import store
+from latentfit.sweep import weights as stored
 
 DOORS = {"idx": doors.idx, "arrays": doors.arrays, "model": doors.model}
 CORPUS = sorted(doors.CORPUS.glob("*/*"))
@@ -127,7 +127,7 @@ def test_any_header_of_an_array(tmp_path, flag, version, descr, order, shape, ex
 
 
 SIZES = [4, 2, 1]
-WEIGHTS = {name: np.full(shape, 0.5, np.float32) for name, shape in store.tensor_shapes(SIZES).items()}
+WEIGHTS = {name: np.full(shape, 0.5, np.float32) for name, shape in stored.tensor_shapes(SIZES).items()}
 SPEC = {"sizes": SIZES, "activation": "relu", "output": "sigmoid", "sha256": ""}
 ATOMS = st.none() | st.booleans() | st.sampled_from([*WHOLE, "\ud800"]) | st.floats() | st.text(max_size=5)
 JSON = st.recursive(
@@ -245,11 +245,11 @@ def test_a_network_is_read_as_written(tmp_path, sizes, numbers):
     finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
     weights = {
         name: numbers.draw(hnp.arrays(np.float32, shape, elements=finite))
-        for name, shape in store.tensor_shapes(sizes).items()
+        for name, shape in stored.tensor_shapes(sizes).items()
     }
     images = ImageSet("a", *np.zeros((2, 1, 1, sizes[0]), np.uint8))
-    store.save_network(tmp_path, weights, images, Recipe(hidden=tuple(sizes[1:-1])), Job(sizes[-1], 0))
-    found = store.load_network(tmp_path).state_dict()
+    stored.save_network(tmp_path, weights, images, Recipe(hidden=tuple(sizes[1:-1])), Job(sizes[-1], 0))
+    found = stored.load_network(tmp_path).state_dict()
     assert {name: value.numpy().tobytes() for name, value in found.items()} == {
         name: array.tobytes() for name, array in weights.items()
     }
@@ -292,8 +292,8 @@ def test_no_pickle_is_opened(tmp_path, monkeypatch):
         assert doors.arrays(bytes([flags]) + pickled, folder) is None
     assert doors.model(pickled, folder) is None
     (folder / "model.json").write_bytes(pickled)
-    with pytest.raises(store.ModelError):
-        store.load_network(folder)
+    with pytest.raises(stored.ModelError):
+        stored.load_network(folder)
     assert not canary.exists()
     with pytest.raises(FileNotFoundError):  # an opened pickle would have made the folder
         pickle.loads(pickle.dumps(Canary(tmp_path / "missing" / "canary")))
@@ -316,7 +316,7 @@ def test_a_pipe_is_not_read(tmp_path, name):
     (tmp_path / name).unlink(missing_ok=True)
     os.mkfifo(tmp_path / name)
     with pytest.raises(InputError):
-        files.load(tmp_path / name) if name.startswith("a.") else store.load_network(tmp_path)
+        files.load(tmp_path / name) if name.startswith("a.") else stored.load_network(tmp_path)
 
 
 def test_lzma_in_an_npz_is_refused(tmp_path):
@@ -329,18 +329,18 @@ def test_lzma_in_an_npz_is_refused(tmp_path):
 
 @pytest.mark.fault("model")
 def test_a_model_file_has_a_size_limit(tmp_path):
-    doors.model(json.dumps(SPEC).encode() + b"\0" + save(WEIGHTS) + bytes(store.MAX_TEXT), tmp_path)
-    with pytest.raises(store.ModelError, match="no file of at most"):
-        store.load_network(tmp_path)
-    (tmp_path / "model.json").write_bytes(json.dumps(SPEC).encode() + b" " * store.MAX_TEXT)
-    with pytest.raises(store.ModelError, match=r"model\.json is no file of at most"):
-        store.load_network(tmp_path)
+    doors.model(json.dumps(SPEC).encode() + b"\0" + save(WEIGHTS) + bytes(stored.MAX_TEXT), tmp_path)
+    with pytest.raises(stored.ModelError, match="no file of at most"):
+        stored.load_network(tmp_path)
+    (tmp_path / "model.json").write_bytes(json.dumps(SPEC).encode() + b" " * stored.MAX_TEXT)
+    with pytest.raises(stored.ModelError, match=r"model\.json is no file of at most"):
+        stored.load_network(tmp_path)
 
 
 MEASURE = """
 import json, os, resource, sys
 from pathlib import Path
-from latentfit.sweep import store
+from latentfit.sweep import weights as stored
 from latentfit.data import files
 from latentfit.errors import InputError
 
@@ -349,7 +349,7 @@ def peak():
 
 def read(path):
     try:
-        store.load_network(path) if (path / "model.json").exists() else files.load(path)
+        stored.load_network(path) if (path / "model.json").exists() else files.load(path)
     except InputError:
         pass
 
@@ -385,7 +385,7 @@ def write_valid(folder, x, layers):
     """Write a valid file of each kind; return their unpacked sizes by path."""
     folder.mkdir()
     unit = x[: len(x) // 8] / 255
-    weights = save({name: np.full(shape, 0.5, np.float32) for name, shape in store.tensor_shapes(layers).items()})
+    weights = save({name: np.full(shape, 0.5, np.float32) for name, shape in stored.tensor_shapes(layers).items()})
     write_idx(folder / "idx", idx_bytes(x))
     write_idx(folder / "idx-gzip", idx_bytes(x), ".gz")
     for name, array in (("bytes", x), ("floats", unit)):

@@ -21,6 +21,7 @@ from latentfit import evaluate, latent, report
 from latentfit.data.images import ImageSet
 from latentfit.model import Network
 from latentfit.report import explorer
+from latentfit.results import Codes
 from latentfit.sweep.run import study as run_study
 
 SIZES = (2, 5, 12)
@@ -42,18 +43,18 @@ def explored(browser, study, fragment="", **options):
     """A report with a running explorer; asserts at the end that it made no request and logged nothing."""
     url = (study.folder / "report.html").as_uri()
     context = browser.new_context(viewport={"width": 1200, "height": 900}, **options)
-    page, asked, said = context.new_page(), [], []
-    page.on("request", lambda request: asked.append(request.url.partition("#")[0]))
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("dialog", lambda dialog: said.append(dialog.message))
+    page, requests, messages = context.new_page(), [], []
+    page.on("request", lambda request: requests.append(request.url.partition("#")[0]))
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    page.on("dialog", lambda dialog: messages.append(dialog.message))
     page.goto(url + fragment)
     page.evaluate("window.latentfit.ready")
     settle(page)
     yield page
     settle(page)
     context.close()
-    assert (set(asked), said) == ({url}, [])
+    assert (set(requests), messages) == ({url}, [])
 
 
 @contextmanager
@@ -127,7 +128,7 @@ def data(study):
 @pytest.mark.parametrize("k", SIZES)
 def test_the_page_computes_what_torch_computes(page, study, k):
     network, x = shipped(study, k), study.shown["map"]
-    box = next(m["codes"] for m in study.results["models"] if m["latent_dim"] == k)
+    box = study.found.trained[k, 0].codes
     codes = np.concatenate([np.resize(latent.encode(network, x), (1500, k)), explorer.corners(box)])
     assert len(codes) >= 2000
     np.testing.assert_allclose(run(page, "decode", k, codes), latent.decode(network, codes, (28 * 28,)), atol=1e-4)
@@ -148,7 +149,7 @@ def test_half_precision_is_used_if_it_changes_no_grey_level(page, study):
     x = study.shown["map"]
     for net in data(study)["networks"]:
         network = study.network(net["latentDim"], 0)
-        box = explorer.corners({"low": net["boxLow"], "high": net["boxHigh"]})
+        box = explorer.corners(study.found.trained[net["latentDim"], 0].codes)
         z = np.concatenate([latent.encode(network, x), box])
         halves = explorer.rounded(network, 16, 16)
         pairs = [(latent.decode(n, z, (784,)), evaluate.reconstruct(n, x).reshape(-1, 784)) for n in (network, halves)]
@@ -162,7 +163,7 @@ def test_half_precision_is_used_if_it_changes_no_grey_level(page, study):
 def test_weights_have_more_bits_if_fewer_would_be_visible(study, scale, bits):
     network, x = scaled(scale, "silu"), study.shown["map"]
     z = latent.encode(network, x)
-    box = {"low": z.min(axis=0).tolist(), "high": z.max(axis=0).tolist()}
+    box = Codes((), tuple(z.min(axis=0).tolist()), tuple(z.max(axis=0).tolist()))
     packed = explorer._weights(network, x, box)
     assert (packed["bits"][1], packed["precision"]) == (bits, "fp16" if bits == 16 else "fp32")
     assert packed["stray"] <= explorer.STRAY
@@ -175,7 +176,7 @@ def test_weights_have_more_bits_if_fewer_would_be_visible(study, scale, bits):
 
 
 def test_a_network_that_overflows_at_the_corners_is_packed(study):
-    network, box = scaled(3e12, "relu"), {"low": [-1e30] * 5, "high": [1e30] * 5}
+    network, box = scaled(3e12, "relu"), Codes((), (-1e30,) * 5, (1e30,) * 5)
     assert not np.isfinite(latent.decode(network, explorer.corners(box), (784,))).all()
     assert explorer._weights(network, study.shown["map"], box)["stray"] <= explorer.NEAR
 
@@ -339,7 +340,7 @@ def test_fewer_large_images_are_included(monkeypatch):
 
 
 def test_a_click_on_a_filtered_map_shows_the_image_of_that_class(page, study):
-    labels, classes = study.shown["map_labels"], study.results["dataset"]["classes"]
+    labels, classes = study.shown["map_labels"], study.found.dataset.classes
     for name in classes[1:]:
         page.get_by_label(name, exact=True).uncheck()
     settle(page)
@@ -416,13 +417,13 @@ def test_a_report_without_the_explorer_has_one_script(browser, study, tmp_path):
     assert html.count("<script") == 1
     assert "latentfit.ready" not in html
     assert 'href="#explore"' not in html
-    said = []
+    messages = []
     with opened(browser, copy) as page:
-        page.on("console", lambda message: said.append(message.text))
+        page.on("console", lambda message: messages.append(message.text))
         page.reload()
         page.get_by_role("button", name="test MSE").first.click()
         assert page.locator("[aria-sort=ascending]").count() == 1
-    assert said == []
+    assert messages == []
 
 
 @pytest.mark.parametrize("width", [360, 1400])

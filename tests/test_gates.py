@@ -1,87 +1,83 @@
-"""Gates fire at their limits, and for their reason alone."""
+"""Training checks fail past their limits, and for their reason alone."""
 
 import pytest
 
-from latentfit.measure import gates
-from latentfit.recipe import Epoch
+from latentfit.measure import gates, network
+from latentfit.recipe import Epoch, Job
+from latentfit.results import FailedModel, Gate
 
-SOUND = {"latent_dim": 4, "train_mse": 0.01, "test_mse": 0.011, "last_tenth_fall": 0.005}
-STD = [1.0, 1.0, 0.5, 0.2]
-
-
-def fired(row=SOUND, pca=0.02, variance=0.1, hidden=(32, 16), std=STD):
-    return {g["name"]: g["value"] for g in gates.fired(row, pca, variance, hidden, std)}
-
-
-def test_a_sound_training_fires_none():
-    assert fired() == {}
+SOUND = {
+    "latent_dim": 4,
+    "train_mse": 0.01,
+    "test_mse": 0.011,
+    "pca_test_mse": 0.02,
+    "test_variance": 0.1,
+    "falling": 0.005,
+    "hidden": (32, 16),
+    "code_std": (1.0, 1.0, 0.5, 0.2),
+}
 
 
 @pytest.mark.parametrize(
     ("changes", "name", "value"),
     [
-        ({"pca": 0.0099}, "worse_than_pca", 0.011),
-        ({"row": SOUND | {"last_tenth_fall": 0.011}}, "still_falling", 0.011),
-        ({"row": SOUND | {"last_tenth_fall": None}}, "single_epoch", 1.0),
-        ({"std": [1.0, 1.0, 0.5, 0.001]}, "dead_dimensions", 1),
+        ({"pca_test_mse": 0.0099}, "worse_than_pca", 0.011),
+        ({"falling": 0.011}, "still_falling", 0.011),
+        ({"falling": None}, "single_epoch", 1.0),
+        ({"code_std": (1.0, 1.0, 0.5, 0.001)}, "dead_dimensions", 1),
+        ({"code_std": (0.0,) * 4}, "dead_dimensions", 4),
         ({"hidden": (32, 4)}, "narrow_hidden", 1.0),
         ({"hidden": (3, 32)}, "narrow_hidden", 4 / 3),
-        ({"row": SOUND | {"train_mse": 0.0084}}, "overfitted", 0.011 / 0.0084 - 1),
+        ({"train_mse": 0.0084}, "overfitted", 0.011 / 0.0084 - 1),
     ],
 )
-def test_each_fires_alone_past_its_limit(changes, name, value):
-    assert fired(**changes) == {name: pytest.approx(value)}
-    (gate,) = gates.fired(
-        **{"row": SOUND, "pca_test_mse": 0.02, "test_variance": 0.1, "hidden": (32, 16), "code_std": STD}
-        | {{"pca": "pca_test_mse", "std": "code_std"}.get(key, key): value for key, value in changes.items()}
-    )
-    assert gate["limit"] == gates.GATES[name].limit
+def test_each_fails_alone_past_its_limit(changes, name, value):
+    assert gates.fired(**SOUND | changes) == (Gate(name, pytest.approx(value), gates.GATES[name].limit),)
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"pca": 0.0101},
-        {"row": SOUND | {"last_tenth_fall": 0.0099}},
-        {"std": [1.0, 1.0, 0.5, 0.02]},
+        {},
+        {"pca_test_mse": 0.0101},
+        {"falling": 0.0099},
+        {"code_std": (1.0, 1.0, 0.5, 0.02)},
         {"hidden": (32, 5)},
-        {"row": SOUND | {"train_mse": 0.0086}},
-        {"row": SOUND | {"last_tenth_fall": None, "train_mse": 0.0, "test_mse": 0.0}},
-        {"row": SOUND | {"train_mse": 0.0, "test_mse": 0.0}},
-        {"variance": 0.0},
         {"hidden": ()},
+        {"train_mse": 0.0086},
+        {"train_mse": 0.0, "test_mse": 0.0},
+        {"train_mse": 0.0, "test_mse": 0.0, "falling": None},
+        {"test_variance": 0.0},
     ],
 )
-def test_none_fires_before_its_limit(changes):
-    assert fired(**changes) == {}
+def test_none_fails_before_its_limit(changes):
+    assert gates.fired(**SOUND | changes) == ()
 
 
 def test_codes_that_are_all_equal_use_no_dimension():
     assert gates.in_use([0.0, 0.0]) == 0
-    assert fired(std=[0.0] * 4) == {"dead_dimensions": 4}
 
 
-def test_every_gate_says_what_it_means_and_what_to_do():
-    for gate in gates.GATES.values():
-        assert gate.words
-        assert gate.help
-        assert gate.short
+@pytest.mark.parametrize("name", gates.GATES)
+def test_each_says_what_it_means_and_what_to_do(name):
+    check = gates.GATES[name]
+    assert check.words
+    assert check.short
+    assert gates.advice(name, "reference") == check.advice or "--recipe thorough" in gates.advice(name, "reference")
+    assert "--recipe" not in gates.advice(name, "thorough")  # the study has that recipe
 
 
-def test_nobody_is_told_to_take_the_recipe_they_took():
-    told = "still falling (try --recipe thorough or more epochs)"
-    assert gates.advice(told, "reference") == told
-    assert gates.advice(told, "thorough") == "still falling (try more epochs)"
+def test_names_are_of_all_networks_in_the_order_of_the_table():
+    models = [
+        FailedModel(2, seed, "failed", "it broke", tuple(Gate(name, 1, 0) for name in names))
+        for seed, names in enumerate([["overfitted"], ["still_falling", "overfitted"]])
+    ]
+    assert gates.names(models) == ("still_falling", "overfitted")
+    assert gates.names([]) == ()
 
 
-def test_names_are_those_that_fired_for_any_in_their_order():
-    rows = [{"gates": [{"name": "overfitted"}]}, {"gates": [{"name": "still_falling"}, {"name": "overfitted"}]}]
-    assert gates.names(rows) == ["still_falling", "overfitted"]
-    assert gates.names([]) == []
-
-
-def test_a_failed_training_is_a_gate():
-    assert gates.failed() == [{"name": "failed", "value": 1.0, "limit": 0}]
+def test_a_failed_training_fails_a_check():
+    assert network.failed(Job(2, 0), "it broke").gates == (Gate("failed", 1.0, 0),)
 
 
 @pytest.mark.parametrize(

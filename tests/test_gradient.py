@@ -1,4 +1,4 @@
-"""The gradient by hand is autograd's, to the last bits of double precision."""
+"""The gradient by hand is autograd's, to the last bits of double precision; `of` prepares every kind of network."""
 
 from __future__ import annotations
 
@@ -7,120 +7,103 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from helpers import OtherModule
 
-from latentfit.gradient import Cut, by_autograd, by_hand, flatten, in_bf16
+from latentfit import gradient
+from latentfit.gradient import Truncation, by_autograd, by_hand, flatten
 from latentfit.model import Network
 from latentfit.recipe import RECIPES
 
 SHAPES = list(product([(), (9,), (9, 7)], ["relu", "silu"], ["sigmoid", "linear"]))
-BATCHES = [1, 7]
+X = torch.from_numpy(np.random.default_rng(0).uniform(0, 1, (7, 13)))
+# of 3 codes of 3 dimensions, to lengths of 1, 3 and 2, with the weight of each image
+SHORT = Truncation(
+    torch.tensor([[1, 0, 0], [1, 1, 1], [1, 1, 0]]).double(), torch.tensor([[2.0], [0.5], [1.0]]).double()
+)
+each_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
+each_truncation = pytest.mark.parametrize("truncation", [None, SHORT], ids=["whole", "truncated"])
 
 
-def network(hidden, activation, output, pixels=13, latent_dim=3):
-    return Network(pixels, latent_dim, hidden, activation, output, seed=1).double()
+def network(hidden, activation, output):
+    return Network(13, 3, hidden, activation, output, seed=1).double()
 
 
-def pictures(n, pixels=13):
-    return torch.from_numpy(np.random.default_rng(0).uniform(0, 1, (n, pixels)))
+def in_fp32(truncation):
+    return truncation and Truncation(*(part.float() for part in truncation))
 
 
-def both(net, x, cut=None):
+def both(net, x, truncation=None):
     """Loss and gradients by hand, and those that autograd finds at the same weights."""
     flat = flatten(net)
-    flat.grad.fill_(7)  # what is left of the step before
-    loss = by_hand(net, x, cut)
+    flat.grad.fill_(7)  # the gradient of the step before
+    loss = by_hand(net, x, truncation)
     ours = {name: p.grad.clone() for name, p in net.named_parameters()}
-    right = by_autograd(net, x, cut)
+    right = by_autograd(net, x, truncation)
     return (loss, ours), (right, {name: p.grad.clone() for name, p in net.named_parameters()})
 
 
-def assert_same(net, x, cut=None):
-    (loss, ours), (right, theirs) = both(net, x, cut)
+def assert_same(net, x, truncation=None):
+    (loss, ours), (right, theirs) = both(net, x, truncation)
     np.testing.assert_allclose(loss, right, rtol=1e-12)
     assert ours.keys() == theirs.keys()
-    for name, gradient in theirs.items():
-        assert gradient.abs().max() > 0, name
-        np.testing.assert_allclose(ours[name], gradient, rtol=1e-12, atol=1e-12 * gradient.abs().max(), err_msg=name)
+    for name, grad in theirs.items():
+        assert grad.abs().max() > 0, name
+        np.testing.assert_allclose(ours[name], grad, rtol=1e-12, atol=1e-12 * grad.abs().max(), err_msg=name)
 
 
-@pytest.mark.parametrize("batch", BATCHES)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_loss_and_gradients_are_autograds(shape, batch):
-    assert_same(network(*shape), pictures(batch))
+@pytest.mark.parametrize(("x", "truncation"), [(X[:1], None), (X, None), (X[:3], SHORT)], ids=["one", "7", "truncated"])
+@pytest.mark.parametrize("shape", [*SHAPES, *((r.hidden, r.activation, r.output) for r in RECIPES.values())], ids=str)
+def test_loss_and_gradients_are_autograds_and_nothing_else_changes(shape, x, truncation):
+    net = network(*shape)
+    before = x.clone(), {name: p.detach().clone() for name, p in net.named_parameters()}
+    assert_same(net, x, truncation)
+    assert torch.equal(x, before[0])
+    assert all(torch.equal(p, before[1][name]) for name, p in net.named_parameters())
 
 
-def shortened():
-    """Codes of 3 dimensions cut to 1, 3 and 2, and weights of the images."""
-    kept = torch.tensor([[1, 0, 0], [1, 1, 1], [1, 1, 0]]).double()
-    return Cut(kept, torch.tensor([[2.0], [0.5], [1.0]]).double())
-
-
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_also_where_codes_are_cut(shape):
-    assert_same(network(*shape), pictures(3), shortened())
-
-
-def test_a_code_that_is_cut_is_one_without_its_last_dimensions():
-    net, x, cut = network((9,), "silu", "linear"), pictures(3), shortened()
-    flatten(net)
-    z = net.encode(x).detach()
-    z[0, 1:] = 0
-    z[2, 2:] = 0
-    each = (net.decode(z) - x).square().mean(dim=1)
-    expected = (2 * each[0] + 0.5 * each[1] + each[2]) / 3
-    assert by_hand(net, x, cut).item() == pytest.approx(expected.item(), rel=1e-12)
-
-
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_also_for_each_recipe(recipe):
-    assert_same(network(recipe.hidden, recipe.activation, recipe.output), pictures(5))
-
-
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_what_autograd_is_asked_is_the_mean_squared_error(shape):
-    net, x = network(*shape), pictures(4)
+@each_truncation
+@each_shape
+def test_autograds_loss_is_the_mean_squared_error_and_its_gradient_the_slope(shape, truncation):
+    """Against a truncation written out, and against differences of the loss."""
+    net, x, h = network(*shape), X[:3], 1e-5
     flat = flatten(net)
-    loss = by_autograd(net, x)
-    assert loss.item() == pytest.approx((net(x) - x).square().mean().item(), rel=1e-14)
+
+    @torch.no_grad()
+    def right():
+        z = net.encode(x)
+        if truncation is None:
+            return (net.decode(z) - x).square().mean().item()
+        z[0, 1:] = z[2, 2:] = 0
+        each = (net.decode(z) - x).square().mean(dim=1)
+        return ((2 * each[0] + 0.5 * each[1] + each[2]) / 3).item()
+
+    assert by_autograd(net, x, truncation).item() == pytest.approx(right(), rel=1e-14)
     direction = torch.from_numpy(np.random.default_rng(1).normal(size=len(flat)))
-    slope, h, ends = (direction @ flat.grad).item(), 1e-5, []
+    slope, ends = (direction @ flat.grad).item(), []
     for step in (h, -2 * h):
         flat.data.add_(direction, alpha=step)
-        with torch.no_grad():
-            ends.append((net(x) - x).square().mean().item())
+        ends.append(right())
     assert slope == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=1e-4, abs=1e-9)
 
 
-@pytest.mark.parametrize("batch", BATCHES)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_neither_images_nor_weights_are_changed(shape, batch):
-    net, x = network(*shape), pictures(batch)
-    flat = flatten(net)
-    before = x.clone(), flat.detach().clone()
-    by_hand(net, x)
-    assert torch.equal(x, before[0])
-    assert torch.equal(flat, before[1])
-
-
 @pytest.mark.parametrize("bias", [-100.0, 0.0], ids=["far below zero", "at zero"])
-def test_a_unit_that_is_off_moves_nothing(bias):
+def test_a_unit_that_is_off_changes_nothing(bias):
     net = network((9, 7), "relu", "sigmoid")
-    off = net.encoder[0]
     with torch.no_grad():
-        off.weight[[2, 5]] = 0
-        off.bias[[2, 5]] = bias
-    for _, gradients in both(net, pictures(7)):
+        net.encoder[0].weight[[2, 5]] = 0
+        net.encoder[0].bias[[2, 5]] = bias
+    for _, gradients in both(net, X):
         assert (gradients["encoder.0.weight"][[2, 5]] == 0).all()
         assert (gradients["encoder.0.bias"][[2, 5]] == 0).all()
         assert (gradients["encoder.1.weight"][:, [2, 5]] == 0).all()
-    assert_same(net, pictures(7))
+    assert_same(net, X)
 
 
-def test_where_all_units_are_off_only_what_lies_behind_them_learns():
+def test_if_all_units_are_off_only_the_layers_after_them_learn():
     net = network((9,), "relu", "sigmoid")
     with torch.no_grad():
         net.encoder[0].bias.fill_(-100)
-    (loss, ours), (right, theirs) = both(net, pictures(7))
+    (loss, ours), (right, theirs) = both(net, X)
     assert loss.item() == pytest.approx(right.item(), rel=1e-12)
     for name in ("encoder.0.weight", "encoder.0.bias", "encoder.1.weight"):
         assert (ours[name] == 0).all()
@@ -128,17 +111,16 @@ def test_where_all_units_are_off_only_what_lies_behind_them_learns():
     np.testing.assert_allclose(ours["encoder.1.bias"], theirs["encoder.1.bias"], rtol=1e-12)
 
 
-@pytest.mark.parametrize("gradient", [by_hand, by_autograd])
-def test_gradients_lie_in_the_one_tensor_that_flatten_gives(gradient):
-    net, x = network((9, 7), "silu", "linear"), pictures(7)
+@pytest.mark.parametrize("compute", [by_hand, by_autograd])
+def test_gradients_lie_in_the_one_tensor_that_flatten_returns(compute):
+    net = network((9, 7), "silu", "linear")
     flat = flatten(net)
-    held = flat.grad
-    gradient(net, x)
-    expected = torch.autograd.grad((net(x) - x).square().mean(), list(net.parameters()))
-    assert flat.grad is held
-    np.testing.assert_allclose(held, torch.cat([g.flatten() for g in expected]), rtol=1e-11, atol=1e-15)
-    where = held.untyped_storage().data_ptr()
-    assert {p.grad.untyped_storage().data_ptr() for p in net.parameters()} == {where}
+    grad = flat.grad
+    compute(net, X)
+    expected = torch.autograd.grad((net(X) - X).square().mean(), list(net.parameters()))
+    assert flat.grad is grad
+    np.testing.assert_allclose(grad, torch.cat([g.flatten() for g in expected]), rtol=1e-11, atol=1e-15)
+    assert {p.grad.untyped_storage().data_ptr() for p in net.parameters()} == {grad.untyped_storage().data_ptr()}
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64])
@@ -155,27 +137,63 @@ def test_flatten_keeps_the_values_and_each_parameter_is_a_view(kind):
         assert tensor.untyped_storage().data_ptr() == flat.untyped_storage().data_ptr()
 
 
-def test_a_loss_outlives_the_next_step():
-    net, x = network((9,), "relu", "sigmoid"), pictures(7)
+def test_a_loss_does_not_change_in_the_next_step():
+    net = network((9,), "relu", "sigmoid")
     flatten(net)
-    first = by_hand(net, x)
-    told = first.item()
-    by_hand(net, x.flip(0) / 2)
-    assert first.item() == told
+    first = by_hand(net, X)
+    value = first.item()
+    by_hand(net, X.flip(0) / 2)
+    assert first.item() == value
     assert not first.requires_grad
 
 
-@pytest.mark.parametrize("cut", [None, shortened()], ids=["whole", "cut"])
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_in_bf16_the_gradient_is_nearly_the_same_and_lies_where_the_optimiser_looks(shape, cut):
-    """Whatever makes the products, also an emulation; weights and gradients stay fp32."""
-    net, x = Network(13, 3, *shape, seed=1), pictures(3).float()
-    cut = cut and Cut(*(part.float() for part in cut))
-    flat = flatten(net)
+class Deeper(Network):
+    """A `Network` whose `encode` is not the one that `by_hand` computes."""
+
+    def encode(self, x):
+        return super().encode(x).tanh()
+
+
+NETWORKS = {
+    "Network": (lambda: Network(13, 3, (9,), seed=1), "by_hand"),
+    "module": (lambda: OtherModule(13, 3), "by_autograd"),
+    "subclass": (lambda: Deeper(13, 3, (9,), seed=1), "by_autograd"),
+}
+
+
+@each_truncation
+@pytest.mark.parametrize("products", ["fp32", "rounded-factors", "bf16-tensors"])
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_a_network_is_computed_by_hand_and_every_other_module_by_autograd(monkeypatch, kind, products, truncation):
+    """With any products, also on a processor that emulates them."""
+    make, name = NETWORKS[kind]
+    calls = []
+    for each in ("by_hand", "by_autograd"):
+        real = getattr(gradient, each)
+        monkeypatch.setattr(
+            gradient, each, lambda *args, each=each, real=real: (calls.append((each, args[0])), real(*args))[1]
+        )
+    net, twin, x, truncation = make(), make(), X[:3].float(), in_fp32(truncation)
+    flat, loss = gradient.of(net, products)
+    expected, right = flatten(twin), by_autograd(twin, x, truncation)
+    assert loss(x, truncation).item() == pytest.approx(right.item(), rel=0.02 if products == "bf16-tensors" else 1e-6)
+    ((called, computed),) = calls
+    assert called == name
+    assert (computed is net) == (products != "bf16-tensors")
+    assert flat.grad.dtype == torch.float32
+    cosine = torch.nn.functional.cosine_similarity(flat.grad, expected.grad, dim=0)
+    assert cosine > (0.999 if products == "bf16-tensors" else 1 - 1e-6)
+
+
+@each_truncation
+@each_shape
+def test_in_bf16_the_gradient_is_nearly_the_same_and_weights_stay_fp32(shape, truncation):
+    net, x, truncation = Network(13, 3, *shape, seed=1), X[:3].float(), in_fp32(truncation)
+    flat, compute = gradient.of(net, "bf16-tensors")
     before = flat.detach().clone()
-    exact, right = by_autograd(net, x, cut), flat.grad.clone()
+    exact, right = by_autograd(net, x, truncation), flat.grad.clone()
     flat.grad.zero_()
-    loss = in_bf16(net, flat)(x, cut)
+    loss = compute(x, truncation)
     assert flat.dtype == flat.grad.dtype == loss.dtype == torch.float32
     assert torch.equal(flat, before)
     assert loss.item() == pytest.approx(exact.item(), rel=0.02)
@@ -183,11 +201,13 @@ def test_in_bf16_the_gradient_is_nearly_the_same_and_lies_where_the_optimiser_lo
     assert 0 < (flat.grad - right).abs().max() < 0.05 * right.abs().max()
 
 
-def test_in_bf16_a_step_uses_the_weights_as_they_are_then():
-    net, x = network((9,), "relu", "sigmoid").float(), pictures(3).float()
-    flat = flatten(net)
-    gradient = in_bf16(net, flat)
-    first = gradient(x, None)
+@pytest.mark.parametrize(
+    "kind", [OtherModule, lambda *sizes: Network(*sizes, output="linear")], ids=["module", "Network"]
+)
+def test_in_bf16_a_step_uses_the_current_weights(kind):
+    flat, compute = gradient.of(kind(13, 3), "bf16-tensors")
+    x = X[:3].float()
+    first = compute(x, None)
     flat.data.zero_()
-    assert gradient(x, None) != first
-    np.testing.assert_allclose(gradient(x, None), (0.5 - x).square().mean(), rtol=1e-3)
+    assert compute(x, None) != first
+    np.testing.assert_allclose(compute(x, None), x.square().mean(), rtol=1e-3)

@@ -1,17 +1,17 @@
-"""Which pairs are walked, and what is measured of a walk."""
-
-import json
+"""Which pairs of images are interpolated, and what is measured of the interpolations."""
 
 import numpy as np
 import pytest
 from sklearn.metrics import pairwise_distances
 
 from latentfit import evaluate, latent
+from latentfit import pca as linear
 from latentfit.data.images import ImageSet
 from latentfit.measure import interpolation
 from latentfit.measure.interpolation import Ground, Nearest, choose
+from latentfit.model import Network
 from latentfit.recipe import Job
-from latentfit.stats import holm, paired
+from latentfit.stats import family, paired
 
 RNG = np.random.default_rng(0)
 
@@ -23,18 +23,18 @@ def ground(images):
 
 @pytest.fixture(scope="module")
 def pca(images):
-    return evaluate.pca(images.x_train, images.x_test)
+    return linear.fit(images.x_train, images.x_test)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
-def test_neighbours_are_of_different_classes(classes):
+def test_chosen_neighbours_are_of_different_classes(classes):
     labels = RNG.integers(0, classes, 200)
     chosen = labels[choose(150, labels, 200, seed=0)]
     assert (chosen[1:] != chosen[:-1]).all()
     assert set(chosen[:classes]) == set(range(classes))
 
 
-def test_neighbours_differ_also_when_one_class_is_all_but_empty():
+def test_chosen_neighbours_differ_also_where_a_class_has_one_image():
     labels = np.array([0] * 99 + [7])
     chosen = choose(20, labels, 100, seed=0)
     assert (labels[chosen][1:] != labels[chosen][:-1]).all()
@@ -66,8 +66,7 @@ def test_the_seed_chooses():
 
 def test_pairs_are_of_different_classes(images):
     for pairs in (interpolation.shown_pairs(images, seed=0), interpolation.random_pairs(images, seed=0)):
-        labels = images.y_train[pairs]
-        assert (labels[:, 0] != labels[:, 1]).all()
+        assert (np.diff(images.y_train[pairs]) != 0).all()
 
 
 def test_random_pairs_share_no_image_and_meet_every_couple_of_classes():
@@ -98,18 +97,25 @@ def flat(x):
     return x.reshape(len(x), -1).astype(np.float64)
 
 
-def test_a_walk_is_measured_as_latent_and_evaluate_say(network, images, ground):
-    walked = ground.walk(network)
-    a, b = images.x_train[ground.pairs[:, 0]], images.x_train[ground.pairs[:, 1]]
-    pictures = latent.walk(network, a, b, 5)
-    np.testing.assert_allclose(walked.evenness, latent.evenness(pictures), rtol=1e-6)
-    np.testing.assert_allclose(walked.detour, latent.detour(pictures), rtol=1e-6)
-    np.testing.assert_allclose(walked.midpoint_sharpness, evaluate.sharpness(pictures[:, 2]), rtol=1e-5)
-    assert (walked.detour >= 1 - 1e-9).all()
-    assert {len(v) for v in vars(walked).values()} == {len(ground.pairs)}
+def test_an_interpolation_is_measured_as_latent_and_evaluate_say(network, images, ground):
+    found = ground.interpolate(network)
+    x_a, x_b = images.x_train[ground.pairs[:, 0]], images.x_train[ground.pairs[:, 1]]
+    z_a, z_b = latent.encode(network, x_a), latent.encode(network, x_b)
+    pictures = latent.interpolate_images(network, x_a, x_b, 5)
+    np.testing.assert_allclose(found.evenness, latent.evenness(pictures), rtol=1e-6)
+    np.testing.assert_allclose(found.detour, latent.detour(pictures), rtol=1e-6)
+    np.testing.assert_allclose(found.midpoint_sharpness, evaluate.sharpness(pictures[:, 2]), rtol=1e-5)
+    np.testing.assert_allclose(found.midpoint_distance, ground.nearest.distances(pictures[:, 2]), rtol=1e-5)
+    z = latent.interpolate(z_a, z_b)
+    np.testing.assert_allclose(found.drift, latent.drift(network, z, images.image_shape), rtol=1e-4)
+    assert (found.detour >= 1 - 1e-9).all()
+    z = latent.interpolate(z_a, z_b, spherical=True)
+    spherical = latent.evenness(latent.decode_steps(network, z, images.image_shape))
+    np.testing.assert_allclose(ground.interpolate(network, spherical=True).evenness, spherical, rtol=1e-5)
+    assert not np.allclose(spherical, found.evenness)
 
 
-def test_the_nearest_image_is_the_nearest_in_units_of_the_usual_distance(images):
+def test_the_nearest_image_is_measured_in_units_of_the_usual_distance(images):
     near = Nearest(images, seed=0)
     x = flat(images.x_train / 255)
     between = pairwise_distances(x) + 1e9 * np.eye(len(x))
@@ -120,56 +126,47 @@ def test_the_nearest_image_is_the_nearest_in_units_of_the_usual_distance(images)
     np.testing.assert_allclose(near.distances(images.x_train[:5]), 0, atol=1e-4)
 
 
-def test_fading_is_even_and_straight_and_has_nothing_to_drift(images, ground):
-    faded = ground.faded
-    np.testing.assert_allclose(faded.evenness, 1, rtol=1e-5)
-    np.testing.assert_allclose(faded.detour, 1, rtol=1e-5)
-    told = ground.told(faded)
-    assert told["drift"] is None
-    a, b = (images.x_train[ground.pairs[:, end]] / 255 for end in (0, 1))
-    real = np.concatenate([evaluate.sharpness(x.astype(np.float32)) for x in (a, b)]).mean()
-    half_way = evaluate.sharpness(((a + b) / 2).astype(np.float32)).mean()
-    assert told["midpoint_sharpness"] == pytest.approx(half_way / real, rel=1e-4)
-
-
-def test_pca_walks_straight_through_its_own_reconstructions(images, ground, pca):
-    walked = ground.along_pca(pca, 3)
-    np.testing.assert_allclose(walked.evenness, 1, rtol=1e-4)
-    np.testing.assert_allclose(walked.detour, 1, rtol=1e-4)
-    assert (walked.drift == 0).all()
-    full = pca.axes.shape[1]
-    np.testing.assert_allclose(ground.along_pca(pca, full).midpoint_distance, ground.faded.midpoint_distance, atol=1e-3)
-
-
-def test_interpolation_gives_means_over_the_walks(network, ground, pca):
-    walked = {Job(5, 0): ground.walk(network)}
-    found = interpolation.interpolation(
-        ground, walked, {Job(5, 0): ground.walk(network, spherical=True)}, pca, ground.pairs[:4]
-    )
-    assert found["pairs"] == ground.pairs[:4].tolist()
-    assert found["measured_pairs"] == len(ground.pairs)
-    (model,), (spherical,), (linear,) = found["models"], found["spherical"], found["pca"]
-    for name in ("evenness", "detour", "drift", "midpoint_distance"):
-        assert model[name] == getattr(walked[Job(5, 0)], name).mean()
-    assert (model["latent_dim"], model["seed"], linear["latent_dim"]) == (5, 0, 5)
-    assert spherical["detour"] != model["detour"]
-    assert found["cross_fade"]["evenness"] == pytest.approx(1)
-
-
-def test_walks_are_tested_in_pairs_against_fading_and_pca(network, ground, pca):
-    walked = {Job(5, 0): ground.walk(network), Job(9, 1): ground.walk(network, spherical=True)}
-    models = interpolation.interpolation(ground, walked, {}, pca, ground.pairs[:4])["models"]
-    assert all(list(model["against"]) == ["cross_fade", "pca"] for model in models)
-    linear = {job: ground.along_pca(pca, job.latent_dim) for job in walked}
-    for reference, of in (("cross_fade", dict.fromkeys(walked, ground.faded)), ("pca", linear)):
-        assert all(list(model["against"][reference]) == list(interpolation.REFERRED) for model in models)
-        for name in interpolation.REFERRED:
-            tests = [paired(getattr(of[job], name), getattr(value, name)) for job, value in walked.items()]
-            told = [test | {"p": p, "family": 2} for test, p in zip(tests, holm([t["p"] for t in tests]), strict=True)]
-            assert [model["against"][reference][name] for model in models] == told
-    json.dumps(models, allow_nan=False)
-
-
-def test_images_that_are_all_the_same_have_a_usual_distance():
+def test_equal_images_have_a_usual_distance():
     x = np.full((6, 4, 4), 7, np.uint8)
     assert Nearest(ImageSet("same", x, x), seed=0).usual == 1
+
+
+def test_a_cross_fade_is_even_and_straight_and_has_no_drift(images, ground):
+    np.testing.assert_allclose(ground.cross_fade.evenness, 1, rtol=1e-5)
+    np.testing.assert_allclose(ground.cross_fade.detour, 1, rtol=1e-5)
+    a, b = (images.x_train[ground.pairs[:, end]] / np.float32(255) for end in (0, 1))
+    real = np.concatenate([evaluate.sharpness(a), evaluate.sharpness(b)]).mean()
+    means = ground.means(ground.cross_fade)
+    assert means.drift is None
+    assert means.midpoint_sharpness == pytest.approx(evaluate.sharpness((a + b) / 2).mean() / real, rel=1e-4)
+
+
+def test_pca_interpolates_straight_between_its_own_reconstructions(ground, pca):
+    found = ground.interpolate_pca(pca, 3)
+    np.testing.assert_allclose(found.evenness, 1, rtol=1e-4)
+    np.testing.assert_allclose(found.detour, 1, rtol=1e-4)
+    assert (found.drift == 0).all()
+    full = ground.interpolate_pca(pca, pca.axes.shape[1])
+    np.testing.assert_allclose(full.midpoint_distance, ground.cross_fade.midpoint_distance, atol=1e-3)
+
+
+def test_the_summary_has_means_over_the_pairs_and_paired_tests_against_both_references(images, network, ground, pca):
+    networks = {Job(5, 0): network, Job(9, 1): Network(images.pixels, 9, hidden=(24,))}
+    values, found = ground.interpolate_all(networks, pca, ground.pairs[:4])
+    spherical = {job: ground.interpolate(n, spherical=True) for job, n in networks.items()}
+    scores = {job: ground.interpolate_pca(pca, job.latent_dim) for job in values}
+    fades = dict.fromkeys(values, ground.cross_fade)
+    assert found.pairs == tuple(map(tuple, ground.pairs[:4].tolist()))
+    assert found.measured_pairs == len(ground.pairs)
+    assert [model.job for model in found.models] == [*values]
+    assert [row.latent_dim for row in found.pca] == [5, 9]
+    given = [*values.values(), *spherical.values(), *scores.values(), ground.cross_fade]
+    for row, of in zip([*found.models, *found.spherical, *found.pca, found.cross_fade], given, strict=True):
+        means = ground.means(of)
+        assert {name: getattr(row, name) for name in vars(means)} == vars(means)
+        for name in ("evenness", "detour", "midpoint_distance"):
+            assert getattr(row, name) == getattr(of, name).mean()
+    for reference, of in (("cross_fade", fades), ("pca", scores)):
+        for name in interpolation.TESTED:
+            tests = family([paired(getattr(of[job], name), getattr(values[job], name)) for job in values])
+            assert [getattr(getattr(model.against, reference), name) for model in found.models] == tests

@@ -11,6 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from latentfit import report
+from latentfit.results import Results
+from latentfit.sweep import files
+
 ROOT = Path(__file__).resolve().parent.parent
 STORED = json.loads((ROOT / "Autoencoders.ipynb").read_bytes())
 CODE = [cell for cell in STORED["cells"] if cell["cell_type"] == "code"]
@@ -38,15 +42,13 @@ def test_the_notebook_is_short_and_defines_nothing():
 
 
 def test_the_stored_outputs_are_those_of_the_reference_study():
-    from latentfit import report
-
     outputs = [output for cell in CODE for output in cell["outputs"]]
     assert all(cell["execution_count"] for cell in CODE)
     assert not [o for o in outputs if o["output_type"] == "error" or o.get("name") == "stderr"]
     assert len([o for o in outputs if "image/png" in o.get("data", {})]) == 5
     text = "".join("".join(o.get("text", o.get("data", {}).get("text/markdown", ""))) for o in outputs)
     assert "fashion-mnist: training (60000, 28, 28)" in text
-    reference = SimpleNamespace(results=json.loads((ROOT / "results/reference/results.json").read_bytes()))
+    reference = SimpleNamespace(found=files.read(Results, ROOT / "results/reference/results.json"))
     for page in (text, (ROOT / "results/reference/report.md").read_text()):
         assert report.table(reference) in page
         assert report.analysis(reference) in page
@@ -61,7 +63,7 @@ def test_a_shortened_run_raises_no_error(tmp_path, monkeypatch):
     if not os.environ.get("FASHION_MNIST_DIR"):
         monkeypatch.setenv("LATENTFIT_CACHE_DIR", str(tmp_path / "cache"))
         for name in ("HTTPS_PROXY", "https_proxy"):
-            monkeypatch.setenv(name, "http://127.0.0.1:1")  # refuses at once, because tests download nothing
+            monkeypatch.setenv(name, "http://127.0.0.1:1")  # refuses at once: tests download nothing
         for name in ("NO_PROXY", "no_proxy"):
             monkeypatch.delenv(name, raising=False)
     module.execute(ROOT / "Autoencoders.ipynb", tmp_path / "out.ipynb", tmp_path)

@@ -15,10 +15,11 @@ from helpers import RECIPE, Inline, small_clothes
 
 from latentfit import report
 from latentfit.data.images import ImageSet
-from latentfit.recipe import RECIPES
-from latentfit.report import findings
-from latentfit.sweep import run
-from latentfit.sweep.request import recipe_dict
+from latentfit.measure import headline, network
+from latentfit.recipe import RECIPES, Job
+from latentfit.report import findings, tables
+from latentfit.results import NestedCurve, Results
+from latentfit.sweep import files, run
 
 ROOT = Path(__file__).resolve().parent.parent
 HOSTILE = ("<img src=x onerror=alert(1)>", "</script>", "{{7*7}}", "$x_1$", "`rm`", "a|b", '"', "'", "&amp;", "Bag")
@@ -107,15 +108,15 @@ def test_hostile_names_are_text(hostile, browser):
 
 def test_the_page_says_what_the_study_found(study):
     html, markdown = ((study.folder / name).read_text() for name in ("report.html", "report.md"))
-    header, rows = findings.table(study.results)
+    header, rows = headline.table(study.found)
     for text in (*header, *(cell for row in rows for cell in row)):
         assert f">{text}</t" in html
     assert report.table(study) in markdown
-    for head, lines, note in report.tables(study.results).values():
+    for head, lines, note in tables.all_tables(study.found).values():
         assert report.markdown(note) in markdown
         assert report.markdown_table(head, lines) in markdown
         assert all(f">{text}</t" in html for text in (*head, *(cell for line in lines for cell in line)))
-    for finding in findings.analysis(study.results):
+    for finding in findings.analysis(study.found):
         assert f"<h3>{finding.title}</h3>" in html
         assert f"### {finding.title}" in markdown
     for path in (study.folder / "figures").iterdir():
@@ -181,35 +182,44 @@ def test_colour_images_without_labels_are_drawn(tmp_path):
     assert json.loads((tmp_path / "results.json").read_bytes())["dataset"]["classes"] is None
 
 
-def test_the_command_is_quoted_only_where_it_makes_the_same_study():
-    def results(jobs, keep=None, curve=None, dataset=None, **recipe):
-        named = recipe_dict(replace(RECIPES["reference"], **recipe))
-        models = [{"latent_dim": k, "seed": s} for k, s in jobs]
-        environment = {"precision": "bf16", "device": "cpu"}
-        return {
-            "dataset": dataset or {},
-            "recipe": named,
-            "models": models,
-            "environment": environment,
-            "verdict": {"keep": keep},
-            "curve": curve,
-        }
+GRID = [(2, 0), (2, 1), (16, 0), (16, 1)]
 
-    grid = [(2, 0), (2, 1), (16, 0), (16, 1)]
-    told = (
-        "latentfit study 'my images.npz' --latent-dims 2 16 --seeds 2 --recipe reference --epochs 7 "
-        "--precision bf16 --device cpu"
+
+@pytest.mark.parametrize(
+    ("source", "changes", "expected"),
+    [
+        ("my images.npz", {}, "latentfit study 'my images.npz' --latent-dims 2 16 --seeds 2 --recipe reference"),
+        ("my images.npz", {}, " --recipe reference --epochs 7 --precision fp32 --device cpu"),
+        ("garments", {"keep": 0.9}, " --seeds 2 --keep 0.9 --recipe"),
+        ("garments", {"keep": 0.9, "curve": True}, " --keep 0.9 --curve --recipe"),
+        ("x.npy", {"value_range": 16.0, "test_share": 0.25}, " --seeds 2 --range 16 --test 0.25 --recipe"),
+        (None, {}, None),
+        ("a\nb.npz", {}, None),
+        ("x.npz", {"jobs": GRID[:3]}, None),
+        ("x.npz", {"recipe": {"hidden": (512,)}}, None),
+        ("x.npz", {"recipe": {"name": "mine"}}, None),
+    ],
+)
+def test_the_command_is_quoted_only_where_it_makes_the_same_study(study, source, changes, expected):
+    given = {
+        "jobs": GRID,
+        "keep": None,
+        "curve": False,
+        "value_range": None,
+        "test_share": None,
+        "recipe": {},
+    } | changes
+    found = replace(
+        study.found,
+        models=tuple(network.failed(Job(*job), "it broke") for job in given["jobs"]),
+        recipe=replace(RECIPES["reference"], epochs=7, **given["recipe"]),
+        dataset=replace(study.found.dataset, value_range=given["value_range"], test_share=given["test_share"]),
+        environment=replace(study.found.environment, precision="fp32", device="cpu"),
+        verdict=replace(study.found.verdict, keep=given["keep"]),
+        curve=NestedCurve(16, 0, "ok", None, (2, 16), (0.1, 0.1)) if given["curve"] else None,
     )
-    assert report.command(results(grid, epochs=7), "my images.npz") == told
-    assert " --seeds 2 --keep 0.9 --recipe" in report.command(results(grid, keep=0.9), "garments")
-    assert " --keep 0.9 --curve --recipe" in report.command(results(grid, keep=0.9, curve={}), "garments")
-    read = {"value_range": 16.0, "test_share": 0.25}
-    assert " --seeds 2 --range 16 --test 0.25 --recipe" in report.command(results(grid, dataset=read), "x.npy")
-    assert report.command(results(grid), None) is None
-    assert report.command(results(grid), "a\nb.npz") is None
-    assert report.command(results(grid[:3]), "x.npz") is None
-    assert report.command(results(grid, hidden=(512,)), "x.npz") is None
-    assert report.command(results(grid, name="mine"), "x.npz") is None
+    command = report.command(found, source)
+    assert command is None if expected is None else expected in command
 
 
 @pytest.mark.fault("names")
@@ -229,31 +239,25 @@ def test_a_class_named_like_a_colour_keeps_its_name(study):
     assert "var(--c0, #0072b2)" in drawn
 
 
-def test_a_recipe_of_an_older_study_is_told_with_what_it_meant():
-    now = recipe_dict(RECIPES["reference"])
-    older = {
-        key: value for key, value in now.items() if key not in ("schedule", "initialization", "beta2", "weight_decay")
-    }
-    assert report.recipe_words(older) == report.recipe_words(now)
-    assert "512-256" in report.recipe_words(now)
-    assert "weight decay 0.1" in report.recipe_words(recipe_dict(RECIPES["thorough"]))
+def test_a_recipe_in_a_line_has_its_numbers():
+    assert "512-256" in report.recipe_text(RECIPES["reference"])
+    assert "weight decay 0.1" in report.recipe_text(RECIPES["thorough"])
 
 
 @pytest.mark.parametrize("name", ["reference", "flagship"])
 def test_the_committed_reports_are_what_this_code_says_of_their_results(name):
     committed = ROOT / "results" / name
-    results = json.loads((committed / "results.json").read_text())
-    told = (committed / "report.md").read_text()
-    lines = told.splitlines()
+    results = files.read(Results, committed / "results.json")
+    text = (committed / "report.md").read_text()
+    lines = text.splitlines()
     assert lines[0] == f"# {report.title(results)}"
-    assert escape(findings.headline(results), quote=False) in lines
-    for title, table in report.tables(results).items():
-        assert report.markdown_table(table.header, table.rows) in told, title
+    assert escape(headline.headline(results), quote=False) in lines
+    for title, table in tables.all_tables(results).items():
+        assert report.markdown_table(table.header, table.rows) in text, title
     for finding in findings.analysis(results):
         assert escape(" ".join(finding.sentences), quote=False) in lines, finding.title
-    assert f"- Recipe: {results['recipe']['name']}: {report.recipe_words(results['recipe'])}" in lines
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    assert f"- Recipe: {results.recipe.name}: {report.recipe_text(results.recipe)}" in lines
+    made = io.StringIO()
     header, rows = report.csv_table(results)
-    writer.writerows([header, *rows])
-    assert text.getvalue() == (committed / "results.csv").read_text()
+    csv.writer(made, lineterminator="\n").writerows([header, *rows])
+    assert made.getvalue() == (committed / "results.csv").read_text()

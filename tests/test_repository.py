@@ -59,6 +59,13 @@ def test_public_names():
         latentfit.utils  # noqa: B018
 
 
+def test_the_code_of_the_readme_names_what_is_there():
+    names = set(re.findall(r"latentfit\.([a-z_]+)\.([a-z_]+)\(", README))
+    assert ("latent", "encode") in names
+    for module, name in names:
+        assert hasattr(getattr(latentfit, module), name), (module, name)
+
+
 def test_no_function_bears_the_name_of_a_module_beside_it():
     modules = {path.stem for path in (ROOT / "src" / "latentfit").iterdir()}
     homes = {function for _, function in latentfit._HOMES.values()}

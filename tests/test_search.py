@@ -11,7 +11,8 @@ from helpers import RECIPE, Inline, contents, small_clothes
 from latentfit import report
 from latentfit.data.images import ImageSet
 from latentfit.errors import InputError
-from latentfit.measure import rule, verdict
+from latentfit.measure import verdict
+from latentfit.report import tables
 from latentfit.sweep import run
 
 IMAGES = small_clothes()
@@ -32,18 +33,17 @@ def found(tmp_path_factory):
 
 
 def test_the_search_trains_what_the_rule_asks_for_and_nothing_else(found):
-    trained = verdict.explained(found.results["models"])
-    told, asked = {}, []
-    while following := rule.answer(told, 0.6, IMAGES.pixels)["next"]:
+    trained = verdict.explained(found.found.models)
+    known, asked = {}, []
+    while following := verdict.decide(known, 0.6, IMAGES.pixels).next:
         asked += following
-        told |= {k: trained[k] for k in following}
+        known |= {k: trained[k] for k in following}
     assert sorted(asked) == sorted(trained)
     assert len(asked) > 2
-    assert {m["seed"] for m in found.results["models"]} == {0, 1}
-    said = found.results["verdict"]
-    assert said == verdict.verdict(found.results["models"], 0.6, IMAGES.pixels, "small")
-    assert said["status"] == "found"
-    assert said["gates"]
+    assert found.found.seeds == [0, 1]
+    assert found.found.verdict == verdict.verdict(found.found.models, 0.6, IMAGES.pixels, "small")
+    assert found.found.verdict.status == "found"
+    assert found.found.verdict.gates
 
 
 class Known(list):
@@ -57,11 +57,11 @@ class Known(list):
 def test_what_is_known_is_told_after_each_training(tmp_path):
     lines, again, given = Known(), Known(), Known()
     done = search(tmp_path, tell=lines.append)
-    rows = done.results["models"]
+    rows = done.found.models
     assert len(lines) == len(rows)
-    assert lines[0] in [verdict.known_now([row], 0.6) for row in rows[:2]]  # two at once end in any order
-    assert lines[1] == verdict.known_now(rows[:2], 0.6)
-    assert lines[-1] == verdict.known_now(rows, 0.6)
+    assert lines[0] in [verdict.progress_text([row], 0.6) for row in rows[:2]]  # two at once end in any order
+    assert lines[1] == verdict.progress_text(rows[:2], 0.6)
+    assert lines[-1] == verdict.progress_text(rows, 0.6)
     assert "(undecided" in lines[0]
     (tmp_path / "models" / "k002-s1" / "metrics.json").unlink()
     search(tmp_path, tell=again.append)
@@ -109,9 +109,9 @@ def test_given_sizes_are_answered_from(tmp_path):
 
 def test_without_a_share_nothing_is_recommended(tmp_path):
     done = run.study(IMAGES, (2,), recipe=RECIPE, out=tmp_path, executor=Inline())
-    assert done.results["verdict"] == verdict.not_asked()
+    assert done.found.verdict == verdict.not_asked()
     assert done.results["intrinsic"] is None
-    assert [a["keep"] for a in done.results["answers"]] == list(rule.KEEPS)
+    assert [a["keep"] for a in done.results["answers"]] == list(verdict.KEEPS)
 
 
 @pytest.mark.parametrize("keep", [0, 1.5, "most"])
@@ -139,7 +139,7 @@ def test_the_report_shows_the_answer_and_all_that_belongs_to_it(found):
     assert sentence.split(" (")[0] in markdown
     for heading in ("How many dimensions?", "What is lost", "Compression", "Interpolations"):
         assert f">{heading}</h2>" in html
-    header, rows = verdict.table(found.results["answers"])
+    header, rows = tables.answers(found.found)
     assert [row[0] for row in rows] == ["60 %", "80 %", "85 %", "90 %", "95 %", "99 %"]
     for cell in (*header, *(cell for row in rows for cell in row)):
         assert f">{cell}</t" in html

@@ -10,8 +10,10 @@ import pytest
 from helpers import RECIPE, Inline, small_clothes
 from safetensors.numpy import load_file, save
 
-from latentfit.sweep import run, store
-from latentfit.sweep.store import ModelError
+from latentfit.errors import InputError
+from latentfit.sweep import files, run, store
+from latentfit.sweep import weights as stored
+from latentfit.sweep.weights import ModelError
 
 IMAGES = small_clothes(200, 77)
 
@@ -45,8 +47,8 @@ def test_ten_lines_of_numpy_give_the_reported_error(finished):
 def test_saved_then_loaded_is_the_same_network(finished, tmp_path):
     network = finished.network(3)
     weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
-    store.save_network(tmp_path, weights, IMAGES, RECIPE, finished.jobs[0])
-    again = store.load_network(tmp_path).state_dict()
+    stored.save_network(tmp_path, weights, IMAGES, RECIPE, finished.jobs[0])
+    again = stored.load_network(tmp_path).state_dict()
     assert all(np.array_equal(again[name].numpy(), array) for name, array in weights.items())
 
 
@@ -54,14 +56,14 @@ def test_saved_then_loaded_is_the_same_network(finished, tmp_path):
 @pytest.mark.parametrize("fails", ["fsync", "replace", "fdopen"])
 def test_a_write_that_fails_leaves_the_old_file_whole_and_no_other(tmp_path, monkeypatch, fails):
     path = tmp_path / "file"
-    store.write(path, b"old")
+    files.write(path, b"old")
 
     def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path if fails == "replace" else os, fails, fail)
     with pytest.raises(OSError, match=f"No space left on device.*writing {path}"):
-        store.write(path, b"new")
+        files.write(path, b"new")
     monkeypatch.undo()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
@@ -72,14 +74,14 @@ def test_write_syncs_the_file_before_the_rename_and_the_folder_after(tmp_path, m
     sync, rename = os.fsync, Path.replace
     monkeypatch.setattr(os, "fsync", lambda handle: (steps.append("sync"), sync(handle)))
     monkeypatch.setattr(Path, "replace", lambda a, b: (steps.append("rename"), rename(a, b))[1])
-    store.write(tmp_path / "file", b"x")
+    files.write(tmp_path / "file", b"x")
     assert steps == ["sync", "rename", "sync"]
 
 
 @pytest.mark.fault("diverge")
 def test_json_never_holds_a_nan(tmp_path):
     with pytest.raises(ValueError, match="Out of range"):
-        store.write_json(tmp_path / "x.json", {"a": float("nan")})
+        files.write_json(tmp_path / "x.json", {"a": float("nan")})
     assert not (tmp_path / "x.json").exists()
 
 
@@ -152,23 +154,23 @@ class Canary:
 def test_a_damaged_model_is_one_clear_error(model, damage, told):
     damage(model)
     with pytest.raises(ModelError, match=told):
-        store.load_network(model)
+        stored.load_network(model)
 
 
 def test_a_folder_without_a_study_is_a_clear_error(tmp_path, finished):
-    with pytest.raises(store.InputError, match=r"no study\.json"):
+    with pytest.raises(InputError, match=r"no study\.json"):
         store.load(tmp_path)
     (tmp_path / "study.json").write_text("{}")
-    with pytest.raises(store.InputError, match=r"is not what"):
+    with pytest.raises(InputError, match=r"is not what"):
         store.load(tmp_path)
     (tmp_path / "study.json").write_bytes((finished.folder / "study.json").read_bytes())
-    with pytest.raises(store.InputError, match=r"no results\.json yet"):
+    with pytest.raises(InputError, match=r"no results\.json yet"):
         store.load(tmp_path)
     for wrong in ("[]", "{}", '{"schema": 2}'):
         (tmp_path / "results.json").write_text(wrong)
-        with pytest.raises(store.InputError, match="not of schema 1"):
+        with pytest.raises(InputError, match="not of schema 1"):
             store.load(tmp_path)
-    with pytest.raises(store.InputError, match="it has 3 \\(seed 0\\)"):
+    with pytest.raises(InputError, match="it has 3 \\(seed 0\\)"):
         finished.network(16)
 
 

@@ -17,7 +17,9 @@ from typing import Any
 
 from scipy.stats import t as student
 
-from latentfit.report import recipe_words
+from latentfit.recipe import Recipe
+from latentfit.report import recipe_text
+from latentfit.sweep import files
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -42,12 +44,12 @@ STEPS = {  # of the ladder: what changes, and why it helps
     "no-denormals": (
         "no denormal numbers",
         "Units of a relu network die; the moments that Adam keeps for their weights fade below the smallest normal "
-        "number, where every operation takes many times as long. `machine.no_denormals` makes them 0.",
+        "number, where every operation takes many times as long. `hardware.no_denormals` makes them 0.",
     ),
     "bf16": (
         "products in bf16",
         "The factors of each matrix product are rounded to bfloat16 and summed in fp32 by instructions that the "
-        "processor has for it; weights and Adam stay fp32. How is decided by `machine.products_of`; where fp32 is the "
+        "processor has for it; weights and Adam stay fp32. How is decided by `hardware.products_of`; where fp32 is the "
         "fastest this row changes nothing.",
     ),
     "processes": (
@@ -83,11 +85,11 @@ def read(name: str) -> Entries:
 
 def in_short() -> str:
     """The README's sentences on speed."""
-    told = []
+    lines = []
     for entry in read("speed").values():
         seconds = entry["speed"]["seconds"]
         whole, floor, jax = (statistics.median(seconds[name]) for name in ("whole", "floor", "jax"))
-        told.append(
+        lines.append(
             f"- {called(entry)}: {whole:.1f} times as fast; an epoch takes {floor:.2f} times its matrix products, and "
             f"JAX needs {jax:.2f} times as long as ours."
         )
@@ -97,7 +99,7 @@ def in_short() -> str:
             "notebooks commonly have it, in fp32 (medians of `make bench` on two cores; 16 of the notebook's 20 epochs",
             "are extrapolated from 4):",
             "",
-            *told,
+            *lines,
         ]
     )
 
@@ -114,7 +116,7 @@ def recipes() -> str:
     studies = json.loads((RESULTS / "quality.json").read_text())["studies"]
     lines = ["| recipe | seeds | test MSE at 16 | at 48 | training time |", "|---|---:|---:|---:|---:|"]
     for name in ("reference", "swift", "thorough"):
-        cells = [told(errors(studies[name], k, "test")) for k in (16, 48)]
+        cells = [mean_text(errors(studies[name], k, "test")) for k in (16, 48)]
         seeds = len(errors(studies[name], 16, "test"))
         lines.append(f"| `{name}` | {seeds} | {' | '.join(cells)} | {time_ratio(studies, name):.2f} |")
     lines += [
@@ -171,17 +173,17 @@ def what(name: str) -> str:
 
 
 def cell(entry: dict[str, Any], name: str) -> str:
-    """A figure of a processor with its goal, and whether the median reaches it."""
+    """A measurement on a processor with its goal, and whether the median reaches it."""
     values = (figures(entry, "speed") | figures(entry, "scale")).get(name)
     if values is None:
         return ""
     _, goal, more = goal_of(name, entry["speed"]["machine"]["products"])
     middle = statistics.median(values)
-    told = f"{middle:.3g} ({min(values):.3g} to {max(values):.3g})"
+    text = f"{middle:.3g} ({min(values):.3g} to {max(values):.3g})"
     if goal is None:
-        return told
+        return text
     reached = middle >= goal if more else middle <= goal
-    return f"{told}; {'at least' if more else 'at most'} {goal:g}: {yes(reached)}"
+    return f"{text}; {'at least' if more else 'at most'} {goal:g}: {yes(reached)}"
 
 
 def way(speed: Entries) -> list[str]:
@@ -234,7 +236,7 @@ def same_work(quality: dict[str, Any], speed: Entries) -> list[str]:
     ]
     for name in ("reference", "swift", "thorough"):
         study = studies[name]
-        cells = [told(errors(study, k, split)) for split in ("test", "train") for k in (16, 48)]
+        cells = [mean_text(errors(study, k, split)) for split in ("test", "train") for k in (16, 48)]
         cells = [study["precision"], str(len(errors(study, 16, "test"))), *cells, f"{time_ratio(studies, name):.2f}"]
         lines.append(f"| {study['recipe']['name']} | {' | '.join(cells)} |")
     lines += ["", *goals(studies, speed), ""]
@@ -265,7 +267,7 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return statistics.mean(values), float(half)
 
 
-def told(values: Sequence[float]) -> str:
+def mean_text(values: Sequence[float]) -> str:
     """Mean ± half of the interval."""
     mean, half = interval(values)
     return f"{mean:.5f} ± {half:.5f}"
@@ -333,7 +335,7 @@ def yes(reached: bool) -> str:
 
 def recipe_sentence(recipe: dict[str, Any]) -> str:
     """A recipe in a line."""
-    return f"- `{recipe['name']}`: {recipe_words(recipe)}."
+    return f"- `{recipe['name']}`: {recipe_text(files.from_json(Recipe, recipe))}."
 
 
 def all_sizes(quality: dict[str, Any]) -> list[str]:

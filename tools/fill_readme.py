@@ -19,8 +19,10 @@ import fill_performance
 
 from latentfit import figures, formatting, report
 from latentfit.data import garments
-from latentfit.measure import verdict
-from latentfit.report import findings
+from latentfit.measure import headline
+from latentfit.report import tables
+from latentfit.results import Results
+from latentfit.sweep import files
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
@@ -51,12 +53,10 @@ def draw_garments() -> None:
 
 def filled(readme: str) -> str:
     """The README with its generated parts made anew."""
-    reference, flagship = (
-        json.loads((RESULTS / name / "results.json").read_bytes()) for name in ("reference", "flagship")
-    )
+    reference, flagship = (files.read(Results, RESULTS / name / "results.json") for name in ("reference", "flagship"))
     parts = {
         "table": table(reference),
-        "answer": findings.headline(reference),
+        "answer": headline.headline(reference),
         "flagship": shares(flagship),
         "recipes": fill_performance.recipes(),
         "speed": fill_performance.in_short(),
@@ -69,23 +69,23 @@ def filled(readme: str) -> str:
     return readme
 
 
-def table(results: dict[str, Any]) -> str:
+def table(results: Results) -> str:
     """The networks' rows, and PCA's with as many components."""
-    _, rows = findings.table(results)
+    _, rows = headline.table(results)
     lines = [f"| | {' | '.join(COLUMNS)} |", f"|---|{'---:|' * len(COLUMNS)}"]
     lines += [f"| network | {' | '.join(row[i] for i in COLUMNS.values())} |" for row in rows]
-    for entry in results["pca"]:
-        kept = formatting.percent(1 - entry["test_mse"] / results["variance"]["test"], 1)
-        errors = [formatting.mse(entry[f"{split}_mse"]) for split in ("train", "test")]
-        lines.append(f"| PCA | {' | '.join([str(entry['latent_dim']), *errors, '', '', kept, ''])} |")
+    for pca in results.pca:
+        explained = formatting.percent(1 - pca.test_mse / results.variance.test, 1)
+        errors = [formatting.mse(error) for error in (pca.train_mse, pca.test_mse)]
+        lines.append(f"| PCA | {' | '.join([str(pca.latent_dim), *errors, '', '', explained, ''])} |")
     return "\n".join(lines)
 
 
-def shares(results: dict[str, Any]) -> str:
+def shares(results: Results) -> str:
     """The answer of the study of many sizes, its table of shares, and the command that makes it."""
-    header, rows = verdict.table(results["answers"])
-    asked = report.command(results, "fashion-mnist")
-    return f"{findings.headline(results)}\n\n{report.markdown_table(header, rows)}\n\nMade by `{asked}`."
+    header, rows = tables.answers(results)
+    command = report.command(results, "fashion-mnist")
+    return f"{headline.headline(results)}\n\n{report.markdown_table(header, rows)}\n\nMade by `{command}`."
 
 
 def setup(found: dict[str, Any]) -> str:

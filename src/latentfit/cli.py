@@ -38,11 +38,11 @@ SPLITS = {"given": "", "tenth": ", every tenth image of the file", "drawn": ", d
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status.
 
-    0: success. 1: failed after the start, in part or completely. 2: bad usage or bad input, nothing started.
-    130 and 143: stopped by Ctrl-C or SIGTERM.
+    0: success. 1: failed after the start. 2: bad usage or input, nothing started. 130, 143: Ctrl-C, SIGTERM.
     """
     options = parser().parse_args(arguments)
     before = {signum: signal.signal(signum, _stop) for signum in (signal.SIGINT, signal.SIGTERM)}
+    hook, sys.unraisablehook = sys.unraisablehook, lambda lost: _signal_again(lost, hook)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -68,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         return _fail(f"{type(error).__name__}: {error}", 1, options)
     finally:
+        sys.unraisablehook = hook
         for signum, handler in before.items():
             signal.signal(signum, handler)
 
@@ -279,21 +280,22 @@ def _conclude(study: Study, options: argparse.Namespace, say: Callable[[str], No
         report.write(study, explorer)
     if not options.quiet:
         _print_answer(study)
-    networks = [*study.results["models"], *filter(None, [study.results["curve"]])]
-    return 0 if all(m["status"] == "ok" for m in networks) else 1
+    networks = [*study.found.models, *filter(None, [study.found.curve])]
+    return 0 if all(network.status == "ok" for network in networks) else 1
 
 
 def _print_answer(study: Study) -> None:
-    from .report import findings
+    from .measure import headline
 
-    header, rows = findings.table(study.results)
+    found = study.found
+    header, rows = headline.table(found)
     widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
     for row in (header, *rows):
         print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
-    if study.results["dataset"]["stand_in"]:
+    if found.dataset.stand_in:
         print("\nThese are the stand-in's drawn garments: the numbers say nothing about any other images.")
-    print(f"\n{one_line(findings.headline(study.results))}\n")
-    for note in findings.notes(study.results):
+    print(f"\n{one_line(headline.headline(found))}\n")
+    for note in found.quality.notes if found.quality else ():
         print(f"Note: {one_line(note)}\n")
     print(f"Report: {one_line(str(study.folder / 'report.html'))}")
 
@@ -340,12 +342,22 @@ class _TerminatedError(BaseException):
 
 
 def _stop(signum: int, _frame: FrameType | None) -> None:
-    """Raise at the first signal; exit at the second, because a library's callback may swallow the exception.
+    """Stop in order at the first signal; at once at the second.
 
-    An exit is safe at any time: files appear only when complete, and workers end with their parent.
+    Nothing half-written counts, and workers end with their parent, so the end may come at any instant.
     """
     signal.signal(signum, lambda *_: os._exit(128 + signum))
     raise KeyboardInterrupt if signum == signal.SIGINT else _TerminatedError
+
+
+def _signal_again(lost: Any, hook: Callable[[Any], object]) -> None:
+    """Send a signal again whose exception was lost in a library's callback, from where it cannot be passed on."""
+    signum = {KeyboardInterrupt: signal.SIGINT, _TerminatedError: signal.SIGTERM}.get(lost.exc_type)
+    if signum is None:
+        hook(lost)
+    else:
+        signal.signal(signum, _stop)
+        threading.Timer(0.1, os.kill, (os.getpid(), signum)).start()
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

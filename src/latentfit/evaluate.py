@@ -1,25 +1,23 @@
-"""Reconstruction error: of a set, a class, an image; and what PCA reaches with the same number of numbers.
+"""Reconstruction error of a set, a class, an image; PSNR, SSIM and sharpness.
 
-The unit is the mean squared error over all pixels of all images, pixels in [0, 1]. The network runs in
-fp32, differences are squared and summed in float64: never a mean of batch means.
+Errors are mean squared errors over all pixels of all images, pixels in [0, 1]: the network runs in fp32, differences
+are squared and summed in float64, and no mean of batch means is taken.
 
-N images, D numbers an image, K components.
+N images, B images a batch, D numbers an image, K latent dimensions.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from .model import BATCH, Network, batches, to_tensor, to_unit
+from .model import BATCH, Network, batches, to_unit
 
 Array = NDArray[Any]
 
@@ -28,10 +26,10 @@ WINDOW = 11  # pixels along a side of SSIM's window
 
 @torch.no_grad()
 def reconstruct_batches(network: Network, x: Array | Tensor) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
-    """Images (B, D), codes (B, K) and reconstructions (B, D), a batch at a time and with where they belong.
+    """Slice of the images, the images (B, D), their codes (B, K) and reconstructions (B, D), a batch at a time.
 
-    Network and images may be on any one device. What is made of a batch should be put into an array that is there:
-    small arrays kept among large ones make the heap grow.
+    Network and images are on the same device. Callers fill arrays that they allocated before: small arrays kept among
+    large ones make the heap grow.
     """
     for i, batch in enumerate(batches(x)):
         z = network.encode(batch)
@@ -47,7 +45,7 @@ def reconstruct(network: Network, x: Array) -> Array:
 
 
 def image_errors(network: Network, x: Array | Tensor) -> Array:
-    """Mean squared error of each image, (N,) float64; network and images may be on any one device."""
+    """Mean squared error of each image, (N,) float64; network and images are on the same device."""
     errors = np.empty(len(x))
     for part, batch, _, x_hat in reconstruct_batches(network, x):
         errors[part] = batch_errors(batch, x_hat)
@@ -55,7 +53,7 @@ def image_errors(network: Network, x: Array | Tensor) -> Array:
 
 
 def batch_errors(x: Tensor, x_hat: Tensor) -> Array:
-    """Mean squared difference of each of some images (B, D) from its reconstruction, (B,) float64."""
+    """Mean squared error of each image of a batch (B, D), (B,) float64."""
     each: Array = (x_hat - x).cpu().double().square_().mean(dim=1).numpy()
     return each
 
@@ -85,7 +83,7 @@ def image_ssim(x: Array, x_hat: Array) -> Array | None:
     if min(x.shape[1:3]) < WINDOW:
         return None
     down, across = (_window(size) for size in x.shape[1:3])
-    similar, few = np.empty(len(x)), 100  # images at a time: what is made of them stays in the processor's cache
+    similar, few = np.empty(len(x)), 100  # images at a time: intermediate values stay in the processor's cache
     for start in range(0, len(x), few):
         a, b = (_channels_first(images[start : start + few]).double() for images in (x, x_hat))  # (B, C, H, W)
         mean_a, mean_b, aa, bb, ab = down @ torch.stack([a, b, a * a, b * b, a * b]) @ across.t()
@@ -159,71 +157,3 @@ def variance(x: Array, mean: Tensor) -> float:
     """
     total = sum(float((batch.double() - mean).square().sum()) for batch in batches(x))
     return total / x.size
-
-
-@dataclass(frozen=True)
-class PCAErrors:
-    """Error of PCA with 0, 1, ..., K components: arrays of K + 1 numbers, `train[k]` with k components.
-
-    `test_images` holds the same for each test image: (N, K + 1) float32. `mean` (D,) and `axes` (D, K) are the
-    projection itself.
-    """
-
-    train: Array
-    test: Array
-    test_images: Array
-    mean: Array
-    axes: Array
-
-    def at(self, split: str, components: int) -> float:
-        """Error with this many components, or with all there are where there are fewer."""
-        curve: Array = getattr(self, split)
-        return float(curve[min(components, len(curve) - 1)])
-
-    def reconstruct(self, x: Array, components: int) -> Array:
-        """Images (N, H, W[, 3]), floats in [0, 1], as this many components give them back, float64."""
-        axes = self.axes[:, :components]
-        made: Array = (x.reshape(len(x), -1) - self.mean) @ axes @ axes.T + self.mean  # (N, D)
-        return made.reshape(x.shape)
-
-    def components_for(self, test_mse: float) -> int | None:
-        """The fewest components whose test error is at most this; None where none is."""
-        enough = np.flatnonzero(self.test <= test_mse)
-        return int(enough[0]) if len(enough) else None
-
-
-def pca(x_train: Array, x_test: Array) -> PCAErrors:
-    """Reconstruction errors of PCA at every number of components, fitted on the training pixels.
-
-    Exact, in float64; reconstructions are not clipped. The error with k components is what the eigenvalues of
-    the covariance after the first k hold of the training images, and for a test image its distance from the
-    mean less its first k scores. N images have at most N - 1 components.
-    """
-    from scipy.linalg import eigh, svd
-    from scipy.linalg.blas import dsyrk
-
-    mean = mean_image(x_train)  # (D,)
-    components = min(len(mean), len(x_train) - 1)  # K
-    with threadpool_limits(1):  # here, after the import: it limits the libraries that are loaded by now
-        if len(x_train) <= len(mean):  # a covariance would be the larger matrix
-            centred = (to_tensor(x_train).double() - mean).numpy()  # (N, D)
-            _, spread, axes = svd(centred, full_matrices=False)  # (N,) and (N, D), largest first
-            values, axes = np.square(spread), axes.T
-        else:
-            scatter = np.zeros((len(mean), len(mean)), order="F")  # (D, D), its upper triangle
-            for x in batches(x_train):
-                rows = (x.double() - mean).numpy()  # (B, D)
-                scatter = dsyrk(1.0, rows.T, 1.0, scatter, overwrite_c=True)
-            values, axes = (array[..., ::-1] for array in eigh(scatter, lower=False))  # (D,) and (D, D)
-        values, axes = values[:components].clip(0) / x_train.size, torch.from_numpy(axes[:, :components].copy())
-        test = np.concatenate([_left_over(x.double() - mean, axes) for x in batches(x_test)])  # (N, K + 1)
-    left = np.concatenate([np.cumsum(values[::-1])[::-1], [0.0]])  # (K + 1,)
-    return PCAErrors(left, test.mean(axis=0), test.astype(np.float32), mean.numpy(), axes.numpy())
-
-
-def _left_over(centred: Tensor, axes: Tensor) -> Array:
-    """Error of each image (B, D) with the first 0 to K of the axes (D, K), (B, K + 1) float64."""
-    distance = centred.square().sum(dim=1, keepdim=True)  # (B, 1)
-    kept = (centred @ axes).square().cumsum(dim=1)  # (B, K)
-    left = torch.cat([distance, distance - kept], dim=1).clamp(min=0) / centred.shape[1]
-    return left.numpy()

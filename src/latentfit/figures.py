@@ -58,6 +58,7 @@ class Curve(NamedTuple):
     epochs: Sequence[int]
     train_mse: Sequence[float]
     test_mse: Sequence[float]
+    val_mse: Sequence[float | None] = ()
 
 
 def image_rows(rows: Sequence[tuple[str, Array]], breaks: Sequence[int] = (), scale: float = 0.6) -> Figure:
@@ -196,8 +197,8 @@ def _draw_means(ax: Axes, sizes: Sequence[int], test_mse: Sequence[float]) -> No
         return
     of_size = {k: [e for s, e in zip(sizes, test_mse, strict=True) if s == k] for k in sorted(set(sizes))}
     found = [mean_interval(errors) for errors in of_size.values()]
-    means = [f["mean"] for f in found]
-    ends = np.array([f["interval"] or [f["mean"]] * 2 for f in found])  # (sizes, 2)
+    means = [f.mean for f in found]
+    ends = np.array([f.interval or [f.mean] * 2 for f in found])  # (sizes, 2)
     low = ends[:, 0].clip(min(means) / 2)  # an interval may reach below 0, which a log scale cannot show
     ax.fill_between(list(of_size), low, ends[:, 1], color=COLOURS[1], alpha=0.2, lw=0)
     ax.plot(list(of_size), means, color=COLOURS[1], linewidth=1)

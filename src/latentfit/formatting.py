@@ -1,15 +1,14 @@
-"""Numbers as words: how errors, shares, tests and lists are told."""
+"""Numbers as text: errors, shares, tests and lists."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
-Row = dict[str, Any]
+from .stats import LEVEL, PairedTest, WelchTest
 
 BELOW = "none, worse than the mean image"  # explained variance below 0
-LEVEL = 0.05
 FEW = 4  # things that a sentence lists; a table has them all
 
 T = TypeVar("T")
@@ -31,20 +30,15 @@ def percent(share: float | None, digits: int = 0) -> str:
 
 
 def explained_share(share: float, digits: int = 1) -> str:
-    """Explained variance as a percentage; in words below 0, where how far says nothing."""
+    """Explained variance as a percentage; in words below 0, where its size means nothing."""
     return BELOW if share < 0 else percent(share, digits)
 
 
-def most(share: float) -> str:
+def share_text(share: float) -> str:
     """A share that does not round to none or all: `95 %`, `over 99 %`, `under 1 %`."""
     if 0 < share < 0.01:
         return "under 1 %"
     return "over 99 %" if 0.99 < share < 1 else percent(share)
-
-
-def carried(test: dict[str, Any]) -> bool:
-    """Whether a paired test carries the difference it found."""
-    return test["p"] is not None and test["p"] < LEVEL
 
 
 def listed(items: Sequence[str]) -> str:
@@ -73,15 +67,15 @@ def change(share: float) -> str:
     return f"falls by {percent(share)}" if share >= 0 else f"rises by {percent(-share)}"
 
 
-def apart(a: float, b: float) -> tuple[str, str]:
-    """Two errors with as many digits as it takes to tell them apart, from three to six."""
-    said = [(f"{a:#.{digits}g}", f"{b:#.{digits}g}") for digits in (3, 4, 5, 6)]
-    return next((pair for pair in said if pair[0] != pair[1]), said[0])
+def distinguishable(a: float, b: float) -> tuple[str, str]:
+    """Two errors with as many significant digits as distinguish them, from three to six."""
+    pairs = [(f"{a:#.{digits}g}", f"{b:#.{digits}g}") for digits in (3, 4, 5, 6)]
+    return next((pair for pair in pairs if pair[0] != pair[1]), pairs[0])
 
 
-def less(low: float, high: float) -> str:
+def relative_decrease(low: float, high: float) -> str:
     """By how much the lower of two errors is lower, as a share that does not round to none or all."""
-    return "under 1 %" if low == high else most(1 - low / high)
+    return "under 1 %" if low == high else share_text(1 - low / high)
 
 
 def signed(share: float, digits: int = 0) -> str:
@@ -95,26 +89,25 @@ def plural(n: int, thing: str) -> str:
 
 
 def decibels(low: float, high: float) -> str:
-    """How much lower, in decibels; nothing for a hundredth."""
+    """How much lower in decibels; nothing below a hundredth."""
     ratio = 10 * math.log10(high / low) if low > 0 else 0
     return f" or {ratio:.2f} dB" if ratio >= 0.01 else ""
 
 
-def interval(test: Row, kind: str = "paired difference") -> str:
+def significance_text(test: PairedTest | WelchTest, kind: str = "paired difference") -> str:
     """A test's difference, interval and p-value in brackets; nothing without an interval."""
-    if test["interval"] is None:
+    if test.interval is None:
         return ""
-    sign = -1 if test["interval"][1] < 0 else 1  # a difference that has a side is told without its sign
-    low, high = sorted(sign * end for end in test["interval"])
-    difference = mse(sign * test["difference"])
-    return f" ({kind} {difference}, 95 % interval {mse(low)} to {mse(high)}, {p_value(test)})"
+    sign = -1 if test.interval[1] < 0 else 1  # a difference whose sign is known is given without it
+    low, high = sorted(sign * end for end in test.interval)
+    difference = mse(sign * test.difference)
+    return f" ({kind} {difference}, 95 % interval {mse(low)} to {mse(high)}, {p_text(test.p, test.family)})"
 
 
-def p_value(test: Row) -> str:
-    """A p-value as it is told."""
-    if test["p"] is None:
+def p_text(p: float | None, family: int = 1) -> str:
+    """A p-value, with Holm's family where it has several tests."""
+    if p is None:
         return "p unknown"
-    digits = 4 if abs(test["p"] - LEVEL) < 0.001 else 3  # near the level the third digit hides the side
-    value = "< 0.001" if test["p"] < 0.001 else f"= {test['p']:.{digits}f}"
-    family = test.get("family", 1)
+    digits = 4 if abs(p - LEVEL) < 0.001 else 3  # near the level the third digit hides the side
+    value = "< 0.001" if p < 0.001 else f"= {p:.{digits}f}"
     return f"p {value}" if family == 1 else f"p {value} by Holm over {family} comparisons"

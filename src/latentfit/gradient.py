@@ -1,7 +1,7 @@
-"""The gradient of the mean squared error, written by hand for a plain stack.
+"""The gradient of the mean squared error: by hand for a plain stack, by autograd for every other network.
 
-`by_autograd` says what it is and is the specification. `by_hand` computes the same in less time: it
-overwrites what nobody needs again, and its gradients go into memory that stays from step to step.
+`by_autograd` is the specification; `by_hand` computes the same in less time, because it overwrites intermediate values
+that are not needed again.
 
 B images a batch, D numbers an image, K latent dimensions.
 """
@@ -10,22 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from .errors import InputError
 from .model import Network
 
 aten: Any = torch.ops.aten
 
-# What comes from above times the slope of a function of `a` that gave `h`. Those of relu and sigmoid are told
-# by `h` alone, so these two may overwrite `a`.
-SLOPES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "relu": lambda above, _a, h: aten.threshold_backward(above, h, 0),
-    "silu": lambda above, a, _h: aten.silu_backward(above, a),
-    "sigmoid": lambda above, _a, h: aten.sigmoid_backward(above, h),
-    "linear": lambda above, _a, _h: above,
+# Gradient with respect to the input a of a function, from that with respect to its output h. Those of relu and sigmoid
+# need h alone, so these two functions may overwrite a.
+DERIVATIVES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "relu": lambda grad, _a, h: aten.threshold_backward(grad, h, 0),
+    "silu": lambda grad, a, _h: aten.silu_backward(grad, a),
+    "sigmoid": lambda grad, _a, h: aten.sigmoid_backward(grad, h),
+    "linear": lambda grad, _a, _h: grad,
 }
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu_,
@@ -35,90 +37,110 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-class Cut(NamedTuple):
-    """How each code of a batch is shortened, and how much each image's error counts."""
+class Truncation(NamedTuple):
+    """How the codes of a batch are truncated, and the weight of each image's error."""
 
-    kept: Tensor  # (B, K), 1 for what is kept of a code and 0 for what is cut off
+    mask: Tensor  # (B, K), 1 for dimensions that are kept and 0 for those that are set to 0
     weight: Tensor  # (B, 1)
 
 
-def flatten(network: Network) -> nn.Parameter:
-    """Move a network's parameters, and their gradients, into one tensor each, and give the first.
+Loss = Callable[[Tensor, Truncation | None], Tensor]
 
-    Each parameter becomes a view. One long tensor is what an optimiser is fastest on.
+
+def of(network: nn.Module, products: str = "fp32") -> tuple[nn.Parameter, Loss]:
+    """Prepare a network for training.
+
+    Args:
+        network: A `Network`, or any module of float32 with `encode` and `decode`.
+        products: How matrix products are computed, a name in `hardware.PRODUCTS`. For `bf16-tensors` a copy of the
+            network in bf16 computes them; the optimiser updates float32 weights.
+
+    Returns:
+        All parameters in one tensor with an allocated `grad` (fastest for an optimiser), and a function that returns
+        the loss of a batch (B, D), a scalar, and writes its gradient into that `grad`.
     """
-    each = list(network.parameters())
-    flat = nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in each]))
-    flat.grad = torch.zeros_like(flat)
-    sizes = [parameter.numel() for parameter in each]
-    values, gradients = (part.split(sizes) for part in (flat.data, flat.grad))  # type: ignore[no-untyped-call]
-    for parameter, value, gradient in zip(each, values, gradients, strict=True):
-        parameter.data, parameter.grad = value.view(parameter.shape), gradient.view(parameter.shape)
-    return flat
-
-
-def by_autograd(network: Network, x: Tensor, cut: Cut | None = None) -> Tensor:
-    """The mean squared error of images (B, D), a scalar; its gradient is left in the parameters.
-
-    With a cut it is that of the shortened codes, weighted.
-    """
-    network.zero_grad(set_to_none=False)
-    kept, weight = cut or (1, 1)
-    loss = (weight * (network.decode(network.encode(x) * kept) - x).square()).mean()
-    loss.backward()  # type: ignore[no-untyped-call]
-    return loss.detach()
-
-
-@torch.no_grad()
-def by_hand(network: Network, x: Tensor, cut: Cut | None = None) -> Tensor:
-    """The same, for a network that went through `flatten`: without it the gradient has no place.
-
-    The network may be of bf16 beside images of fp32: the output, the error and its gradient are then fp32 all the same.
-    """
-    layers = [*network.encoder, *network.decoder]
-    names = [*[network.activation] * (len(network.encoder) - 1), "linear"]  # the function behind each layer
-    names += [*[network.activation] * (len(network.decoder) - 1), network.output]
-    kind = layers[0].weight.dtype
-    inputs, sums = [x.to(kind)], []
-    for layer, name in zip(layers, names, strict=True):
-        sums.append(torch.mm(inputs[-1], layer.weight.t()).add_(layer.bias))  # (B, out)
-        if layer is layers[-1]:
-            sums[-1] = sums[-1].to(x.dtype)
-        inputs.append(FUNCTIONS[name](sums[-1]))
-        if cut and len(sums) == len(network.encoder):
-            inputs[-1].mul_(cut.kept)  # (B, K)
-    x_hat = inputs.pop()
-    difference = x_hat - x
-    loss = (difference.square().mul_(cut.weight) if cut else difference.square()).mean()
-    above = difference.mul_(2 / x.numel())  # (B, D)
-    if cut:
-        above.mul_(cut.weight)
-    outputs = [*inputs[1:], x_hat]
-    for i in reversed(range(len(layers))):
-        above = SLOPES[names[i]](above, sums[i], outputs[i]).to(kind)  # (B, out)
-        torch.mm(above.t(), inputs[i], out=layers[i].weight.grad)
-        torch.sum(above, 0, out=layers[i].bias.grad)
-        if i:
-            above = torch.mm(above, layers[i].weight)  # (B, in)
-            if cut and i == len(network.encoder):
-                above.mul_(cut.kept)  # (B, K)
-    return loss
-
-
-def in_bf16(network: Network, flat: nn.Parameter) -> Callable[[Tensor, Cut | None], Tensor]:
-    """`by_hand` with products of bf16 tensors, for a network that went through `flatten` and gave `flat`.
-
-    A copy of the network in bf16 makes the step; the weights that the optimiser moves stay fp32.
-    """
+    if odd := {str(p.dtype) for p in network.parameters()} - {"torch.float32"}:
+        raise InputError(
+            f"network: parameters of type {', '.join(sorted(odd))}; expected float32; call network.float()"
+        )
+    compute: Callable[..., Tensor] = by_hand if type(network) is Network else by_autograd
+    flat = flatten(network)
+    if products != "bf16-tensors":
+        return flat, partial(compute, network)
     copy = deepcopy(network).bfloat16()
     rounded = flatten(copy)
 
-    def gradient(x: Tensor, cut: Cut | None = None) -> Tensor:
+    def in_bf16(x: Tensor, truncation: Truncation | None = None) -> Tensor:
         rounded.data.copy_(flat.data)
-        loss = by_hand(copy, x, cut)
+        loss = compute(copy, x, truncation)
         assert flat.grad is not None
         assert rounded.grad is not None
         flat.grad.copy_(rounded.grad)
         return loss
 
-    return gradient
+    return flat, in_bf16
+
+
+def flatten(network: nn.Module) -> nn.Parameter:
+    """Move a network's trainable parameters, and their gradients, into one tensor each, and return the first.
+
+    Each of them becomes a view of it.
+    """
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    flat = nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in parameters]))
+    flat.grad = torch.zeros_like(flat)
+    sizes = [parameter.numel() for parameter in parameters]
+    values, gradients = (part.split(sizes) for part in (flat.data, flat.grad))  # type: ignore[no-untyped-call]
+    for parameter, value, gradient in zip(parameters, values, gradients, strict=True):
+        parameter.data, parameter.grad = value.view(parameter.shape), gradient.view(parameter.shape)
+    return flat
+
+
+def by_autograd(network: Any, x: Tensor, truncation: Truncation | None = None) -> Tensor:
+    """Mean squared error of images (B, D), a scalar; its gradient is written into the parameters.
+
+    With a truncation it is the weighted error of the truncated codes. Images and loss are float32 also for a network
+    in bf16.
+    """
+    network.zero_grad(set_to_none=False)
+    z = network.encode(x.to(next(network.parameters()).dtype))
+    if truncation:
+        z = z * truncation.mask.to(z.dtype)
+    errors = (network.decode(z).to(x.dtype) - x).square()
+    loss: Tensor = (truncation.weight * errors if truncation else errors).mean()
+    loss.backward()  # type: ignore[no-untyped-call]
+    return loss.detach()
+
+
+@torch.no_grad()
+def by_hand(network: Network, x: Tensor, truncation: Truncation | None = None) -> Tensor:
+    """The same for a `Network` after `flatten`, which allocates the gradient."""
+    layers = [*network.encoder, *network.decoder]
+    names = [*[network.activation] * (len(network.encoder) - 1), "linear"]  # the function after each layer
+    names += [*[network.activation] * (len(network.decoder) - 1), network.output]
+    dtype = layers[0].weight.dtype
+    inputs, sums = [x.to(dtype)], []
+    for layer, name in zip(layers, names, strict=True):
+        sums.append(torch.mm(inputs[-1], layer.weight.t()).add_(layer.bias))  # (B, out)
+        if layer is layers[-1]:
+            sums[-1] = sums[-1].to(x.dtype)
+        inputs.append(FUNCTIONS[name](sums[-1]))
+        if truncation and len(sums) == len(network.encoder):
+            inputs[-1].mul_(truncation.mask)  # (B, K)
+    x_hat = inputs.pop()
+    difference = x_hat - x
+    errors = difference.square()
+    loss = (errors.mul_(truncation.weight) if truncation else errors).mean()
+    grad = difference.mul_(2 / x.numel())  # (B, D)
+    if truncation:
+        grad.mul_(truncation.weight)
+    outputs = [*inputs[1:], x_hat]
+    for i in reversed(range(len(layers))):
+        grad = DERIVATIVES[names[i]](grad, sums[i], outputs[i]).to(dtype)  # (B, out)
+        torch.mm(grad.t(), inputs[i], out=layers[i].weight.grad)
+        torch.sum(grad, 0, out=layers[i].bias.grad)
+        if i:
+            grad = torch.mm(grad, layers[i].weight)  # (B, in)
+            if truncation and i == len(network.encoder):
+                grad.mul_(truncation.mask)  # (B, K)
+    return loss

@@ -1,4 +1,4 @@
-"""What this machine can do, and how its products are made: processor, device, precision, threads."""
+"""What this machine can do: processor, device, precision, threads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +31,10 @@ FASTER = {"rounded-factors": ("GenuineIntel",), "bf16-tensors": ("AuthenticAMD",
 
 
 def check(products: str, device: str) -> None:
-    """Raise an InputError where this machine cannot train so.
+    """Raise an InputError if this machine cannot train so.
 
     Args:
-        products: How the matrix products of a training are made, a name in PRODUCTS.
+        products: How the matrix products of a training are computed, a name in PRODUCTS.
         device: `cpu`, `cuda` or `mps`.
     """
     for what, value, known in (("products", products, PRODUCTS), ("device", device, DEVICES)):
@@ -50,15 +52,15 @@ def check(products: str, device: str) -> None:
 
 
 def products_of(precision: str, device: str) -> str:
-    """How products are made in a precision on this machine: a name in PRODUCTS.
+    """How this machine computes products in a precision: a name in PRODUCTS.
 
     Args:
         precision: `fp32`; `bf16`; or `auto`, which is bf16 where that was measured to be faster and fp32 elsewhere.
-            What the processor does and who made it decide, so that the answer is the same on all machines of a kind.
+            Decided by what the processor does and by its maker, so that it is the same on all machines of a kind.
         device: `cpu`, `cuda` or `mps`.
 
     Raises:
-        InputError: The precision is not known, or is not to be had on this machine.
+        InputError: The precision is not known, or not available on this machine.
     """
     check_precision(precision, device)
     if precision == "fp32" or device != "cpu":
@@ -72,7 +74,7 @@ def products_of(precision: str, device: str) -> str:
 
 
 def check_precision(precision: str, device: str) -> None:
-    """Raise an InputError for a precision that is not known, or not for this device, whatever the processor makes."""
+    """Raise an InputError for a precision that is not known, or not for this device."""
     if precision not in (*PRECISIONS, "auto"):
         raise InputError(f"precision {precision!r} is not known; expected {', '.join(PRECISIONS)} or auto")
     if precision == "bf16" and device != "cpu":
@@ -80,36 +82,36 @@ def check_precision(precision: str, device: str) -> None:
 
 
 def precision_of(products: str) -> str:
-    """The precision, `fp32` or `bf16`, of products that are made so."""
+    """The precision, `fp32` or `bf16`, of products of PRODUCTS."""
     return "fp32" if products == "fp32" else "bf16"
 
 
 def best_device() -> str:
-    """CUDA where there is one, otherwise the CPU."""
+    """CUDA if there is one, otherwise the CPU."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @cache
 def rounds_factors() -> bool:
-    """Whether fp32 products that may round their factors to bf16 do so: oneDNN does where there is AMX."""
-    factor = 1 + 2.0**-12  # bf16 has 8 binary digits: rounded, this is 1, and each sum a whole number
+    """Whether fp32 products that may round their factors to bf16 do so: oneDNN does with AMX."""
+    factor = 1 + 2.0**-12  # bf16 has 8 binary digits: rounded to 1, and each sum is a whole number
     with _one_thread(flush=False), matmul_as("rounded-factors"):
         return all(bool((product == product.round()).all()) for product in _products(factor, 1.0, torch.float32))
 
 
 @cache
 def multiplies_bf16() -> bool:
-    """Whether products of bf16 tensors are made by instructions of the processor.
+    """Whether instructions of the processor compute products of bf16 tensors.
 
-    The instructions take a product below the smallest normal number as 0; an emulation, which is many times slower,
-    sums such products in fp32. (That both round shows nothing.)
+    The instructions flush products below the smallest normal number to 0; an emulation, which is many times slower,
+    sums them in fp32. (Both round, so rounding shows nothing.)
     """
     with _one_thread(flush=False), matmul_as("fp32"):
         return all(bool((product == 0).all()) for product in _products(2.0**-70, 2.0**-60, torch.bfloat16))
 
 
-# The ways to make products, the preferred first, and whether this machine has them: fp32 tensors whose factors are
-# rounded to bf16 within the product; tensors of bf16, where what comes out is bf16 too; fp32. All sum in fp32.
+# How products can be computed, the preferred first, and whether this machine can: fp32 tensors whose factors are
+# rounded to bf16 within the product; tensors of bf16, with bf16 results; fp32. All sum in fp32.
 PRODUCTS: dict[str, Callable[[], bool]] = {
     "rounded-factors": rounds_factors,
     "bf16-tensors": multiplies_bf16,
@@ -118,7 +120,7 @@ PRODUCTS: dict[str, Callable[[], bool]] = {
 
 
 def _products(factor: float, other: float, kind: torch.dtype) -> Iterator[torch.Tensor]:
-    """Products of constants in a training's three layouts, and in sizes that torch gives to oneDNN."""
+    """Products of constants in the three layouts of a training, of sizes that torch passes to oneDNN."""
     batch, into, out = 128, 784, 512
     x, above = torch.full((batch, into), factor, dtype=kind), torch.full((batch, out), factor, dtype=kind)
     weight = torch.full((out, into), other, dtype=kind)
@@ -129,7 +131,7 @@ def _products(factor: float, other: float, kind: torch.dtype) -> Iterator[torch.
 
 @contextmanager
 def matmul_as(products: str) -> Iterator[None]:
-    """How fp32 matrix products are made on the CPU while this lasts: with rounded factors, or exactly."""
+    """Compute fp32 matrix products on the CPU with rounded factors, or in full fp32, within this context."""
     matmul: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     before = matmul.fp32_precision
     matmul.fp32_precision = "bf16" if products == "rounded-factors" else "ieee"
@@ -140,10 +142,10 @@ def matmul_as(products: str) -> Iterator[None]:
 
 
 def no_denormals() -> AbstractContextManager[None]:
-    """Numbers below the smallest normal one are 0 in this thread while this lasts.
+    """Flush numbers below the smallest normal one to 0 in this thread, within this context.
 
-    The moments of a weight whose unit has died shrink into that range and stay there, where a processor takes
-    many times as long for each operation.
+    The moments of a weight whose unit has died shrink into that range and stay there, where each operation takes many
+    times as long.
     """
     return _flush_denormals(True)
 
@@ -170,28 +172,52 @@ def _one_thread(flush: bool) -> Iterator[None]:
 
 
 def side_by_side(*tasks: Callable[[], Any]) -> list[Any]:
-    """What tasks return, in their order, each done by a thread of its own on one core.
+    """Run tasks in up to one thread per core, each on one core, and return their results in order.
 
-    The libraries that they need have to be imported before: only those that are loaded are kept to one core.
+    The libraries that they need have to be imported before: only those that are loaded are limited to one core.
     """
     threads = ThreadPoolExecutor(os.cpu_count(), initializer=_begin_thread)
     with threadpool_limits(1):
         try:
             return list(threads.map(lambda task: task(), tasks))
         finally:
-            threads.shutdown(wait=False, cancel_futures=True)  # Ctrl-C does not wait for what still runs
+            threads.shutdown(wait=False, cancel_futures=True)  # Ctrl-C does not wait for running tasks
 
 
 def _begin_thread() -> None:
     torch.set_flush_denormal(True)
-    threadpool_limits(1, user_api="openmp")  # which each thread has for itself
+    threadpool_limits(1, user_api="openmp")  # each thread has its own limit
 
 
 @contextmanager
 def reproducible() -> Iterator[None]:
-    """One thread, fp32 and no denormals for products while this lasts: their bytes depend on all three."""
+    """One thread, fp32 and no denormals within this context: the bytes of products depend on all three."""
     with _one_thread(flush=True), matmul_as("fp32"):
         yield
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """Versions and hardware that the numbers of a study depend on."""
+
+    latentfit: str
+    torch: str
+    device: str
+    precision: str
+    products: str | None = None
+    processor: str
+
+
+def environment(device: str, precision: str, products: str) -> Environment:
+    """The environment of this machine with these settings."""
+    return Environment(
+        latentfit=version("latentfit"),
+        torch=str(torch.__version__),
+        device=device,
+        precision=precision,
+        products=products,
+        processor=processor(),
+    )
 
 
 def peak_memory() -> int | None:

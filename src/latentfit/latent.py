@@ -1,4 +1,4 @@
-"""What a code space is like: the codes, the walks between them, how many of its directions are used.
+"""Codes: encoding, decoding, interpolation, quantisation, and the number of directions that they use.
 
 N images, P pairs, S steps, K latent dimensions.
 """
@@ -62,33 +62,32 @@ def interpolate(z_a: Array, z_b: Array, steps: int = 5, spherical: bool = False)
 
 
 def _on_circles(a: Array, b: Array, t: Array) -> Array:
-    """Walks on great circles, (P, S, K); the straight line where codes lie on one with 0, which tells no circle."""
+    """Points on great circles, (P, S, K); on the straight line where two codes and 0 lie on one and give no circle."""
     a, b = (z[:, None].astype(np.float64) for z in (a, b))  # (P, 1, K)
     lengths = [np.linalg.norm(z, axis=-1, keepdims=True) for z in (a, b)]  # (P, 1, 1)
     u, v = (z / np.where(length > 0, length, 1) for z, length in zip((a, b), lengths, strict=True))
     angle = np.arccos(np.clip((u * v).sum(axis=-1, keepdims=True), -1, 1))  # (P, 1, 1)
-    told = (np.sin(angle) > 1e-6) & (lengths[0] > 0) & (lengths[1] > 0)
-    directions = (np.sin((1 - t) * angle) * u + np.sin(t * angle) * v) / np.where(told, np.sin(angle), 1)
+    defined = (np.sin(angle) > 1e-6) & (lengths[0] > 0) & (lengths[1] > 0)
+    directions = (np.sin((1 - t) * angle) * u + np.sin(t * angle) * v) / np.where(defined, np.sin(angle), 1)
     circles = directions * ((1 - t) * lengths[0] + t * lengths[1])  # (P, S, K)
-    return np.where(told, circles, (1 - t) * a + t * b).astype(np.float32)
+    return np.where(defined, circles, (1 - t) * a + t * b).astype(np.float32)
 
 
-def walk(network: Network, x_a: Array, x_b: Array, steps: int = 5) -> Array:
-    """Decoded walks between pairs of images: (P, H, W[, 3]) twice to (P, S, H, W[, 3]) float32."""
-    return decode_walks(network, interpolate(encode(network, x_a), encode(network, x_b), steps), x_a.shape[1:])
+def interpolate_images(network: Network, x_a: Array, x_b: Array, steps: int = 5) -> Array:
+    """Decoded interpolations between pairs of images: (P, H, W[, 3]) twice to (P, S, H, W[, 3]) float32."""
+    return decode_steps(network, interpolate(encode(network, x_a), encode(network, x_b), steps), x_a.shape[1:])
 
 
-def decode_walks(network: Network, z: Array, image_shape: tuple[int, ...]) -> Array:
-    """Images of walks through code space: (P, S, K) to (P, S, *image_shape), float32."""
+def decode_steps(network: Network, z: Array, image_shape: tuple[int, ...]) -> Array:
+    """Images of interpolated codes: (P, S, K) to (P, S, *image_shape), float32."""
     return decode(network, z.reshape(-1, z.shape[-1]), image_shape).reshape(*z.shape[:2], *image_shape)
 
 
 def evenness(pictures: Array) -> Array:
-    """How evenly a walk's pictures change: mean step over largest step, (P,) in [1/(S-1), 1].
+    """Mean step over largest step of interpolations (P, S, H, W[, 3]), (P,) in [1/(S-1), 1].
 
-    A step is the Euclidean distance in pixels between neighbours of a walk (P, S, H, W[, 3]). 1 means that
-    every step changes the picture equally, as fading one picture into the other does; 1/(S-1) means that
-    all change comes in one step. A walk that never changes counts as even.
+    A step is the Euclidean distance in pixels between neighbours. 1: all steps change the picture equally, as in a
+    cross-fade; 1/(S-1): all change is in one step. An interpolation without change has 1.
     """
     flat = pictures.reshape(*pictures.shape[:2], -1).astype(np.float64)  # (P, S, D)
     steps = np.linalg.norm(np.diff(flat, axis=1), axis=-1)  # (P, S - 1)
@@ -97,45 +96,38 @@ def evenness(pictures: Array) -> Array:
 
 
 def detour(pictures: Array) -> Array:
-    """How much longer a walk is than the straight way: sum of its steps over the distance of its ends, (P,), from 1.
+    """Sum of the steps of interpolations (P, S, H, W[, 3]) over the distance of their ends, (P,), from 1.
 
-    Distances are Euclidean in pixels, between pictures of a walk (P, S, H, W[, 3]). 1 means that it goes straight, as
-    fading one picture into the other does. A walk whose ends are the same counts as straight.
+    Distances are Euclidean in pixels. 1: a straight line, as a cross-fade is. Equal ends have 1.
     """
     flat = pictures.reshape(*pictures.shape[:2], -1).astype(np.float64)  # (P, S, D)
-    way = np.linalg.norm(np.diff(flat, axis=1), axis=-1).sum(axis=1)
+    length = np.linalg.norm(np.diff(flat, axis=1), axis=-1).sum(axis=1)
     straight = np.linalg.norm(flat[:, -1] - flat[:, 0], axis=-1)
-    return np.where(straight > 0, way / np.where(straight > 0, straight, 1), 1.0)
+    return np.where(straight > 0, length / np.where(straight > 0, straight, 1), 1.0)
 
 
 def drift(network: Network, z: Array, image_shape: tuple[int, ...]) -> Array:
-    """How far the middle of a walk moves when it is decoded and encoded again, as a share of the walk's length, (P,).
+    """‖E(D(z)) - z‖ at the midpoint of interpolated codes (P, S, K), over the distance of their ends, (P,).
 
-    Args:
-        network: Decodes and encodes.
-        z: Walks through code space, (P, S, K).
-        image_shape: (H, W[, 3]).
-
-    Returns:
-        ‖E(D(z)) - z‖ at the middle over the distance of the ends; 0 where the ends are the same.
+    0 where the ends are equal. `image_shape` is (H, W[, 3]).
     """
     middle = z[:, z.shape[1] // 2]  # (P, K)
     again = encode(network, decode(network, middle, image_shape))
-    way = np.linalg.norm((z[:, -1] - z[:, 0]).astype(np.float64), axis=1)
+    length = np.linalg.norm((z[:, -1] - z[:, 0]).astype(np.float64), axis=1)
     moved = np.linalg.norm((again - middle).astype(np.float64), axis=1)
-    return np.where(way > 0, moved / np.where(way > 0, way, 1), 0.0)
+    return np.where(length > 0, moved / np.where(length > 0, length, 1), 0.0)
 
 
 def quantize(z: Array, low: Array, high: Array, bits: int) -> Array:
-    """Codes as they come back from whole numbers of some bits a dimension.
+    """Codes rounded to `bits` bits per dimension.
 
-    Each dimension's range, (K,) from `low` to `high`, is cut into 2^bits - 1 equal steps; what lies outside is put on
-    its end. A dimension without a range keeps its one value.
+    The range of each dimension, `low` to `high`, is divided into 2^bits - 1 equal steps, and values outside it are
+    clipped. A dimension without a range keeps its one value.
 
     Args:
         z: Codes, (N, K).
-        low: Smallest code of each dimension, (K,), of the training images.
-        high: Largest.
+        low: Smallest value of each dimension over the training images, (K,).
+        high: The largest, (K,).
         bits: 1 or more.
 
     Returns:

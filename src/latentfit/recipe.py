@@ -120,8 +120,9 @@ def first_seeds(jobs: Iterable[Job]) -> list[Job]:
 
 
 class Epoch(NamedTuple):
-    """One row of a history. `train_mse` is the mean over the epoch as it was trained."""
+    """One row of a history: the running training loss, and errors measured after the epoch (None if not measured)."""
 
     epoch: int
     train_mse: float
-    test_mse: float
+    test_mse: float | None = None
+    val_mse: float | None = None

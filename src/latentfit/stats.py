@@ -1,37 +1,98 @@
-"""Means, intervals and tests: what chance alone would do.
+"""Means, intervals and tests.
 
-Over images a test is paired, over seeds it is Welch's; the p-values of a family are Holm's.
+Tests over images are paired, tests over seeds are Welch's; p-values of a family of tests are adjusted by Holm's method.
 
-N images, S seeds, J networks.
+N images, J networks.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Interval = tuple[float, float]
 
 CONFIDENCE = 0.95
+LEVEL = 0.05
 
 
-def mean_interval(values: Sequence[float]) -> dict[str, Any]:
-    """Mean of some values with the 95 % interval of Student's t; the interval is None for a single value."""
+@dataclass(frozen=True)
+class Mean:
+    """A mean with the 95 % interval of Student's t; `interval` is None for a single value."""
+
+    mean: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """Student's paired test of two networks a and b on the same images.
+
+    Attributes:
+        means: Mean of a and of b.
+        difference: Mean of b - a.
+        share_lower: Share of the images where b is lower.
+        share_higher: Share of the images where b is higher.
+        interval: 95 % interval of the difference, None for fewer than two images.
+        p: Two-sided p-value, adjusted over the family; None for fewer than two images.
+        family: Number of tests that p is adjusted for.
+    """
+
+    means: tuple[float, float]
+    difference: float
+    share_lower: float
+    share_higher: float
+    interval: Interval | None
+    p: float | None
+    family: int = 1
+
+    @property
+    def significant(self) -> bool:
+        """Whether p is below LEVEL."""
+        return self.p is not None and self.p < LEVEL
+
+
+@dataclass(frozen=True)
+class WelchTest:
+    """Welch's test of two latent sizes over their seeds; attributes as of `PairedTest`.
+
+    `interval` and `p` are None where a size was trained fewer than twice.
+    """
+
+    means: tuple[float, float]
+    difference: float
+    interval: Interval | None
+    p: float | None
+    family: int = 1
+
+    @property
+    def significant(self) -> bool:
+        """Whether p is below LEVEL."""
+        return self.p is not None and self.p < LEVEL
+
+
+Test = TypeVar("Test", PairedTest, WelchTest)
+
+
+def mean_interval(values: Sequence[float]) -> Mean:
+    """Mean of one or more values and its 95 % interval."""
     from scipy.stats import t
 
     mean, n = float(np.mean(values)), len(values)
     if n < 2:
-        return {"mean": mean, "interval": None}
+        return Mean(mean, None)
     half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * float(np.std(values, ddof=1)) / math.sqrt(n)
-    return {"mean": mean, "interval": [mean - half, mean + half]}
+    return Mean(mean, (mean - half, mean + half))
 
 
 def seeds_needed(values: Sequence[float], limit: float, most: int = 1000) -> int | None:
-    """How many values it takes, at this mean and spread, until the interval lies above a limit; None beyond `most`."""
+    """Number of values, at this mean and spread, for which the interval lies above a limit; None beyond `most`."""
     from scipy.stats import t
 
     mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
@@ -39,63 +100,40 @@ def seeds_needed(values: Sequence[float], limit: float, most: int = 1000) -> int
     return next((n for n in counts if mean - t.ppf((1 + CONFIDENCE) / 2, n - 1) * spread / n**0.5 >= limit), None)
 
 
-def paired(a: Array, b: Array) -> dict[str, Any]:
-    """Student's paired test of two networks over the same images.
-
-    Args:
-        a: The first network's value of each image, (N,).
-        b: The second's, (N,).
-
-    Returns:
-        Means of both, the mean difference b - a with its 95 % interval, the two-sided p-value, and the shares
-        of images where b is lower and where it is higher. Interval and p are None for fewer than two images.
-    """
+def paired(a: Array, b: Array) -> PairedTest:
+    """Paired test of the values of two networks for the same images, (N,) each."""
     from scipy.stats import t
 
     difference = b - a
     mean, n = float(difference.mean()), len(difference)
-    result = {
-        "means": [float(a.mean()), float(b.mean())],
-        "difference": mean,
-        "share_lower": float((b < a).mean()),
-        "share_higher": float((b > a).mean()),
-    }
+    means = float(a.mean()), float(b.mean())
+    shares = float((b < a).mean()), float((b > a).mean())
     if n < 2:
-        return result | {"interval": None, "p": None}
+        return PairedTest(means, mean, *shares, None, None)
     error = float(difference.std(ddof=1)) / math.sqrt(n)
     half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * error
     p = 2 * float(t.sf(abs(mean) / error, n - 1)) if error > 0 else float(mean == 0)
-    return result | {"interval": [mean - half, mean + half], "p": p}
+    return PairedTest(means, mean, *shares, (mean - half, mean + half), p)
 
 
-def welch(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
-    """Welch's test of two sizes over their seeds.
-
-    Args:
-        a: Value of each training of the first size.
-        b: Of the second.
-
-    Returns:
-        Means of both, the difference b - a with its 95 % interval, and the two-sided p-value. Interval and p are
-        None where a size was trained fewer than twice.
-    """
+def welch(a: Sequence[float], b: Sequence[float]) -> WelchTest:
+    """Welch's test of the values of two sizes, one value a seed."""
     from scipy.stats import t
 
-    mean = float(np.mean(b) - np.mean(a))
-    result = {"means": [float(np.mean(a)), float(np.mean(b))], "difference": mean}
+    means, mean = (float(np.mean(a)), float(np.mean(b))), float(np.mean(b) - np.mean(a))
     if min(len(a), len(b)) < 2:
-        return result | {"interval": None, "p": None}
+        return WelchTest(means, mean, None, None)
     parts = [float(np.var(values, ddof=1)) / len(values) for values in (a, b)]
     error = math.sqrt(sum(parts))
     if error == 0:
-        return result | {"interval": [mean, mean], "p": float(mean == 0)}
+        return WelchTest(means, mean, (mean, mean), float(mean == 0))
     freedom = sum(parts) ** 2 / sum(p**2 / (len(v) - 1) for p, v in zip(parts, (a, b), strict=True))
     half = float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
-    return result | {"interval": [mean - half, mean + half], "p": 2 * float(t.sf(abs(mean) / error, freedom))}
+    return WelchTest(means, mean, (mean - half, mean + half), 2 * float(t.sf(abs(mean) / error, freedom)))
 
 
 def holm(p: Sequence[float | None]) -> list[float | None]:
-    """Holm's adjusted p-values (1979) of a family of tests; a test without one keeps None."""
+    """Holm's adjusted p-values (1979) of a family of tests; None stays None."""
     adjusted: list[float | None] = [None] * len(p)
     known = sorted((value, i) for i, value in enumerate(p) if value is not None)
     highest = 0.0
@@ -105,20 +143,20 @@ def holm(p: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-def family(tests: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The tests with Holm's p-values, and as `family` how many of them have one."""
-    adjusted = holm([test["p"] for test in tests])
+def family(tests: Sequence[Test]) -> list[Test]:
+    """The tests as one family: with Holm's p-values, and as `family` the number of tests that have one."""
+    adjusted = holm([test.p for test in tests])
     count = sum(p is not None for p in adjusted)
-    return [test | {"p": p, "family": count} for test, p in zip(tests, adjusted, strict=True)]
+    return [replace(test, p=p, family=count) for test, p in zip(tests, adjusted, strict=True)]
 
 
-def resampled(values: Array, weights: Array | None = None, count: int = 1000, seed: int = 0) -> Array:
-    """Means of images drawn with replacement, the same images for every column: a paired bootstrap.
+def bootstrap(values: Array, weights: Array | None = None, count: int = 1000, seed: int = 0) -> Array:
+    """Means of images drawn with replacement, the same images for every column (paired bootstrap).
 
     Args:
         values: Of each image, (N, J).
-        weights: Divides: the result is Σ values / Σ weights over the drawn images, (N,); 1 if not given.
-        count: How often.
+        weights: Divides: each result is Σ values / Σ weights over the drawn images, (N,); 1 if not given.
+        count: Number of draws.
         seed: Of the drawing.
 
     Returns:
@@ -129,10 +167,11 @@ def resampled(values: Array, weights: Array | None = None, count: int = 1000, se
     for i in range(count):
         times = np.bincount(rng.integers(0, n, n), minlength=n)  # how often each image was drawn
         total = n if weights is None else float(times @ weights)
-        means[i] = times @ values / (total or 1.0)  # no weight at all: nothing was lost either
+        means[i] = times @ values / (total or 1.0)  # without weight there is no error either
     return means
 
 
-def middle(draws: Array) -> list[float]:
-    """The ends of the middle 95 % of some draws."""
-    return [float(end) for end in np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])]
+def percentile_interval(draws: Array) -> Interval:
+    """The middle 95 % of bootstrap draws (count,)."""
+    low, high = np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)

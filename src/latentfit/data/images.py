@@ -20,6 +20,21 @@ from .reading import DEFAULT, Array, Reading, chunks, count_pixels, limits, reme
 MAX_CLASSES = 1_000  # more labels are not classes: each class costs a row, and a box in the report
 
 
+@dataclass(frozen=True)
+class Dataset:
+    """What a study records of its images, see `ImageSet`."""
+
+    name: str
+    fingerprint: str
+    train_images: int
+    test_images: int
+    image_shape: tuple[int, ...]
+    classes: tuple[str, ...] | None
+    stand_in: bool
+    value_range: float | None = None
+    test_share: float | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class ImageSet:
     """Training and test images, with or without labels.
@@ -107,6 +122,21 @@ class ImageSet:
             for part in chunks(array):
                 digest.update(part.tobytes())
         return f"sha256:{digest.hexdigest()}"
+
+    @property
+    def description(self) -> Dataset:
+        """The `dataset` of `study.json` and `results.json`."""
+        return Dataset(
+            name=self.name,
+            fingerprint=self.fingerprint,
+            train_images=len(self.x_train),
+            test_images=len(self.x_test),
+            image_shape=self.image_shape,
+            classes=self.classes,
+            stand_in=self.stand_in,
+            value_range=self.reading.value_range,
+            test_share=self.reading.test_share,
+        )
 
     def put_down(self, folder: Path) -> ImageSet:
         """Copy the pixels into files of a folder and return the same set, memory-mapped from there.

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..formatting import listed, most, percent, plural
+from ..formatting import listed, percent, plural, share_text
 from .images import ImageSet
 from .reading import DARK, Array, choose_test_images, chunks, limits, number
 
@@ -49,6 +49,13 @@ class Findings:
     split: str  # see Reading
     beside: int | None  # of those searched for: next to their nearest in the file; None if the order is unknown
     chance: float | None  # probability of at least as many in random order
+
+
+@dataclass(frozen=True)
+class Quality(Findings):
+    """The same with its notes, as `results.json` holds it."""
+
+    notes: tuple[str, ...]
 
 
 def notes(found: Findings) -> list[str]:
@@ -213,7 +220,7 @@ def _copy_notes(found: Findings) -> Iterator[str]:
         )
     elif found.copies:
         yield (
-            f"{found.copies:,} of the {tests} ({most(found.copies / found.test_images)}) "
+            f"{found.copies:,} of the {tests} ({share_text(found.copies / found.test_images)}) "
             f"{'is a training image' if found.copies == 1 else 'are training images'} too, pixel for pixel: there the "
             "test error is a training error."
         )

@@ -1,20 +1,21 @@
-"""How many dimensions the images themselves have, as estimators of scikit-dimension see it.
+"""Intrinsic dimension of the images, by the estimators of scikit-dimension.
 
-Each has its own idea of a dimension and they seldom agree; none knows what a network of a size can keep. They are
-marks beside the answer, never the answer.
+Each estimator defines a dimension in its own way and they seldom agree; none knows what a network of a size can keep.
+They are shown beside the answer and do not change it.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from ..data.images import ImageSet
 from ..model import to_unit
+from ..results import Estimate, Intrinsic
 
 SAMPLE = 2_000  # images, at most
 ESTIMATORS = {  # scikit-dimension's name for it: who proposed it
@@ -27,20 +28,19 @@ ESTIMATORS = {  # scikit-dimension's name for it: who proposed it
 }
 
 
-def estimates(images: ImageSet, seed: int) -> dict[str, Any]:
+def estimates(images: ImageSet, seed: int) -> Intrinsic:
     """Intrinsic dimension of a sample of the training images, by several estimators.
 
-    Returns:
-        `images`: how many were looked at. `estimates`: a `name` each, the `value`, and where that is None the
-        `reason`: the extra `id` is not installed, or the estimator failed or gave no finite number.
+    An estimate without a value has a reason: the extra `id` is not installed, or the estimator failed or gave no finite
+    number.
     """
     rng = np.random.default_rng([seed, len(images.x_train), 3])
     chosen = np.sort(rng.permutation(len(images.x_train))[:SAMPLE])
     x = to_unit(np.ascontiguousarray(images.x_train[chosen])).double().numpy().reshape(len(chosen), -1)
-    return {"images": len(chosen), "estimates": [{"name": name, **_estimate(name, x)} for name in ESTIMATORS]}
+    return Intrinsic(len(chosen), tuple(Estimate(name, *_estimate(name, x)) for name in ESTIMATORS))
 
 
-def _estimate(name: str, x: np.ndarray[Any, Any]) -> dict[str, Any]:
+def _estimate(name: str, x: NDArray[np.float64]) -> tuple[float | None, str | None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -49,9 +49,9 @@ def _estimate(name: str, x: np.ndarray[Any, Any]) -> dict[str, Any]:
             with threadpool_limits(1):
                 value = float(getattr(estimators, name)().fit(x).dimension_)
     except ImportError:
-        return {"value": None, "reason": "not installed: pip install 'latentfit[id]'"}
+        return None, "not installed: pip install 'latentfit[id]'"
     except Exception as error:  # someone else's code, on any data
-        return {"value": None, "reason": f"{type(error).__name__}: {error}"[:200]}
+        return None, f"{type(error).__name__}: {error}"[:200]
     if not math.isfinite(value) or value < 0:
-        return {"value": None, "reason": f"gave {value}"}
-    return {"value": value, "reason": None}
+        return None, f"gave {value}"
+    return value, None

@@ -1,6 +1,6 @@
-"""Results -> one HTML page, its Markdown twin, pictures and a table: all that is derived from a study.
+"""Results -> one HTML page, its Markdown twin, pictures and a table: everything that is derived from a study.
 
-Nothing here measures anything. It reads the study's folder alone, so a study that was sent by mail can be
+No number of a study is measured here. It reads the study's folder alone, so a study that was sent by mail can be
 drawn again without its data set. Names are text: templates escape whatever is put into them.
 """
 
@@ -12,7 +12,7 @@ import re
 import shlex
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,13 @@ from markupsafe import Markup
 from ..data.reading import Reading
 from ..formatting import plural
 from ..hardware import reproducible, side_by_side
+from ..measure import headline
 from ..recipe import RECIPES, Recipe, first_seeds
-from ..sweep import lock, store
-from ..sweep.request import recipe_dict
+from ..results import ModelResult, Results
+from ..sweep import files, lock, store
 from ..sweep.store import Study
-from . import explorer, findings, pictures
+from . import explorer, findings, pictures, tables
 from .pictures import Picture
-from .tables import asked, sizes_words, tables
 
 HERE = Path(__file__).parent
 FILES = ("results.csv", "report.md", "report.html")
@@ -49,8 +49,8 @@ def write(study: str | Path | Study, with_explorer: bool = True) -> Path:
         InputError: The folder holds no finished study, a model in it is damaged, or another process works in it.
     """
     folder = study.folder if isinstance(study, Study) else store.load(study).folder
-    with lock.held(folder):
-        store.remove_leftovers(folder)  # of a drawing that was killed
+    with lock.hold(folder):
+        store.remove_leftovers(folder)  # of a report that was killed
         _write(store.load(folder), with_explorer)
     return folder / "report.html"
 
@@ -58,23 +58,21 @@ def write(study: str | Path | Study, with_explorer: bool = True) -> Path:
 def _write(study: Study, with_explorer: bool) -> None:
     shown = pictures.Shown.of(study)
     with reproducible():  # as in the study itself
-        (drawn, files), explored = side_by_side(
+        (drawn, pngs), explored = side_by_side(
             shown.drawn, lambda: explorer.content(study, shown.networks) if with_explorer else None
         )
     (study.folder / "figures").mkdir(exist_ok=True)
-    for name, file in files.items():
-        store.write(study.folder / "figures" / f"{name}.png", file)
-    header, rows = csv_table(study.results)
-    store.write_csv(study.folder / "results.csv", header, rows)
-    store.write(study.folder / "report.md", render(study, "report.md.j2", drawn).encode())
-    page = render(study, "report.html.j2", drawn, explored)
-    store.write(study.folder / "report.html", page.encode())
+    for name, png in pngs.items():
+        files.write(study.folder / "figures" / f"{name}.png", png)
+    files.write_csv(study.folder / "results.csv", *csv_table(study.found))
+    files.write(study.folder / "report.md", render(study, "report.md.j2", drawn).encode())
+    files.write(study.folder / "report.html", render(study, "report.html.j2", drawn, explored).encode())
 
 
 def is_current(study: Study, with_explorer: bool = True) -> bool:
     """Whether nothing that `write` makes is missing or older than the results."""
     made = [study.folder / name for name in FILES]
-    made += [study.folder / "figures" / f"{name}.png" for name in pictures.names(study)]
+    made += [study.folder / "figures" / f"{name}.png" for name in pictures.names(study.found)]
     born = (study.folder / "results.json").stat().st_mtime_ns
     if not all(path.exists() and path.stat().st_mtime_ns >= born for path in made):
         return False
@@ -85,27 +83,28 @@ def is_current(study: Study, with_explorer: bool = True) -> bool:
 
 def render(study: Study, template: str, shown: Mapping[str, Picture], explored: Mapping[str, Any] | None = None) -> str:
     """The page, from one of the templates beside this file."""
-    results = study.results
+    results = study.found
     style = Markup((HERE / "style.css").read_text())
     scripts = {name: Markup((HERE / f"{name}.js").read_text()) for name in ("article", "explorer")}
+    found = findings.analysis(results)
     return ENVIRONMENT.get_template(template).render(
         results=results,
         title=title(results),
-        headline=findings.headline(results),
-        notes=findings.notes(results),
+        headline=headline.headline(results),
+        notes=results.quality.notes if results.quality else (),
         analysis=Markup(analysis(study)),
         pictures=shown,
         picture_sizes=max(1, len(first_seeds(study.jobs))),
-        findings=findings.analysis(results),
+        findings=found,
         sampling=findings.sampling(results),
-        asked=[*asked(results), ("Recipe", f"{results['recipe']['name']}: {recipe_words(results['recipe'])}")],
-        tables=tables(results),
+        settings=[*tables.settings(results), ("Recipe", f"{results.recipe.name}: {recipe_text(results.recipe)}")],
+        tables=tables.all_tables(results),
         style=style,
         scripts=scripts,
         policy=policy(style, scripts["article"], *([scripts["explorer"]] if explored else [])),
         explored=explored,
         explorer_data=Markup(json.dumps(explored, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")),
-        command=command(results, store.read_json(study.folder / "study.json")["source"]),
+        command=command(results, study.source),
     )
 
 
@@ -119,7 +118,7 @@ def policy(style: str, *scripts: str) -> str:
         "base-uri": "'none'",
         "form-action": "'none'",
     }
-    return "; ".join(f"{what} {whom}" for what, whom in allowed.items())
+    return "; ".join(f"{what} {sources}" for what, sources in allowed.items())
 
 
 def _hash(text: str) -> str:
@@ -127,8 +126,8 @@ def _hash(text: str) -> str:
 
 
 def table(study: Study) -> str:
-    """A study's table as Markdown: a row a network, PCA with as many components beside it."""
-    return markdown_table(*findings.table(study.results))
+    """A study's table as Markdown: a row a size, PCA with as many components beside it."""
+    return markdown_table(*headline.table(study.found))
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -139,11 +138,11 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def analysis(study: Study) -> str:
     """A study's analysis in words as Markdown; names of classes are escaped, so they stay text."""
-    dataset = study.results["dataset"]
-    classes = dataset["classes"] and [markdown(name) for name in dataset["classes"]]
-    found = findings.analysis(study.results | {"dataset": dataset | {"classes": classes}})
-    words = {f.title: " ".join(f.sentences).replace(" < ", " &lt; ") for f in found}
-    return "\n\n".join(f"### {title}\n\n{text}" for title, text in words.items())
+    dataset = study.found.dataset
+    classes = dataset.classes and tuple(markdown(name) for name in dataset.classes)
+    found = findings.analysis(replace(study.found, dataset=replace(dataset, classes=classes)))
+    texts = {f.title: " ".join(f.sentences).replace(" < ", " &lt; ") for f in found}
+    return "\n\n".join(f"### {title}\n\n{text}" for title, text in texts.items())
 
 
 def markdown(name: str) -> Markup:
@@ -151,59 +150,57 @@ def markdown(name: str) -> Markup:
     return Markup(re.sub(r"([\\`*_\[\]!#|$~])", r"\\\1", escape(" ".join(name.split()), quote=False)))
 
 
-def title(results: Mapping[str, Any]) -> str:
+def title(results: Results) -> str:
     """What a study is called: its data set and its sizes."""
-    return f"{results['dataset']['name']} at {sizes_words(sorted({m['latent_dim'] for m in results['models']}))}"
+    return f"{results.dataset.name} at {tables.sizes_text([size.latent_dim for size in results.sizes])}"
 
 
-def command(results: Mapping[str, Any], source: str | None) -> str | None:
+def command(results: Results, source: str | None) -> str | None:
     """The command that makes a study again, without `--out`; None where no single command does.
 
     Args:
         results: The study's.
-        source: The name or path its images came from, None where they were made by hand.
+        source: The name or path that its images came from, None where they were made by hand.
     """
-    recipe = results["recipe"]
-    jobs = sorted((m["latent_dim"], m["seed"]) for m in results["models"])
-    sizes, seeds = sorted({k for k, _ in jobs}), sorted({seed for _, seed in jobs})
-    known = RECIPES.get(recipe["name"])
-    same = known is not None and recipe_dict(replace(known, epochs=recipe["epochs"])) == recipe
-    if source is None or not source.isprintable() or not same or jobs != [(k, seed) for k in sizes for seed in seeds]:
+    recipe = results.recipe
+    jobs = sorted(model.job for model in results.models)
+    sizes = sorted({job.latent_dim for job in jobs})
+    known = RECIPES.get(recipe.name)
+    same = known is not None and replace(known, epochs=recipe.epochs) == recipe
+    if source is None or not source.isprintable() or not same or jobs != [(k, s) for k in sizes for s in results.seeds]:
         return None
-    keep = results["verdict"]["keep"]
-    asked = (f" --keep {keep!r}" if keep is not None else "") + (" --curve" if results["curve"] is not None else "")
-    dataset = results["dataset"]
-    asked += Reading(dataset.get("value_range"), test_share=dataset.get("test_share")).flags  # older studies have none
+    keep, environment, dataset = results.verdict.keep, results.environment, results.dataset
+    flags = (f" --keep {keep!r}" if keep is not None else "") + (" --curve" if results.curve is not None else "")
+    flags += Reading(dataset.value_range, test_share=dataset.test_share).flags
     return (
-        f"latentfit study {shlex.quote(source)} --latent-dims {' '.join(map(str, sizes))} --seeds {len(seeds)}{asked} "
-        f"--recipe {recipe['name']} --epochs {recipe['epochs']} --precision {results['environment']['precision']} "
-        f"--device {results['environment']['device']}"
+        f"latentfit study {shlex.quote(source)} --latent-dims {' '.join(map(str, sizes))} "
+        f"--seeds {len(results.seeds)}{flags} --recipe {recipe.name} --epochs {recipe.epochs} "
+        f"--precision {environment.precision} --device {environment.device}"
     )
 
 
-def recipe_words(recipe: Mapping[str, Any]) -> str:
+def recipe_text(recipe: Recipe) -> str:
     """A recipe without its name, in a line."""
-    recipe = asdict(Recipe()) | dict(recipe)  # studies of older versions have fewer keys
-    hidden = "-".join(map(str, recipe["hidden"])) or "none"
     return (
-        f"hidden layers {hidden}, {recipe['activation']} between layers, {recipe['output']} output, "
-        f"{recipe['initialization']} initialization, {recipe['optimizer']} at {recipe['learning_rate']} "
-        f"({recipe['schedule']}, beta2 {recipe['beta2']}, weight decay {recipe['weight_decay']}), "
-        f"batch {recipe['batch_size']}, {plural(recipe['epochs'], 'epoch')}"
+        f"hidden layers {'-'.join(map(str, recipe.hidden)) or 'none'}, {recipe.activation} between layers, "
+        f"{recipe.output} output, {recipe.initialization} initialization, {recipe.optimizer} at {recipe.learning_rate} "
+        f"({recipe.schedule}, beta2 {recipe.beta2}, weight decay {recipe.weight_decay}), "
+        f"batch {recipe.batch_size}, {plural(recipe.epochs, 'epoch')}"
     )
 
 
-def csv_table(results: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
-    """`results.csv`: one row a network with every number that is one number, PCA's beside it, the gates that fired."""
-    pca = {entry["latent_dim"]: entry for entry in results["pca"]}
-    columns = [key for key in results["models"][0] if key not in ("gates", "test_mse_by_class", "codes")]
+def csv_table(results: Results) -> tuple[list[str], list[list[Any]]]:
+    """`results.csv`: one row a network with every number that is one number, PCA's beside it, the failed checks."""
+    pca = {row.latent_dim: row for row in results.pca}
+    columns = [name for name in ModelResult.__dataclass_fields__ if name not in ("gates", "test_mse_by_class", "codes")]
     rows = [
         [
-            *(m[key] for key in columns),
-            *(pca[m["latent_dim"]][f"{split}_mse"] for split in ("train", "test")),
-            " ".join(gate["name"] for gate in m["gates"]),
+            *(getattr(model, column, None) for column in columns),
+            pca[model.latent_dim].train_mse,
+            pca[model.latent_dim].test_mse,
+            " ".join(gate.name for gate in model.gates),
         ]
-        for m in results["models"]
+        for model in results.models
     ]
     return [*columns, "pca_train_mse", "pca_test_mse", "gates"], rows
 
@@ -217,5 +214,5 @@ ENVIRONMENT = Environment(
     keep_trailing_newline=True,
 )
 ENVIRONMENT.filters["markdown"] = markdown
-ENVIRONMENT.filters["sizes"] = sizes_words
+ENVIRONMENT.filters["sizes"] = tables.sizes_text
 ENVIRONMENT.filters["table"] = lambda table: Markup(markdown_table(*table[:2]))

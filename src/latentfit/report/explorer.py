@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from .. import evaluate, formatting, latent
 from ..hardware import side_by_side
-from ..model import Network, to_unit
-from ..recipe import Job
+from ..model import Network
+from ..results import Codes
 from ..sweep.store import Study
 
 Array = NDArray[Any]
@@ -50,15 +50,14 @@ def content(study: Study, networks: Mapping[int, Network]) -> dict[str, Any] | N
         return None
     some = _some(study.shown["map"])
     x, indices, labels = (study.shown[name][some] for name in ("map", "map_indices", "map_labels"))
-    classes = study.results["dataset"]["classes"] if (labels >= 0).all() else None
-    boxes = {Job(m["latent_dim"], m["seed"]): m["codes"] for m in study.results["models"] if m["status"] == "ok"}
-    first = {job.latent_dim: boxes[job] for job in sorted(boxes, reverse=True)}
+    classes = study.found.dataset.classes if (labels >= 0).all() else None
+    first = {model.latent_dim: model.codes for model in study.found.first}
     sizes = formatting.some_of(sorted(networks), MOST)
     packed = dict(zip(sizes, side_by_side(*(partial(_weights, networks[k], x, first[k]) for k in sizes)), strict=True))
     chosen = _that_fit(packed, [*networks])
     return {
         "shape": [int(n) for n in x.shape[1:]],
-        "classes": classes,
+        "classes": classes and list(classes),
         "images": pack(_bytes(x).tobytes()),
         "indices": indices.tolist(),
         "labels": labels.tolist(),
@@ -109,7 +108,7 @@ def _shelf(labels: Array) -> list[int]:
     return order
 
 
-def _weights(network: Network, x: Array, box: Mapping[str, Any]) -> dict[str, Any]:
+def _weights(network: Network, x: Array, box: Codes) -> dict[str, Any]:
     """The weights, layer after layer, with as few bits as are near enough."""
     z = np.concatenate([latent.encode(network, x), corners(box)])
     decoded, whole = _decoded(network, z), evaluate.reconstruct(network, x)
@@ -168,14 +167,14 @@ def _stray(right: Array, shipped: Array) -> float:
     return stray if np.isfinite(stray) else np.inf
 
 
-def corners(box: Mapping[str, Any]) -> Array:
+def corners(box: Codes) -> Array:
     """Corners of the box of training codes: both ends, and others drawn at random, (CORNERS + 2, K) float32."""
-    low, high = (np.array(box[end], np.float32) for end in ("low", "high"))
+    low, high = (np.array(end, np.float32) for end in (box.low, box.high))
     upper = np.random.default_rng(len(low)).integers(0, 2, (CORNERS, len(low))).astype(bool)
     return np.concatenate([low[None], high[None], np.where(upper, high, low)])
 
 
-def _network(network: Network, x: Array, box: Mapping[str, Any]) -> dict[str, Any]:
+def _network(network: Network, x: Array, box: Codes) -> dict[str, Any]:
     """What a network is, and where the codes of the images lie along their principal directions."""
     z = latent.encode(network, x).astype(np.float64)  # (N, K)
     mean = z.mean(axis=0)
@@ -201,9 +200,9 @@ def _network(network: Network, x: Array, box: Mapping[str, Any]) -> dict[str, An
         "std": std.tolist(),
         "low": low.tolist(),
         "high": np.maximum(high, low + 1e-6).tolist(),
-        "boxLow": box["low"],
-        "boxHigh": box["high"],
+        "boxLow": list(box.low),
+        "boxHigh": list(box.high),
         "far": np.quantile(far, np.linspace(0.01, 1, 100)).tolist(),
         "map": _floats(flat / reach),
-        "errors": _floats(np.square(evaluate.reconstruct(network, x) - to_unit(x).numpy()).reshape(len(x), -1).mean(1)),
+        "errors": _floats(evaluate.image_errors(network, x)),
     }

@@ -22,15 +22,14 @@ from PIL import Image
 from .. import evaluate, figures, formatting, latent
 from ..figures import Curve
 from ..model import Network, to_unit
-from ..recipe import first_seeds
-from ..sweep import summary
+from ..recipe import Epoch, first_seeds
+from ..results import Results
 from ..sweep.store import Study
-from . import tradeoffs
 
 Array = NDArray[Any]
 
 
-def names(study: Study) -> list[str]:
+def names(results: Results) -> list[str]:
     """The files under `figures/` that a study has."""
     names = [
         "reconstructions-train",
@@ -39,9 +38,9 @@ def names(study: Study) -> list[str]:
         "error-curves",
         "error-by-size",
     ]
-    if study.results["lost"] and study.results["lost"]["by_class"]:
+    if results.lost and results.lost.by_class:
         names.append("error-by-class")
-    return names + [name for name in summary.EXTREMES if name in study.results["shown"]]
+    return names + [name for name in ("worst", "gained") if name in results.shown]
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Shown:
 
     study: Study
     networks: Mapping[int, Network]
-    histories: Mapping[int, Sequence[Any]]
+    histories: Mapping[int, Sequence[Epoch]]
 
     @classmethod
     def of(cls, study: Study) -> Shown:
@@ -93,7 +92,7 @@ class Shown:
             "worst": self._worst,
             "gained": self._gained,
         }
-        return {name: draw[name]() for name in names(self.study)}
+        return {name: draw[name]() for name in names(self.study.found)}
 
     def _reconstructions(self, split: str) -> Picture:
         x = self.study.shown[split]
@@ -109,15 +108,17 @@ class Shown:
 
     def _interpolations(self) -> Picture:
         pairs = self.study.shown["pairs"]
-        walks = {k: latent.walk(network, pairs[:, 0], pairs[:, 1]) for k, network in self.networks.items()}
+        steps = {
+            k: latent.interpolate_images(network, pairs[:, 0], pairs[:, 1]) for k, network in self.networks.items()
+        }
         real = to_unit(pairs).numpy()
         rows = [
-            (formatting.dims(k), strip(figures.walk_row(pair, walks[k][p])))
+            (formatting.dims(k), strip(figures.walk_row(pair, steps[k][p])))
             for p, pair in enumerate(real)
-            for k in walks
+            for k in steps
         ]
         return Picture(
-            figures.interpolations(real, walks),
+            figures.interpolations(real, steps),
             f"Walks between {len(pairs)} pairs of training images{self._named('pairs')}: the real image, five "
             "decoded steps from its code to the other's, the other real image. The first and the last step are "
             "the reconstructions of the pair.",
@@ -125,7 +126,7 @@ class Shown:
         )
 
     def _worst(self) -> Picture:
-        rows = self._made("worst")
+        rows = self._rows("worst")
         return Picture(
             figures.image_rows(rows),
             f"The test images with the largest error, a mean over the networks{self._named('worst')}.",
@@ -133,7 +134,7 @@ class Shown:
         )
 
     def _gained(self) -> Picture:
-        rows = self._made("gained")
+        rows = self._rows("gained")
         small, large = min(self.networks), max(self.networks)
         rows.append((f"{large} less {small}", figures.difference(rows[1][1], rows[-1][1])))
         caption = (
@@ -143,22 +144,22 @@ class Shown:
         )
         return Picture(figures.image_rows(rows), caption, tuple((name, strip(images)) for name, images in rows))
 
-    def _made(self, which: str) -> list[tuple[str, Array]]:
-        x = self.study.shown[which]
+    def _rows(self, shown: str) -> list[tuple[str, Array]]:
+        x = self.study.shown[shown]
         made = [(formatting.dims(k), evaluate.reconstruct(network, x)) for k, network in sorted(self.networks.items())]
         return [("original", to_unit(x).numpy()), *made]
 
-    def _named(self, which: str) -> str:
-        classes, labels = self.study.results["dataset"]["classes"], self.study.shown[f"{which}_labels"]
+    def _named(self, shown: str) -> str:
+        classes, labels = self.study.found.dataset.classes, self.study.shown[f"{shown}_labels"]
         if not classes or (labels < 0).any():
             return ""
         names = [classes[label] for label in labels.ravel()]
-        if which == "pairs":
+        if shown == "pairs":
             names = [f"{a} to {b}" for a, b in zip(names[::2], names[1::2], strict=True)]
         return f" ({', '.join(names)})"
 
     def _pca(self) -> dict[int, float]:
-        return {entry["latent_dim"]: entry["test_mse"] for entry in self.study.results["pca"]}
+        return {row.latent_dim: row.test_mse for row in self.study.found.pca}
 
     def _curves(self) -> Picture:
         some = formatting.some_of(sorted(self.histories), figures.MOST)
@@ -170,45 +171,40 @@ class Shown:
         )
 
     def _by_size(self) -> Picture:
-        ok = [m for m in self.study.results["models"] if m["status"] == "ok"]
-        sizes, train, test = ([m[key] for m in ok] for key in ("latent_dim", "train_mse", "test_mse"))
-        top = 4 * max(sizes, default=16)
-        curve = self.study.results["pca_curve"] + self.study.results["pca"]
-        pca = {entry["latent_dim"]: entry["test_mse"] for entry in curve if entry["latent_dim"] <= top}
+        results = self.study.found
+        models = list(results.trained.values())
+        top = 4 * max((model.latent_dim for model in models), default=16)
+        pca = {row.latent_dim: row.test_mse for row in (*results.pca_curve, *results.pca) if row.latent_dim <= top}
+        estimates = results.intrinsic.estimates if results.intrinsic else ()
+        curve = results.curve.errors if results.curve and not results.curve.reason else {}
         return Picture(
             figures.error_by_size(
-                sizes,
-                train,
-                test,
+                [model.latent_dim for model in models],
+                [model.train_mse for model in models],
+                [model.test_mse for model in models],
                 dict(sorted(pca.items())),
-                gated=[size["latent_dim"] for size in self.study.results["sizes"] if size["gates"]],
-                enough=self.study.results["verdict"]["latent_dim"],
-                curve=self._screened(),
-                marks={
-                    e["name"]: e["value"] for e in tradeoffs.estimates(self.study.results) if e["value"] is not None
-                },
+                gated=[size.latent_dim for size in results.sizes if size.gates],
+                enough=results.verdict.latent_dim,
+                curve=curve,
+                marks={e.name: e.value for e in estimates if e.value is not None},
             ),
             "Error against latent size: each network on the training and on the test images, and PCA's test error. "
             "Where a size was trained several times the line is the mean test error and the band its 95 % interval."
-            + (" Dashed: a screening, one network for all sizes." if self._screened() else "")
-            + (" Names above: estimates of the images' own dimension." if self.study.results["intrinsic"] else ""),
+            + (" Dashed: a screening, one network for all sizes." if curve else "")
+            + (" Names above: estimates of the images' own dimension." if results.intrinsic else ""),
         )
 
-    def _screened(self) -> dict[int, float]:
-        curve = self.study.results["curve"]
-        return dict(zip(curve["sizes"], curve["test_mse"], strict=True)) if curve and not curve["reason"] else {}
-
     def _by_class(self) -> Picture:
-        classes = self.study.results["dataset"]["classes"]
-        every = {size["latent_dim"]: size for size in self.study.results["lost"]["by_class"]}
-        told = {k: every[k] for k in formatting.some_of(sorted(every), figures.MOST)}
-        means = {k: [c and c["mean"] for c in size["classes"]] for k, size in told.items()}
-        ends = {k: [c and c["interval"] for c in size["classes"]] for k, size in told.items()}
-        over = " and ".join(sorted({size["over"] for size in told.values()}))
+        lost, classes = self.study.found.lost, self.study.found.dataset.classes
+        every = {size.latent_dim: size for size in (lost and lost.by_class) or ()}
+        chosen = {k: every[k] for k in formatting.some_of(sorted(every), figures.MOST)}
+        means = {k: [c.mean if c else None for c in size.classes] for k, size in chosen.items()}
+        ends = {k: [c.interval if c else None for c in size.classes] for k, size in chosen.items()}
+        over = " and ".join(sorted({size.over for size in chosen.values()}))
         return Picture(
-            figures.error_by_class(classes, means, intervals=ends),
+            figures.error_by_class(classes or (), means, intervals=ends),
             "Test error of each class, the largest of the best size first; bars are 95 % intervals of the mean over "
-            f"the {over}.{_left_out(every, told)}",
+            f"the {over}.{_left_out(every, chosen)}",
         )
 
 
@@ -241,11 +237,11 @@ def svg(figure: Figure) -> Markup:
 def _attributes(style: str) -> str:
     """What a style says, as attributes: `fill: none; font: 9px serif` to `fill="none" font-size="9px"`."""
     pairs = (part.partition(":")[::2] for part in style.split(";") if ":" in part)
-    said = {name.strip(): value.strip() for name, value in pairs}
-    if font := said.pop("font", None):
-        said["font-size"] = next(word for word in font.split() if word.endswith("px"))
-    said.pop("font-family", None)
-    return " ".join(f'{name}="{value}"' for name, value in said.items())
+    values = {name.strip(): value.strip() for name, value in pairs}
+    if font := values.pop("font", None):
+        values["font-size"] = next(word for word in font.split() if word.endswith("px"))
+    values.pop("font-family", None)
+    return " ".join(f'{name}="{value}"' for name, value in values.items())
 
 
 def strip(images: Array) -> str:

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from .. import formatting
 from ..data.reading import number
-from ..formatting import listed, plural
-from ..measure import verdict
+from ..formatting import (
+    dims,
+    distinguishable,
+    latent,
+    listed,
+    mse,
+    or_dash,
+    p_text,
+    percent,
+    plural,
+    share_text,
+    signed,
+)
+from ..measure import headline, verdict
 from ..measure.gates import GATES
-from . import comparisons, findings, tradeoffs
+from ..measure.headline import Table, comparable
+from ..results import InterpolationMeans, Results
+from ..stats import PairedTest, WelchTest
 
 
 class Noted(NamedTuple):
@@ -20,48 +33,159 @@ class Noted(NamedTuple):
     note: str
 
 
-def tables(results: dict[str, Any]) -> dict[str, Noted]:
-    """The tables of the page by their names; those that a study's numbers can fill."""
-    pairs = plural(results["interpolation"]["measured_pairs"], "random pair")
+def all_tables(results: Results) -> dict[str, Noted]:
+    """The tables of the page by their names; those for which a study has numbers."""
+    pairs = plural(results.interpolation.measured_pairs, "random pair")
     drawn = {
-        "Latent size for each share of the variance": (verdict.table(results["answers"]), ANSWERS),
-        "Results of each size": (findings.table(results), RESULTS),
-        "Sizes compared": (comparisons.table(results), COMPARED),
-        "Walks in numbers": (tradeoffs.walk_table(results), f"Means over {pairs} of training images. {WALKS}"),
-        "The codes of each size": (tradeoffs.codes_table(results), CODES),
-        "Bytes of a code": (tradeoffs.compression_table(results), BYTES),
-        "What the numbers rest on": (findings.trust_table(results), TRUST),
+        "Latent size for each share of the variance": (answers(results), ANSWERS),
+        "Results of each size": (headline.table(results), RESULTS),
+        "Sizes compared": (compared(results), COMPARED),
+        "Walks in numbers": (interpolations(results), f"Means over {pairs} of training images. {WALKS}"),
+        "The codes of each size": (codes(results), CODES),
+        "Bytes of a code": (compression(results), BYTES),
+        "What the numbers rest on": (trust(results), TRUST),
     }
     return {name: Noted(*table, note) for name, (table, note) in drawn.items() if table}
 
 
-def asked(results: dict[str, Any]) -> list[tuple[str, str]]:
+def settings(results: Results) -> list[tuple[str, str]]:
     """What was asked of a study, in names and words."""
-    dataset, keep = results["dataset"], results["verdict"]["keep"]
-    by_size = [sum(m["latent_dim"] == size["latent_dim"] for m in results["models"]) for size in results["sizes"]]
+    dataset, keep = results.dataset, results.verdict.keep
+    by_size = [size.seeds + size.failed for size in results.sizes]
     fewest, most = min(by_size), max(by_size)
     trainings = plural(most, "training") if fewest == most else f"{fewest} to {plural(most, 'training')}"
-    seeds = sorted({m["seed"] for m in results["models"]})
-    images = f"{dataset['train_images']:,} training and {plural(dataset['test_images'], 'test image')}"
-    told = [
-        ("Data", f"{dataset['name']}: {images} of {' × '.join(map(str, dataset['image_shape']))} pixels"),
-        ("Sizes", sizes_words([size["latent_dim"] for size in results["sizes"]])),
-        ("Trainings", f"{trainings} of each size, seed{'s' if len(seeds) > 1 else ''} {listed([*map(str, seeds)])}"),
+    images = f"{dataset.train_images:,} training and {plural(dataset.test_images, 'test image')}"
+    seeds = f"seed{'s' if len(results.seeds) > 1 else ''} {listed([*map(str, results.seeds)])}"
+    rows = [
+        ("Data", f"{dataset.name}: {images} of {' × '.join(map(str, dataset.image_shape))} pixels"),
+        ("Sizes", sizes_text([size.latent_dim for size in results.sizes])),
+        ("Trainings", f"{trainings} of each size, {seeds}"),
     ]
-    if dataset.get("value_range") is not None:
-        told.append(("Pixel values", f"0 to {number(dataset['value_range'])} in the files"))
-    if dataset.get("test_share") is not None:
-        told.append(("Test images", f"{verdict.share(dataset['test_share'])} of the file's images, drawn at random"))
+    if dataset.value_range is not None:
+        rows.append(("Pixel values", f"0 to {number(dataset.value_range)} in the files"))
+    if dataset.test_share is not None:
+        rows.append(("Test images", f"{verdict.share(dataset.test_share)} of the file's images, drawn at random"))
     if keep is not None:
-        told.append(("To keep", f"{verdict.share(keep)} of the variance of the test images"))
-    if results["curve"]:
-        told.append(("Screening", "one more network for all sizes"))
-    return told
+        rows.append(("To keep", f"{verdict.share(keep)} of the variance of the test images"))
+    if results.curve:
+        rows.append(("Screening", "one more network for all sizes"))
+    return rows
 
 
-def sizes_words(sizes: list[int]) -> str:
+def sizes_text(sizes: list[int]) -> str:
     """`16 and 48 latent dimensions`."""
-    return listed([*map(str, sizes[:-1]), formatting.latent(sizes[-1])])
+    return listed([*map(str, sizes[:-1]), latent(sizes[-1])])
+
+
+def answers(results: Results) -> Table:
+    """The verdict at several shares, a row a share."""
+    rows = []
+    for a in results.answers:
+        size = {
+            "found": f"{'at most ' if a.gates else ''}{a.latent_dim}",
+            "undecided": f"undecided, perhaps {a.best}",
+            "not_reached": "-" if a.best is None else "not reached",
+        }[a.status]
+        rows.append([verdict.share(a.keep), size, or_dash(a.not_enough, "d"), or_dash(a.pca_components, "d")])
+    return ["variance to keep", "enough", "not enough", "PCA components"], rows
+
+
+def compared(results: Results) -> Table | None:
+    """Every comparison of two sizes: networks in pairs over the images, sizes over their seeds; None for one."""
+    if len(results.comparisons) < 2 or not comparable(results):
+        return None
+    over_seeds = {comparison.latent_dims: comparison.test_mse for comparison in results.size_comparisons}
+    several = any(test.p is not None for test in over_seeds.values())
+    header = ["from", "to", "error at from", "error at to", "change", "lower on", "p, paired"]
+    rows = []
+    for comparison in comparable(results):
+        test = comparison.test_mse
+        sizes, errors = map(str, comparison.latent_dims), distinguishable(*test.means)
+        row = [*sizes, *errors, _change(test), share_text(test.share_lower), _p(test)]
+        if several:
+            row += [_change(over_seeds[comparison.latent_dims]), _p(over_seeds[comparison.latent_dims])]
+        rows.append(row)
+    return [*header, *(["change over seeds", "p over seeds"] if several else [])], rows
+
+
+def _change(test: PairedTest | WelchTest) -> str:
+    """From the first mean to the second, as a share with two digits, however small it is."""
+    before, after = test.means
+    return f"{100 * (after / before - 1):+.2g} %" if before > 0 else "-"
+
+
+def _p(test: PairedTest | WelchTest) -> str:
+    return "-" if test.p is None else p_text(test.p).removeprefix("p ").removeprefix("= ")
+
+
+def interpolations(results: Results) -> Table:
+    """Interpolations of each network, and of the two references that need none."""
+    found = results.interpolation
+    header = ["walk", "evenness", "detour", "distance half way", "drift", "sharpness half way"]
+    named: list[tuple[str, InterpolationMeans]] = [
+        *((dims(m.latent_dim), m) for m in found.models),
+        *((f"{dims(m.latent_dim)}, spherical", m) for m in found.spherical),
+        *((plural(m.latent_dim, "PCA component"), m) for m in found.pca),
+        ("fading", found.cross_fade),
+    ]
+    values = [(m.evenness, m.detour, m.midpoint_distance, m.drift, m.midpoint_sharpness) for _, m in named]
+    cells = [[or_dash(value, ".3f") for value in row] for row in values]
+    return header, [[name, *row] for (name, _), row in zip(named, cells, strict=True)]
+
+
+def codes(results: Results) -> Table | None:
+    """The codes of each size: effective dimension, sharpness of what is decoded, accuracy on the codes."""
+    found = results.lost and results.lost.neighbours
+    accuracy = {m.latent_dim: m.accuracy for m in found.models} if found else {}
+    sharpness = {m.latent_dim: m.test_sharpness for m in results.first}
+    rows = []
+    for size in results.sizes:
+        if size.effective_dim:
+            k, used = size.latent_dim, size.effective_dim.mean
+            shares = [percent(used / k), percent(sharpness.get(k)), percent(accuracy.get(k), 1)]
+            rows.append([str(k), f"{used:.1f}", *shares])
+    header = ["latent", "effective dimension", "of the code", "sharpness", "classes told apart"]
+    return (header, rows) if rows else None
+
+
+def compression(results: Results) -> Table | None:
+    """Bits per dimension, bytes, error and ratios for each size."""
+    if not results.lost:
+        return None
+    found = results.lost.compression
+    count = results.dataset.train_images + results.dataset.test_images
+    header = ["latent", "bits", "bytes", "test MSE", "added", "ratio to bytes", "to PNG", "to zlib", "with decoder"]
+    rows = []
+    for model in found.models:
+        for row in model.bits:
+            ratios = [whole and whole / row.bytes for whole in (found.raw_bytes, found.png_bytes, found.zlib_bytes)]
+            ratios.append(found.raw_bytes / (row.bytes + model.decoder_bytes / count))
+            cells = [str(model.latent_dim), str(row.bits), f"{row.bytes:g}", mse(row.test_mse)]
+            rows.append([*cells, f"{row.added_mse:.1e}", *(or_dash(ratio, ".1f") for ratio in ratios)])
+    return header, rows
+
+
+def trust(results: Results) -> Table:
+    """What the numbers of each size depend on: seeds, test images, training."""
+    over_images = {entry.latent_dim: entry.test_explained_variance for entry in results.sampling}
+    first = {model.latent_dim: model for model in results.first}
+    header = ["latent", "seeds", "over seeds", "over images", "last tenth", "test over train", "gates"]
+    rows = []
+    for size in results.sizes:
+        k, mean, model = size.latent_dim, size.test_explained_variance, first.get(size.latent_dim)
+        intervals = [mean.interval, over_images.get(k)] if mean and mean.mean >= 0 else [None, None]
+        fall = model.last_tenth_fall if model else None
+        rows.append(
+            [
+                str(k),
+                str(size.seeds),
+                *(f"± {50 * (ends[1] - ends[0]):.2f}" if ends else "-" for ends in intervals),
+                "-" if fall is None else signed(-fall, 1),
+                signed(model.test_mse / model.train_mse - 1, 1) if model and model.train_mse > 0 else "-",
+                ", ".join(GATES[name].short for name in size.gates) or "-",
+            ]
+        )
+    return header, rows
 
 
 ANSWERS = (

@@ -12,21 +12,21 @@ from ..errors import InputError, Lost
 
 try:
     import fcntl
-except ImportError:  # Windows has none: two studies in one folder are not kept apart there
+except ImportError:  # Windows has none: there two studies in one folder are not excluded
     fcntl = None  # type: ignore[assignment]
 
-PID = ".pid.part"  # which process works on the folder, for whoever else wants to; ends as what is not whole yet
+PID = ".pid.part"  # the process that works in the folder, for the error of another; ends as files that are not whole
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[Callable[[], None]]:
-    """Make a study's folder if it is not there, and hold it for this process alone.
+def hold(folder: Path) -> Iterator[Callable[[], None]]:
+    """Make a study's folder if it is not there, and lock it for this process.
 
-    The system's own lock on the folder: it ends with the process, however that ends, so that none is ever stale. It
-    keeps the processes of one machine apart, and not on Windows. A folder that is still empty in the end is removed.
+    The operating system's lock on the folder ends with the process, so that none is ever stale. It excludes other
+    processes of the same machine, but not on Windows. A folder that is still empty in the end is removed.
 
     Yields:
-        What raises `Lost` where the folder is no longer the one that is held: to be called before anything is written.
+        A function that raises `Lost` if the folder is no longer the locked one: call it before anything is written.
 
     Raises:
         InputError: Another process holds it, or it cannot be made.
@@ -54,7 +54,7 @@ def held(folder: Path) -> Iterator[Callable[[], None]]:
         raise Lost(f"{folder} was removed while the study ran; start it again")
 
     try:
-        with suppress(OSError):  # a finished study may lie where nobody can write
+        with suppress(OSError):  # a finished study may be read-only
             note.write_text(str(os.getpid()))
         yield check
     finally:
@@ -65,12 +65,12 @@ def held(folder: Path) -> Iterator[Callable[[], None]]:
             check()
             for path in made:
                 path.rmdir()
-        fcntl.flock(handle, fcntl.LOCK_UN)  # a process that was forked meanwhile holds it too
+        fcntl.flock(handle, fcntl.LOCK_UN)  # or a process that was forked meanwhile would keep it locked
         os.close(handle)
 
 
 def _opened(folder: Path) -> int | None:
-    """The folder, made, opened and locked; None where another process has locked it."""
+    """A handle of the folder, made and locked; None if another process has locked it."""
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY)
@@ -82,14 +82,14 @@ def _opened(folder: Path) -> int | None:
                 return handle
         except FileNotFoundError:
             pass
-        os.close(handle)  # it was removed between two steps: begin again
+        os.close(handle)  # the folder was removed between two steps: try again
 
 
 def _locked(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        return error.errno not in (errno.EAGAIN, errno.EACCES)  # else the file system knows no locks
+        return error.errno not in (errno.EAGAIN, errno.EACCES)  # otherwise the file system has no locks
     return True
 
 

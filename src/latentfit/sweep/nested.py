@@ -1,110 +1,77 @@
-"""The whole curve from one training: a network whose codes are cut at a random length for each image.
+"""The error at every size from one training: a nested network.
 
-Its first k dimensions are then a code of k dimensions, so that one training gives an error at every size (nested
-dropout: Rippel, Gelbart & Adams, 2014). It is a screening: one network serves all sizes, and networks that were
-trained for one size do better.
+Its codes are truncated at a random length for each image (nested dropout: Rippel, Gelbart & Adams, 2014), so that its
+first k dimensions are a code of k dimensions. One network serves all sizes, and networks that were trained for one size
+do better: it shows where to look, and no answer depends on it.
 
-Two things bring the curve nearer to theirs. First the network is trained as any other, for a part of the epochs, and
-its code turned to the principal axes, so that the later dimensions are in use when cutting begins and the first ones
-hold most. And an image's error counts the more, the less error is to be expected at its length: what is to be small
-would otherwise drown in what is large.
+Two things bring its errors nearer to theirs. It is first trained without truncation for a part of the epochs, and its
+code turned to the principal axes, so that the later dimensions are in use when truncation begins and the first ones
+hold most. And an image's error is weighted by the inverse of the error that is expected at its length: small errors
+would otherwise drown in large ones.
 
-N images, B images a batch, D numbers an image, K latent dimensions.
+N images, B images a batch, D numbers an image, K latent dimensions, S sizes.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from .. import evaluate, hardware
+from .. import evaluate, train
 from ..data.images import ImageSet
-from ..gradient import Cut
-from ..hardware import peak_memory, reproducible
+from ..gradient import Truncation
 from ..latent import encode
 from ..model import Network, batches
-from ..recipe import Epoch, Job, Recipe
-from ..train import ONE_AT_A_TIME, Diverged, Trained, build, fit
+from ..recipe import Epoch, Recipe
 
 LONGER = 2  # times the recipe's epochs: each size is trained on a part of the images only
-BEFORE = 0.25  # share of these epochs that the network is trained for before, without cuts
-TURNED_BY = 10_000  # training images whose codes tell the principal axes, at most
+BEFORE = 0.25  # share of these epochs that the network is trained before, without truncation
+TURNED_BY = 10_000  # training images whose codes give the principal axes, at most
 
 
-def screen(
-    jobs: Sequence[tuple[int, int]],
+def fit(
+    network: Network,
     images: ImageSet,
     recipe: Recipe,
-    products: str = "fp32",
-    device: str = "cpu",
-    progress: Callable[[Job, Epoch], None] | None = None,
-    *,
     expected: Mapping[int, float],
-) -> list[Trained]:
-    """Train one network for all sizes, and measure its error at each: a unit of work as `train.train_group` is.
+    seed: int,
+    progress: Callable[[Epoch], None],
+    products: str,
+) -> None:
+    """Train a network of the largest size in place; errors as of `train.fit`.
 
     Args:
-        jobs: (latent_dim, seed) of each network; its latent_dim is the largest size.
+        network: Its latent_dim is the largest size.
         images: What to train and test on.
-        recipe: How, but for the number of epochs.
-        products: As of `train.fit`.
-        device: `cpu`, `cuda` or `mps`.
+        recipe: How to train, but for the number of epochs.
+        expected: Latent size to the error expected there, above 0: that of PCA.
+        seed: Of the order of the images and of the truncation.
         progress: Called after each epoch.
-        expected: The sizes to cut at, and the error to expect at each, above 0: PCA's.
-
-    Returns:
-        A `Trained` with a `curve` each; its history begins with the epochs before the cuts. One that diverges has
-        a reason instead.
+        products: As of `train.fit`.
     """
-    with ONE_AT_A_TIME:
-        hardware.check(products, device)
-        with reproducible():
-            return [_screen(Job(*job), images, recipe, products, device, progress, expected) for job in jobs]
-
-
-def _screen(
-    job: Job,
-    images: ImageSet,
-    recipe: Recipe,
-    products: str,
-    device: str,
-    progress: Callable[[Job, Epoch], None] | None,
-    expected: Mapping[int, float],
-) -> Trained:
-    start, history = time.perf_counter(), list[Epoch]()
-
-    def note(row: Epoch) -> None:
-        history.append(row._replace(epoch=len(history) + 1))
-        if progress:
-            progress(job, history[-1])
-
-    network = build(images, recipe, *job).to(device)
+    device = next(network.parameters()).device
     longer = replace(recipe, epochs=LONGER * recipe.epochs)
     before = replace(recipe, epochs=math.ceil(BEFORE * longer.epochs))
-    try:
-        fit(network, images, before, job.seed, note, products)
-        turn(network.cpu(), images)
-        fit(network.to(device), images, longer, job.seed, note, products, cuts(expected, job.seed, device))
-    except Diverged as error:
-        return Trained(job, {}, None, history, time.perf_counter() - start, peak_memory(), str(error))
-    curve = errors(network.cpu(), images, sorted(expected))
-    return Trained(job, {}, None, history, time.perf_counter() - start, peak_memory(), curve=curve)
+    options: dict[str, Any] = {"x_test": images.x_test, "seed": seed, "progress": progress, "products": products}
+    train.fit(network, images.x_train, before, **options)
+    turn(network.cpu(), images.x_train)
+    train.fit(network.to(device), images.x_train, longer, truncate=truncation(expected, seed, device), **options)
 
 
 @torch.no_grad()
-def turn(network: Network, images: ImageSet) -> None:
-    """Turn a network's code to its principal axes, the widest first, and centre it; what it makes of an image stays."""
+def turn(network: Network, x_train: NDArray[Any]) -> None:
+    """Turn and centre a network's code to its principal axes, widest first; its reconstructions do not change."""
     last, first = network.encoder[-1], network.decoder[0]
     assert isinstance(last, nn.Linear)
     assert isinstance(first, nn.Linear)
-    z = torch.from_numpy(encode(network, images.x_train[:TURNED_BY])).double()  # (N, K)
+    z = torch.from_numpy(encode(network, x_train[:TURNED_BY])).double()  # (N, K)
     mean = z.mean(dim=0)
     axes = torch.linalg.eigh((z - mean).t() @ (z - mean))[1].flip(1)  # (K, K), a column an axis
     first.bias.add_(first.weight.double() @ mean)
@@ -113,27 +80,29 @@ def turn(network: Network, images: ImageSet) -> None:
     last.weight.copy_(axes.t() @ last.weight.double())
 
 
-def cuts(expected: Mapping[int, float], seed: int, device: str = "cpu") -> Callable[[int], Cut]:
-    """How to cut the codes of a batch: lengths that are spread evenly over the logarithm of the size."""
+def truncation(
+    expected: Mapping[int, float], seed: int, device: torch.device | str = "cpu"
+) -> Callable[[int], Truncation]:
+    """A function that draws the truncation of a batch: lengths evenly spread over the logarithm of the size."""
     sizes = np.array(sorted(expected))  # (S,)
     share = _shares(sizes)
     weight = 1 / np.array([expected[k] for k in sizes.tolist()])
-    weight /= (share * weight).sum()  # 1 in the mean: the step size stays what the recipe says
+    weight /= (share * weight).sum()  # mean 1: the step size stays what the recipe says
     ends = torch.from_numpy(np.cumsum(share)[:-1])
     lengths, weights = torch.from_numpy(sizes), torch.from_numpy(weight).float()
     generator = torch.Generator().manual_seed(seed)
 
-    def cut(count: int) -> Cut:
-        places = (torch.arange(count) + torch.rand(1, generator=generator)).double() / count  # (B,), none alike
-        drawn = torch.bucketize(places, ends)
-        kept = torch.arange(int(sizes[-1])) < lengths[drawn][:, None]  # (B, K)
-        return Cut(kept.float().to(device), weights[drawn][:, None].to(device))
+    def truncate(count: int) -> Truncation:
+        positions = (torch.arange(count) + torch.rand(1, generator=generator)).double() / count  # (B,), all different
+        drawn = torch.bucketize(positions, ends)
+        mask = torch.arange(int(sizes[-1])) < lengths[drawn][:, None]  # (B, K)
+        return Truncation(mask.float().to(device), weights[drawn][:, None].to(device))
 
-    return cut
+    return truncate
 
 
 def _shares(sizes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """How often each size is cut at: the part of the logarithmic axis that is nearest to it, (S,), 1 in sum."""
+    """Share of the images truncated to each size: the part of the logarithmic axis nearest to it, (S,), 1 in sum."""
     between = np.log(sizes[:-1] * sizes[1:]) / 2
     ends = np.concatenate([[np.log(sizes[0] - 0.5)], between, [np.log(sizes[-1] + 0.5)]])
     shares: NDArray[np.float64] = np.diff(ends) / (ends[-1] - ends[0])
@@ -141,15 +110,15 @@ def _shares(sizes: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 @torch.no_grad()
-def errors(network: Network, images: ImageSet, sizes: Sequence[int]) -> dict[int, float]:
-    """Mean squared error on the test images with codes cut to each of the sizes."""
-    z = torch.from_numpy(encode(network, images.x_test))  # (N, K)
+def errors(network: Network, x_test: NDArray[Any], sizes: Sequence[int]) -> dict[int, float]:
+    """Mean squared error on the test images with codes truncated to each of the sizes."""
+    z = torch.from_numpy(encode(network, x_test))  # (N, K)
     sums = dict.fromkeys(sizes, 0.0)
     start = 0
-    for x in batches(images.x_test):
+    for x in batches(x_test):
         codes = z[start : start + len(x)]
         start += len(x)
         for k in sizes:
             short = torch.cat([codes[:, :k], torch.zeros(len(x), z.shape[1] - k)], dim=1)  # (B, K)
             sums[k] += float(evaluate.batch_errors(x, network.decode(short)).sum())
-    return {k: total / len(images.x_test) for k, total in sums.items()}
+    return {k: total / len(x_test) for k, total in sums.items()}

@@ -1,10 +1,10 @@
 """Local workers: a pool of processes, one thread each, that trains networks side by side.
 
-Workers only compute. They tell of each epoch through a pipe, ignore Ctrl-C (the parent decides) and end
-within a second of their parent. They share one copy of the images, mapped from a temporary file of the run.
-A pool that loses a worker is made anew and given what is missing.
+Workers only compute. They report each epoch through a pipe, ignore Ctrl-C (the parent decides) and end within a second
+of their parent. They share one copy of the images, mapped from a temporary file of the run. A pool that loses a worker
+is replaced, and the new one gets what is missing.
 
-PyTorch takes a second to import, here and in each worker, so this module does without, and workers can be started
+PyTorch takes a second to import, here and in each worker, so this module does not import it, and workers can be started
 early: they import it while the parent does.
 """
 
@@ -22,7 +22,6 @@ from concurrent.futures import Executor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -37,11 +36,11 @@ from ..recipe import Epoch, Job, Recipe
 from .workers import Crew, need
 
 if TYPE_CHECKING:
-    from ..train import Trained
+    from .job import TrainedNetwork
 
 Progress = Callable[[Job, Epoch | None], None]
 
-RENEWALS = 3  # how often a broken pool is made anew before a study gives up
+RENEWALS = 3  # how often a broken pool is replaced before a study ends
 
 
 class WorkersLost(Lost):
@@ -55,9 +54,9 @@ class Work:
     Attributes:
         images: What to train on.
         recipe: How.
-        products: How the training's matrix products are made, a name in `machine.PRODUCTS`.
+        products: How the matrix products of the training are computed, a name in `hardware.PRODUCTS`.
         device: `cpu`, `cuda` or `mps`.
-        expected: Of a screening: the sizes to cut at and the error to expect at each, see `screening.screen`.
+        expected: Of a nested network: latent size to the error expected there, see `sweep.nested`.
     """
 
     images: ImageSet
@@ -65,14 +64,6 @@ class Work:
     products: str = "fp32"
     device: str = "cpu"
     expected: Mapping[int, float] | None = None
-
-    @property
-    def task(self) -> Callable[..., list[Trained]]:
-        """What does it: takes a list of jobs, and all but `expected` of the above."""
-        from ..train import train_group
-        from .nested import screen
-
-        return train_group if self.expected is None else partial(screen, expected=self.expected)
 
 
 @contextmanager
@@ -83,26 +74,27 @@ def training(
     progress: Progress | None = None,
     crew: Crew | None = None,
     early: Workers | None = None,
-) -> Iterator[Iterator[Trained]]:
-    """Begin to train networks, and give an iterator over them in the order in which they are finished.
+) -> Iterator[Iterator[TrainedNetwork]]:
+    """Start to train networks; the value is an iterator over them in the order in which they finish.
 
-    On leaving, what still runs is stopped.
+    On exit, what still runs is stopped.
 
     Args:
         jobs: Which networks.
         work: What is the same for all of them.
         executor: Where they are trained; it is not shut down. Local processes if it is not given.
-        progress: Called from another thread after each epoch; only local processes tell of epochs.
+        progress: Called from another thread after each epoch; only local processes report epochs.
         crew: How many local processes there are at once.
-        early: Local processes that were started before; others take their place where they are not as many.
+        early: Local processes that were started before; replaced if their number is not the right one.
 
     Raises:
-        WorkersLost: Local workers died, and again in each pool that was made anew.
+        WorkersLost: Local workers died, and again in each new pool.
     """
     if executor is not None:
-        futures = [
-            executor.submit(work.task, [job], work.images, work.recipe, work.products, work.device) for job in jobs
-        ]
+        from .job import train_group
+
+        rest = (work.images, work.recipe, work.products, work.device, None, work.expected)
+        futures = [executor.submit(train_group, [job], *rest) for job in jobs]
         try:
             yield (trained for future in as_completed(futures) for trained in future.result())
         finally:
@@ -126,13 +118,13 @@ def _shared(work: Work) -> Iterator[tuple[Work, str]]:
             images = work.images.put_down(Path(folder))
         except OSError as error:
             what = f"the images for the workers do not go into the temporary folder {tempfile.gettempdir()}"
-            why = error.strerror or error  # NumPy tells of a full disk without a number
+            why = error.strerror or error  # NumPy's error of a full disk has no number
             raise OSError(error.errno or errno.ENOSPC, f"{what}: {why}; make room there, or set TMPDIR") from None
         yield replace(work, images=images), folder
 
 
 class Workers:
-    """Local processes, which begin to import what a training needs; a context, which stops them at its end.
+    """Local processes that import what a training needs; a context, which stops them at its end.
 
     Args:
         count: How many.
@@ -151,13 +143,13 @@ class Workers:
         self.stop()
 
     def stop(self) -> None:
-        """Stop what still runs; once more does no harm."""
+        """Stop what still runs; a second call does nothing."""
         self.executor.shutdown(wait=True, kill_workers=True)
         self.writer.close()
 
 
 class _LocalPools:
-    """One pool at a time, begun at once; `results` makes the next one where it breaks."""
+    """One pool at a time, started at once; `results` replaces it when it breaks."""
 
     def __init__(
         self,
@@ -172,7 +164,7 @@ class _LocalPools:
         self.work, self.folder, self.progress, self.crew = work, folder, progress, crew
         sizes = (work.images.pixels, *work.recipe.hidden, max(job.latent_dim for job in jobs))
         self.workers = crew.size(len(self.missing), need(sizes), work.device, early.count if early else 0)
-        self.failure: Exception | None = None  # what a callback raised, for the caller's own thread
+        self.failure: Exception | None = None  # raised by a callback, for the caller's thread
         if early and early.count != self.workers:
             early.stop()
             early = None
@@ -182,17 +174,17 @@ class _LocalPools:
         self.pool = early or Workers(min(len(self.missing), self.workers))
         jobs = sorted(self.missing)
         try:
-            self.futures = [self.pool.executor.submit(_train_and_tell, job, self.work, self.folder) for job in jobs]
-        except BrokenProcessPool:  # a worker died before it had anything to do: `results` makes the next pool
+            self.futures = [self.pool.executor.submit(_train, job, self.work, self.folder) for job in jobs]
+        except BrokenProcessPool:  # a worker died before its first task: `results` replaces the pool
             self.futures = []
         threading.Thread(target=self._listen, args=(self.pool.reader,), daemon=True).start()
 
-    def results(self) -> Iterator[Trained]:
+    def results(self) -> Iterator[TrainedNetwork]:
         for attempt in range(1 + RENEWALS):
             if attempt:
                 self.stop()
                 self.start()
-            finished, self.futures = as_completed(self.futures), []  # a result is let go once it was given on
+            finished, self.futures = as_completed(self.futures), []  # release each result once it was passed on
             for future in finished:
                 try:
                     trained = future.result()
@@ -224,11 +216,11 @@ class _LocalPools:
                     if self.progress and self.failure is None:
                         self.progress(job, epoch)
                 except Exception as error:
-                    self.failure = error  # and go on reading: a full pipe would stop the workers
+                    self.failure = error  # and read on: a full pipe would stop the workers
 
 
-_parent: Connection  # in a worker: where it tells of its epochs
-_folder: str | None = None  # and where the images are
+_parent: Connection  # in a worker: where it reports its epochs
+_folder: str | None = None  # and the folder of the images
 
 
 def _start_worker(writer: Connection, parent: int) -> None:
@@ -236,24 +228,26 @@ def _start_worker(writer: Connection, parent: int) -> None:
     _parent = writer
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    import_module("latentfit.train")
+    import_module("latentfit.sweep.job")
 
 
 def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.2)
     if _folder:
-        shutil.rmtree(_folder, ignore_errors=True)  # a parent that was killed could not
+        shutil.rmtree(_folder, ignore_errors=True)  # since a killed parent could not
     os._exit(1)
 
 
 # A message is far shorter than PIPE_BUF: workers share one pipe without a lock, which could die with one of them.
-def _train_and_tell(job: Job, work: Work, folder: str) -> Trained:
+def _train(job: Job, work: Work, folder: str) -> TrainedNetwork:
+    from .job import train_group
+
     global _folder
     _folder = folder
 
-    def tell(job: Job, epoch: Epoch) -> None:
-        with suppress(OSError):  # a parent that does not listen is no reason to stop
+    def send(job: Job, epoch: Epoch) -> None:
+        with suppress(OSError):  # a parent that does not listen does not matter
             _parent.send((job, epoch))
 
-    return work.task([job], work.images, work.recipe, work.products, work.device, tell)[0]
+    return train_group([job], work.images, work.recipe, work.products, work.device, send, work.expected)[0]

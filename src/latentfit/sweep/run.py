@@ -7,27 +7,32 @@ files are there and whole is not run again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from .. import data, hardware
-from ..data import quality
 from ..data.images import ImageSet
+from ..data.quality import Quality, look, notes
 from ..errors import InputError
 from ..hardware import reproducible
-from ..measure import network, rule, verdict
-from ..measure.network import PerImage, Yardsticks
-from ..recipe import Job, Recipe
-from ..train import Trained
-from . import lock, pool, store, summary
+from ..measure import network as measure
+from ..measure import verdict
+from ..measure.network import Baselines, ImageValues
+from ..measure.summary import Settings, summarize
+from ..model import Network
+from ..recipe import Job, Recipe, first_seeds
+from ..results import Model, ModelResult, NestedCurve
+from ..train import build
+from . import files, lock, pool, store
+from .job import TrainedNetwork
 from .pool import Progress, Work
-from .request import Request, describe, describe_images, environment, joined, recipe_dict
+from .request import Request, describe, joined, read_request
 from .timing import Clock
+from .weights import from_weights, load_network, save_network
 from .workers import Crew
 
 
@@ -55,35 +60,34 @@ def study(
 ) -> store.Study:
     """Train an autoencoder of each latent size and seed, and measure them.
 
-    What is finished in the folder already is kept: more sizes or seeds train only what is missing, and the
-    same call after a crash goes on where it stopped.
+    Networks that are finished in the folder are kept: more sizes or seeds train only what is missing, and the same
+    call after a crash resumes.
 
     Args:
         source: What `data.load` takes (a name or a path), or an `ImageSet`.
         latent_dims: The sizes, each from 1 to the number of pixels; 16 and 48 if they are not given, or with `keep`
             a search: doubling from 2 until a size is enough, then bisection.
-        seeds: Trainings a size; 5 means seeds 0 to 4. 1 if it is not given, or 3 with `keep`.
+        seeds: Seeds per size; 5 means seeds 0 to 4. 1 if it is not given, or 3 with `keep`.
         keep: The share of the variance of the test images to keep, between 0 and 1: the study then says how many
-            dimensions that takes, see `rule.answer`.
-        curve: Train one more network of the largest size whose codes are cut at random lengths: it screens sizes
-            from the smallest to the largest at once, see `screening.screen`.
+            dimensions that takes, see `measure.verdict`.
+        curve: Also train one nested network, which estimates the error at every size, see `sweep.nested`.
         recipe: A name, or a `Recipe` of your own.
         epochs: In place of the recipe's own number.
         out: The study's folder, `runs/<name of the data set>` if it is not given.
         data_dir: Where Fashion-MNIST's files are looked for first.
         value_range: Pixel values in the source's files run from 0 to this, see `data.load`.
         test_share: Share of the images of an `.npy` to draw as test images, see `data.load`.
-        precision: Of the training's matrix products: `fp32`, `bf16` (factors in bfloat16, sums in fp32), or `auto`:
-            bf16 where the processor is faster with it. Decided once for a study and recorded.
+        precision: Of the training's matrix products: `fp32`, `bf16`, or `auto`: bf16 where the processor is faster
+            with it. Decided once for a study and recorded.
         device: `cpu`, `cuda`, `mps`, or `auto`: CUDA where there is one, otherwise the CPU.
         fresh: Start over in a folder that holds another study.
         executor: Runs the jobs; local processes if it is not given. Not shut down.
-        workers: Local processes that train at once; as many as networks, cores and memory allow if it is not given.
-            Results do not depend on it.
-        early: Local processes that were started before; taken, and stopped in the end, where as many train at once.
+        workers: Local processes that train at once, which results do not depend on; as many as networks, cores and
+            memory allow if it is not given.
+        early: Local processes that were started before: used for the first training if their number fits, else stopped.
         progress: Called with (job, row) after each epoch, and with (job, None) when a network is finished;
             from a thread of its own, and only where jobs run in local processes.
-        tell: Called with a line when a phase begins, with what is odd about the images, and after each training of a
+        tell: Called with a line when a phase begins, with each note on the images, and after each training of a
             search with what is known.
 
     Returns:
@@ -97,52 +101,29 @@ def study(
     clock = Clock()
     request = Request.of(latent_dims, seeds, recipe, epochs, precision, device, keep, curve)
     crew = Crew(workers, tell)
-    images = _loaded(source, data_dir, value_range, test_share)
+    images = _load(source, data_dir, value_range, test_share)
     if not isinstance(source, ImageSet):
-        request = replace(request, source=images.name if _is_found_name(source, images) else str(source))
+        by_name = source in data.NAMES and not images.stand_in
+        request = replace(request, source=images.name if by_name else str(source))
     request = request.fitting(images)
-    folder = Path(out) if out is not None else default_folder(images)
-    with lock.held(folder) as check:
-        asked = _open(folder, request, images, fresh)
+    folder = Path(out) if out is not None else store.default_folder(images)
+    with lock.hold(folder) as check:
+        run = Run(folder, images, request, executor, progress, tell, clock, check, crew, early)
+        run.open(fresh)
         clock.lap("load")
-        if not _is_finished(folder, asked, images):
+        if not run.is_finished():
             try:
                 with reproducible():
-                    _run(folder, asked, Trainings(images, executor, progress, tell, clock, check, crew, early))
+                    run.finish()
             except (InputError, OSError):
-                check()
+                check()  # a removed folder is the better error
                 raise
         return store.load(folder)
 
 
-def _run(folder: Path, asked: Request, ground: Trainings) -> None:
-    """Train and measure all that is missing, and write the results."""
-    while True:
-        ground.train(folder, asked)
-        ground.clock.lap("train")
-        wider = _widened(folder, asked, ground.images)
-        if wider is None:
-            break
-        asked = wider
-    if asked.screens:
-        ground.screen(folder, asked)
-        ground.clock.lap("screen")
-    ground.check()
-    if ground.tell:
-        ground.tell("measuring and summing up")
-    _sum_up(folder, asked, ground)
-    ground.clock.lap("sum up")
-    ground.clock.write(folder)
-
-
-def _loaded(
+def _load(
     source: str | Path | ImageSet, data_dir: str | Path | None, value_range: float | None, test_share: float | None
 ) -> ImageSet:
-    """The images of a source.
-
-    Raises:
-        InputError: They cannot be read so; an `ImageSet` is read already.
-    """
     if not isinstance(source, ImageSet):
         return data.load(source, data_dir, value_range=value_range, test_share=test_share)
     if value_range is not None or test_share is not None:
@@ -150,180 +131,197 @@ def _loaded(
     return source
 
 
-def _is_found_name(source: str | Path, images: ImageSet) -> bool:
-    """Whether the source is a name, and the images are those of that name and not a stand-in."""
-    return source in data.NAMES and not images.stand_in
-
-
-def default_folder(images: ImageSet) -> Path:
-    """`runs/<name of the data set>`, with what a file system may refuse taken out of the name."""
-    name = "".join(c if c.isalnum() or c in "-_. " else "-" for c in images.name).strip(". ")
-    return Path("runs") / (name[:100] or "images")
-
-
-def _open(folder: Path, request: Request, images: ImageSet, fresh: bool) -> Request:
-    """Settle what the folder is for, and write it down: the request with all that was asked before."""
-    try:
-        if not (folder / "study.json").exists() and not store.is_free(folder):
-            raise InputError(f"{folder} holds other files and no study; give an empty or new folder with --out")
-        before = None if fresh else store.read_request(folder)
-        request = request.on_this_machine(before or {})
-        if before is not None:
-            request = joined(folder, before, request, images)
-        missing = any(store.finished_row(folder, job) is None for job in request.jobs)
-        if fresh or missing or (request.screens and _screened(folder, request) is None):
-            hardware.check(request.products, request.device)
-        if fresh:
-            store.clear(folder)
-        store.remove_leftovers(folder)
-        if (wanted := describe(request, images)) != before:
-            store.write_json(folder / "study.json", wanted)
-        (folder / "models").mkdir(exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder} cannot be used: {error.strerror}; give another --out") from None
-    return request
-
-
 @dataclass
-class Trainings:
-    """Trains what is missing of a study, and holds what its parent process measures and takes from its workers."""
+class Run:
+    """One run of a study; whether a network in the folder is finished and whole is verified once."""
 
+    folder: Path
     images: ImageSet
+    request: Request
     executor: Executor | None
     progress: Progress | None
     tell: Callable[[str], None] | None
     clock: Clock
     check: Callable[[], None]  # raises where the folder is no longer this study's
     crew: Crew
-    early: pool.Workers | None = None  # of the first training
-    taken: dict[Job, PerImage] = field(default_factory=dict)
-    measured: Yardsticks | None = None
+    early: pool.Workers | None  # for the first training
+    models: dict[Job, Model] = field(default_factory=dict)
+    networks: dict[Job, Network] = field(default_factory=dict)
+    values: dict[Job, ImageValues] = field(default_factory=dict)
+
+    def open(self, fresh: bool) -> None:
+        """Check the folder against the request, add what was asked before, and write `study.json`."""
+        folder = self.folder
+        try:
+            if not (folder / "study.json").exists() and not store.is_free(folder):
+                raise InputError(f"{folder} holds other files and no study; give an empty or new folder with --out")
+            before = None if fresh else read_request(folder)
+            self.request = self.request.on_this_machine(before)
+            if before is not None:
+                self.request = joined(folder, before, self.request, self.images)
+            if fresh or self.missing() or (self.request.nested and self.read_curve() is None):
+                hardware.check(self.request.products, self.request.device)
+            if fresh:
+                store.clear(folder)
+            store.remove_leftovers(folder)
+            path, wanted = folder / "study.json", files.dump_json(describe(self.request, self.images))
+            if not path.exists() or path.read_bytes() != wanted:
+                files.write(path, wanted)
+            (folder / "models").mkdir(exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{folder} cannot be used: {error.strerror}; give another --out") from None
+
+    def missing(self) -> list[Job]:
+        """The networks that are not finished."""
+        for job in self.request.jobs:
+            if job not in self.models and (found := store.finished(self.folder, job, self.images)):
+                self.models[job] = found
+        return [job for job in self.request.jobs if job not in self.models]
+
+    def is_finished(self) -> bool:
+        """Whether every network is there, and the results are those of this request."""
+        if self.missing() or not (self.folder / "timing.json").exists():
+            return False
+        with suppress(InputError):
+            found = (done := store.load(self.folder)).found
+            return (
+                found.dataset == self.images.description
+                and "map" in done.shown
+                and found.environment == self.request.environment
+                and tuple(model.job for model in found.models) == self.request.jobs
+                and found.verdict.keep == self.request.keep
+                and found.recipe == self.request.recipe
+                and (found.curve is not None) == self.request.nested
+                and found.quality is not None
+                and not self.next_jobs()
+            )
+        return False
+
+    def finish(self) -> None:
+        """Train and measure everything that is missing, and write the results."""
+        while True:
+            self.train()
+            self.clock.lap("train")
+            if not (following := self.next_jobs()):
+                break
+            self.request = replace(self.request, jobs=tuple(sorted(following.union(self.request.jobs))))
+            files.write_json(self.folder / "study.json", describe(self.request, self.images))
+        if self.request.nested:
+            self.train_nested()
+            self.clock.lap("screen")
+        self.check()
+        self.say("measuring and summing up")
+        self.sum_up()
+        self.clock.lap("sum up")
+        self.clock.write(self.folder)
+
+    def say(self, text: str) -> None:
+        """Pass a line to the `tell` callback."""
+        if self.tell:
+            self.tell(text)
 
     @cached_property
-    def found(self) -> quality.Findings:
-        """What is odd about the images."""
-        return quality.look(self.images)
+    def quality(self) -> Quality:
+        """What is unusual about the images."""
+        found = look(self.images)
+        return Quality(**vars(found), notes=tuple(notes(found)))
 
-    def yard(self, request: Request) -> Yardsticks:
-        """What the images alone say, measured when it is first asked for; what is odd about them is then told."""
-        if self.measured is None:
-            if self.tell:
-                for note in quality.notes(self.found):
-                    self.tell(note)
-            self.measured = Yardsticks.of(self.images, request.jobs)
-        return self.measured
+    @cached_property
+    def baselines(self) -> Baselines:
+        """Measurements of the images alone, computed and their notes told on first use."""
+        for note in self.quality.notes:
+            self.say(note)
+        return Baselines.of(self.images, self.request.jobs)
 
-    def train(self, folder: Path, request: Request) -> None:
-        """Train the networks that the folder lacks, and keep each as it comes."""
-        rows = {job: store.finished_row(folder, job) for job in request.jobs}
-        missing = [job for job, row in rows.items() if row is None]
-        if not missing:
+    def train(self) -> None:
+        """Train the networks that are missing, and save each when it finishes."""
+        if not (missing := self.missing()):
             return
+        request, early, self.early = self.request, self.early, None
         work = Work(self.images, request.recipe, request.products, request.device)
-        early, self.early = self.early, None
         with pool.training(missing, work, self.executor, self.progress, self.crew, early) as results:
-            yard = self.yard(request)  # measured while workers train
-            yard.walk({job.latent_dim for job in request.jobs})
+            self.baselines.prepare({job.latent_dim for job in request.jobs})  # while workers train
             for trained in results:
                 self.check()
-                rows[trained.job] = _keep(folder, trained, request, self.images, yard)
-                if (measured := trained.measured) is not None:
-                    self.taken[trained.job] = PerImage(measured.test_errors, measured.test_sharpness)
+                self.save(trained)
                 self.clock.note(trained)
-                self.clock.write(folder)
+                self.clock.write(self.folder)
                 if self.progress:
                     self.progress(trained.job, None)
-                if self.tell and request.search and request.keep is not None:
-                    self.tell(verdict.known_now([row for row in rows.values() if row], request.keep))
+                if request.search and request.keep is not None:
+                    self.say(verdict.progress_text(list(self.models.values()), request.keep))
 
-    def screen(self, folder: Path, request: Request) -> None:
-        """Train the one network for all sizes, where the folder lacks what it found."""
-        if _screened(folder, request) is not None:
+    def save(self, trained: TrainedNetwork) -> None:
+        """Write one network: history, weights, and last `metrics.json`, which marks it as finished."""
+        at = store.model_folder(self.folder, trained.job)
+        at.mkdir(exist_ok=True)
+        store.write_history(at, trained.history)
+        recipe, job = self.request.recipe, trained.job
+        if trained.measurement is None:
+            model: Model = measure.failed(job, trained.reason or "")
+        else:
+            save_network(at, trained.weights, self.images, recipe, job)
+            model = measure.model_result(job, trained.measurement, trained.history, self.images, recipe, self.baselines)
+            self.values[job] = trained.measurement.per_image
+            others = {o: n for o, n in self.networks.items() if o.latent_dim != job.latent_dim}
+            if all(job < other for other in self.networks.keys() - others.keys()):  # of each size one is kept
+                self.networks = others | {job: from_weights(build(self.images.pixels, recipe, *job), trained.weights)}
+        files.write_json(at / "metrics.json", model)
+        self.models[job] = model
+
+    def next_jobs(self) -> set[Job]:
+        """The networks that a search trains next; none where it has ended, or nothing is searched."""
+        if not self.request.search or self.request.keep is None:
+            return set()
+        models = [self.models[j] for j in self.request.jobs]  # in order, not as they came: sums depend on it
+        sizes = verdict.next_sizes(models, self.request.keep, self.images.pixels)
+        return {Job(size, job.seed) for size in sizes for job in self.request.jobs}
+
+    def read_curve(self) -> NestedCurve | None:
+        """The errors of a finished nested network for these sizes; None where there are none."""
+        sizes, seed = self.request.nested_sizes, self.request.jobs[0].seed
+        with suppress(InputError):
+            found = files.read(NestedCurve, self.folder / "curve.json")
+            whole = [error is not None for error in found.test_mse] == [found.status == "ok"] * len(sizes)
+            if whole and (found.job, found.sizes) == (Job(sizes[-1], seed), sizes):
+                return found
+        return None
+
+    def train_nested(self) -> None:
+        """Train the nested network, unless `curve.json` has its errors."""
+        if self.read_curve() is not None:
             return
-        sizes = _screened_sizes(request)
-        expected = {k: max(self.yard(request).pca.at("train", k), 1e-6) for k in sizes}
+        sizes, request = self.request.nested_sizes, self.request
+        expected = {k: max(self.baselines.pca.at("train", k), 1e-6) for k in sizes}
         work = Work(self.images, request.recipe, request.products, request.device, expected)
-        job = Job(sizes[-1], request.jobs[0].seed)
-        if self.tell:
-            self.tell(f"screening all sizes from {sizes[0]} to {sizes[-1]} with one network")
-        with pool.training([job], work, self.executor) as results:
+        self.say(f"screening all sizes from {sizes[0]} to {sizes[-1]} with one network")
+        with pool.training([Job(sizes[-1], request.jobs[0].seed)], work, self.executor) as results:
             for trained in results:
                 self.check()
                 self.clock.worker_memory.append(trained.peak_memory or 0)
-                store.write_json(folder / "curve.json", network.curve_row(trained, sizes))
+                curve = measure.nested_curve(trained.job, trained.errors, trained.reason, sizes)
+                files.write_json(self.folder / "curve.json", curve)
 
-
-def _screened_sizes(request: Request) -> list[int]:
-    """The sizes that a screening is told of: those of the study, and some between them."""
-    sizes = {job.latent_dim for job in request.jobs}
-    return sorted(sizes | {k for k in network.CURVE if min(sizes) <= k <= max(sizes)})
-
-
-def _screened(folder: Path, request: Request) -> dict[str, Any] | None:
-    """What a finished screening of these sizes found; None where there is none."""
-    with suppress(InputError, KeyError, TypeError):
-        found: dict[str, Any] = store.read_json(folder / "curve.json")
-        if found["sizes"] == _screened_sizes(request) and found["seed"] == request.jobs[0].seed:
-            return found
-    return None
-
-
-def _widened(folder: Path, asked: Request, images: ImageSet) -> Request | None:
-    """The request with the size that a search tries next, written down; None where it has ended."""
-    if not asked.search or asked.keep is None:
-        return None
-    rows = [store.read_json(store.model_folder(folder, job) / "metrics.json") for job in asked.jobs]
-    following = _following(rows, asked.keep, images)
-    if not following:
-        return None
-    wider = replace(asked, jobs=tuple(sorted(following.union(asked.jobs))))
-    store.write_json(folder / "study.json", describe(wider, images))
-    return wider
-
-
-def _following(rows: Sequence[Mapping[str, Any]], keep: float, images: ImageSet) -> set[Job]:
-    """The networks that a search trains next."""
-    if any(row["status"] == "ok" and row["test_explained_variance"] is None for row in rows):
-        return set()  # the images hold next to no variance, of which no size keeps a share
-    found = rule.answer(verdict.explained(rows), keep, images.pixels, verdict.unable(rows))
-    return {Job(size, row["seed"]) for size in found["next"] for row in rows}
-
-
-def _sum_up(folder: Path, request: Request, ground: Trainings) -> None:
-    asked = {
-        "dataset": describe_images(ground.images),
-        "recipe": recipe_dict(request.recipe),
-        "environment": environment(request),
-        "quality": {**asdict(ground.found), "notes": quality.notes(ground.found)},
-        "keep": request.keep,
-        "curve": _screened(folder, request) if request.screens else None,
-    }
-    summary.write(folder, request.jobs, asked, ground.images, ground.yard(request), ground.taken)
-
-
-def _keep(folder: Path, trained: Trained, request: Request, images: ImageSet, yard: Yardsticks) -> dict[str, Any]:
-    """Write one network: weights, history, and last of all the row that says it is finished, which is returned."""
-    at = store.model_folder(folder, trained.job)
-    at.mkdir(exist_ok=True)
-    store.write_history(at, trained.history)
-    if trained.reason is None:
-        store.save_network(at, trained.weights, images, request.recipe, trained.job)
-    row = network.row(trained, images, request.recipe, yard)
-    store.write_json(at / "metrics.json", row)
-    return row
-
-
-def _is_finished(folder: Path, request: Request, images: ImageSet) -> bool:
-    """Whether every network is there, and the results are those of this request."""
-    if any(store.finished_row(folder, job) is None for job in request.jobs) or not (folder / "timing.json").exists():
-        return False
-    with suppress(InputError, KeyError, TypeError):
-        done = store.load(folder)
-        found, _ = done.results, done.shown["map"]  # both can be read, and are of this version
-        jobs = tuple(Job(m["latent_dim"], m["seed"]) for m in found["models"])
-        same = found["dataset"] == describe_images(images) and found["environment"] == environment(request)
-        asked = same and jobs == request.jobs and found["verdict"]["keep"] == request.keep
-        asked = asked and found["recipe"] == recipe_dict(request.recipe)
-        asked = asked and (found["curve"] is not None) == request.screens
-        return asked and not (request.search and _following(found["models"], found["verdict"]["keep"], images))
-    return False
+    def sum_up(self) -> None:
+        """Measure what needs all networks, and write `shown.safetensors` and then `results.json`."""
+        request = self.request
+        models = [self.models[job] for job in request.jobs]
+        trained = [model.job for model in models if isinstance(model, ModelResult)]
+        networks: dict[Job, Network] = {}
+        for job in trained:
+            if job in (first := first_seeds(trained)) or job not in self.values:
+                network = self.networks.get(job) or load_network(store.model_folder(self.folder, job))
+                networks |= {job: network} if job in first else {}
+                self.values[job] = self.values.get(job) or ImageValues.of(network, self.images.x_test)
+        settings = Settings(
+            dataset=self.images.description,
+            recipe=request.recipe,
+            environment=self.request.environment,
+            quality=self.quality,
+            keep=request.keep,
+            curve=self.read_curve() if request.nested else None,
+        )
+        values = {job: self.values[job] for job in trained}
+        results, shown = summarize(settings, models, networks, values, self.images, self.baselines)
+        store.write_shown(self.folder, shown)
+        files.write_json(self.folder / "results.json", results)

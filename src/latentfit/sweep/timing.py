@@ -12,8 +12,8 @@ from typing import Any
 from ..errors import InputError
 from ..hardware import peak_memory, processor
 from ..recipe import Job
-from ..train import Trained
-from . import store
+from .files import read_json, write_json
+from .job import TrainedNetwork
 
 
 class Clock:
@@ -31,18 +31,18 @@ class Clock:
         now = time.perf_counter()
         self.seconds[what], self.last = self.seconds.get(what, 0.0) + now - self.last, now
 
-    def note(self, trained: Trained) -> None:
-        """Keep what is told of a network that was trained."""
+    def note(self, trained: TrainedNetwork) -> None:
+        """Keep the seconds and the memory of a network that was trained."""
         self.networks.append(trained.job._asdict() | {"seconds": trained.seconds})
         self.worker_memory.append(trained.peak_memory or 0)
 
     def write(self, folder: Path) -> None:
-        """Write `timing.json`; what it says of networks that were trained before stays."""
+        """Write `timing.json`; what it holds of networks that were trained before stays."""
         before: list[dict[str, Any]] = []
         with suppress(InputError, KeyError, TypeError):
-            before = store.read_json(folder / "timing.json")["models"]
+            before = read_json(folder / "timing.json")["models"]
         models = {Job(m["latent_dim"], m["seed"]): m for m in (*before, *self.networks)}
-        store.write_json(folder / "timing.json", self._report() | {"models": [models[job] for job in sorted(models)]})
+        write_json(folder / "timing.json", self._report() | {"models": [models[job] for job in sorted(models)]})
 
     def _report(self) -> dict[str, Any]:
         return {

@@ -1,7 +1,7 @@
-"""How many workers train at once: as many as there are networks, cores and memory for.
+"""Number of workers that train at once: limited by networks, cores and memory.
 
-A container, a batch system or `taskset` may allow a process less than the machine has. What is allowed is read here
-from `/proc` and `/sys`, so elsewhere than on Linux only the affinity mask counts, where there is one.
+A container, a batch system or `taskset` may allow a process less than the machine has. The limits are read from `/proc`
+and `/sys`; on other systems than Linux only the affinity mask counts, if there is one.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ COPIES = 7  # of the weights, with gradient, Adam's moments and what is measured
 
 @dataclass
 class Crew:
-    """The number of workers of a study, and what a person is told about it.
+    """The number of workers of a study, and the lines about it.
 
     Attributes:
-        asked: How many train at once; as many as are of use if it is not given.
+        requested: Number that train at once; as many as are of use if it is not given.
         tell: Called with a line when workers start, and when one of many networks is trained.
     """
 
-    asked: int | None = None
+    requested: int | None = None
     tell: Callable[[str], None] | None = None
     jobs: int = 0
     count: int = 0
@@ -39,20 +39,20 @@ class Crew:
     has_explained: bool = False
 
     def __post_init__(self) -> None:
-        if self.asked is not None:
-            self.asked = whole_number("number of workers", self.asked)
+        if self.requested is not None:
+            self.requested = whole_number("number of workers", self.requested)
 
     def size(self, jobs: int, need: int, device: str = "cpu", running: int = 0) -> int:
-        """The number of workers for so many networks, each of which needs so many bytes; a GPU has one.
+        """The number of workers for `jobs` networks that need `need` bytes each; one on a GPU.
 
-        What workers that are running already hold is not free, and is theirs.
+        Memory of workers that are running already is not free, but theirs.
         """
         cores, reason = os.cpu_count() or 1, ""
         self.jobs, self.seconds = jobs, []
         if device != "cpu":
             self.count = 1
-        elif self.asked:
-            self.count = min(jobs, self.asked)
+        elif self.requested:
+            self.count = min(jobs, self.requested)
         else:
             self.count, reason = of_use(jobs, cores, allowed(need, running=running))
         if reason and not self.has_explained:
@@ -62,7 +62,7 @@ class Crew:
         return self.count
 
     def note(self, seconds: float) -> None:
-        """Take the seconds of a network that is trained."""
+        """Record the seconds of a trained network."""
         self.seconds.append(seconds)
         done, left = len(self.seconds), self.jobs - len(self.seconds)
         if self.jobs > self.count and left >= self.count:
@@ -78,32 +78,32 @@ class Crew:
 
 
 def of_use(jobs: int, cores: int, limits: Mapping[str, int]) -> tuple[int, str]:
-    """The number of workers, at least 1, and where it is less than cores and jobs the limit that makes it so."""
+    """The number of workers, at least 1, and the name of the limit if it is below cores and jobs."""
     reason = min(limits, key=lambda name: limits[name], default="")
     count = max(1, min(jobs, cores, limits.get(reason, cores)))
     return count, reason if count < min(jobs, cores) else ""
 
 
 def need(sizes: Sequence[int]) -> int:
-    """The bytes of memory that a worker needs for a network whose encoder has layers of these sizes."""
+    """Bytes of memory that a worker needs for a network whose encoder has these layer sizes."""
     weights = 2 * sum(a * b for a, b in pairwise(sizes))
     return BASE + COPIES * 4 * weights
 
 
 def allowed(need: int, root: Path = Path("/"), running: int = 0) -> dict[str, int]:
-    """The workers that each limit of this process allows, if each needs so many bytes and some run already."""
+    """The number of workers that each limit allows, if each needs `need` bytes and `running` run already."""
     limits = {}
     if memory := free_memory(root):
-        limits["the memory"] = (memory - BASE + running * BASE) // need  # this process measures while they train
+        limits["the memory"] = (memory - BASE + running * BASE) // need  # this process measures meanwhile
     if quota := cpu_quota(root):
         limits["the cgroup's CPU quota"] = quota
     if hasattr(os, "sched_getaffinity"):
         limits["the affinity mask"] = len(os.sched_getaffinity(0))
-    return limits | {"LOKY_MAX_CPU_COUNT": loky.cpu_count()}  # the last: loky counts some of the others too
+    return limits | {"LOKY_MAX_CPU_COUNT": loky.cpu_count()}  # last: loky includes some of the others
 
 
 def cpu_quota(root: Path) -> int | None:
-    """The processors that the control groups of this process allow, rounded up; None without a limit."""
+    """Processors that the control groups of this process allow, rounded up; None without a limit."""
     found = []
     for group in _groups("cpu", root):
         quota = _numbers(group / "cpu.max") or [
@@ -116,24 +116,24 @@ def cpu_quota(root: Path) -> int | None:
 
 
 def free_memory(root: Path) -> int | None:
-    """The bytes that this process and its workers may still take; None where the system does not say."""
+    """Bytes that this process and its workers may still allocate; None if unknown."""
     found = []
     if (available := _table(root / "proc/meminfo").get("MemAvailable:")) is not None:
         found.append(available * 1024)
     for group in _groups("memory", root):
         limit = _numbers(group / "memory.max") or _numbers(group / "memory.limit_in_bytes")
         used = _numbers(group / "memory.current") or _numbers(group / "memory.usage_in_bytes")
-        told = _table(group / "memory.stat")
-        cache = told.get("total_inactive_file", told.get("inactive_file", 0))  # given back where it is needed
+        stat = _table(group / "memory.stat")
+        cache = stat.get("total_inactive_file", stat.get("inactive_file", 0))  # released on demand
         if limit and used:
             found.append(max(1, limit[0] - used[0] + cache))
     return min(found, default=None)
 
 
 def _groups(controller: str, root: Path) -> Iterator[Path]:
-    """The folders of this process's control group and of those around it, of version 2 and of version 1.
+    """Folders of this process's control group and of its parents, of version 2 and of version 1.
 
-    A container may see its own group's path and yet have it mounted at the top, so some are not there.
+    A container may have its own group mounted at the top, so some do not exist.
     """
     for line in _read(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
@@ -145,13 +145,13 @@ def _groups(controller: str, root: Path) -> Iterator[Path]:
 
 
 def _table(path: Path) -> dict[str, int]:
-    """A file of lines with a name and a number."""
+    """The lines of a file that have a name and a number."""
     words = (line.split() for line in _read(path).splitlines())
     return {line[0]: int(line[1]) for line in words if len(line) > 1 and line[1].isdigit()}
 
 
 def _numbers(path: Path) -> list[int]:
-    """The numbers of a file; none where it is not there, and `max` is none."""
+    """The numbers of a file; `max` is none, and a missing file has none."""
     return [int(word) for word in _read(path).split() if word.lstrip("-").isdigit()]
 
 

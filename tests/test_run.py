@@ -20,13 +20,13 @@ import pytest
 import torch
 from helpers import RECIPE, Inline, contents, each_precision, small_clothes
 
-from latentfit import evaluate, hardware, latent, report
+from latentfit import hardware, latent, pca, report
 from latentfit.data.images import ImageSet
 from latentfit.errors import InputError
 from latentfit.measure import network
 from latentfit.recipe import Job, Recipe
-from latentfit.sweep import request, run, store
-from latentfit.train import train_group
+from latentfit.sweep import files, request, run, store
+from latentfit.sweep.job import train_group
 
 IMAGES = small_clothes()
 
@@ -58,12 +58,12 @@ def test_another_seed_gives_other_bytes(tmp_path):
 
 
 def test_a_size_whose_first_seed_failed_keeps_its_pictures(tmp_path, monkeypatch):
-    def keep(folder, trained, *others):
-        lost = {"weights": {}, "measured": None, "reason": "it broke"} if trained.job == (4, 0) else {}
-        return whole(folder, replace(trained, **lost), *others)
+    def keep(self, trained):
+        lost = {"weights": {}, "measurement": None, "reason": "it broke"} if trained.job == (4, 0) else {}
+        whole(self, replace(trained, **lost))
 
-    whole = run._keep
-    monkeypatch.setattr(run, "_keep", keep)
+    whole = run.Run.save
+    monkeypatch.setattr(run.Run, "save", keep)
     done = study(tmp_path, seeds=2, draw=True)
     results = done.results
     first = [{"latent_dim": 2, "seed": 0}, {"latent_dim": 4, "seed": 1}]
@@ -84,7 +84,7 @@ def test_a_study_of_one_size_shows_nothing_gained(tmp_path):
     done = study(tmp_path, sizes=(2,), draw=True)
     assert "worst" in done.results["shown"]
     assert "worst_errors" in done.results["lost"]
-    assert "gained" not in {*done.results["shown"], *done.shown, *report.pictures.names(done)}
+    assert "gained" not in {*done.results["shown"], *done.shown, *report.pictures.names(done.found)}
     assert "gained_errors" not in done.results["lost"]
     assert "lower most against" not in (tmp_path / "report.html").read_text()
     assert report.is_current(done)
@@ -118,18 +118,6 @@ def test_a_finished_study_is_not_touched_again(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
-def test_results_of_an_older_version_are_summed_up_again_without_training(tmp_path):
-    before = study(tmp_path, sizes=(2,)).results
-    older = json.loads(json.dumps(before))
-    del older["curve"]
-    store.write_json(tmp_path / "results.json", older)
-    with pytest.raises(InputError, match="older version"):
-        store.load(tmp_path)
-    again = Inline()
-    assert study(tmp_path, sizes=(2,), executor=again).results == before
-    assert again.jobs == []
-
-
 def test_a_kill_between_two_models_loses_one_and_the_rerun_trains_only_that(tmp_path):
     script = f"""
         import os, signal, sys
@@ -152,20 +140,6 @@ def test_a_kill_between_two_models_loses_one_and_the_rerun_trains_only_that(tmp_
     assert [f"k{k:03d}-s{s}" for k, s in rerun.jobs] == sorted({"k002-s0", "k004-s0"} - set(finished))
     study(tmp_path / "unbroken", draw=True)
     assert contents(tmp_path / "killed") == contents(tmp_path / "unbroken")
-
-
-def test_a_study_of_an_older_version_is_measured_again(tmp_path):
-    study(tmp_path / "new", sizes=(2,), draw=True)
-    study(tmp_path / "old", sizes=(2,))
-    results = json.loads((tmp_path / "old" / "results.json").read_bytes())
-    row = json.loads((tmp_path / "old" / "models" / "k002-s0" / "metrics.json").read_bytes())
-    del results["sizes"], row["codes"]
-    store.write_json(tmp_path / "old" / "results.json", results)
-    store.write_json(tmp_path / "old" / "models" / "k002-s0" / "metrics.json", row)
-    with pytest.raises(InputError, match="older version"):
-        report.write(tmp_path / "old")
-    study(tmp_path / "old", sizes=(2,), draw=True)
-    assert contents(tmp_path / "old") == contents(tmp_path / "new")
 
 
 @pytest.mark.fault("bit-flip")
@@ -329,8 +303,8 @@ def test_results_have_the_keys_of_the_contract(tmp_path):
 
 
 def test_the_default_folder_has_the_name_of_the_set():
-    assert run.default_folder(IMAGES) == Path("runs/garments")
-    assert run.default_folder(replace(IMAGES, name="../../etc")) == Path("runs/-..-etc")
+    assert store.default_folder(IMAGES) == Path("runs/garments")
+    assert store.default_folder(replace(IMAGES, name="../../etc")) == Path("runs/-..-etc")
 
 
 def test_numpy_sizes_are_sizes(tmp_path):
@@ -345,16 +319,6 @@ def test_notes_beside_a_study_stay_and_do_not_stop_it(tmp_path):
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
-def test_models_without_their_request_are_not_taken_for_ours(tmp_path):
-    study(tmp_path, sizes=(2,))
-    (tmp_path / "study.json").unlink()
-    with pytest.raises(InputError, match="no study"):
-        study(tmp_path, sizes=(2,))
-    (tmp_path / "study.json").write_text("[]")
-    with pytest.raises(InputError, match="not what"):
-        study(tmp_path, sizes=(2,))
-
-
 def test_an_error_that_overflows_at_the_end_is_a_failed_row(tmp_path, monkeypatch):
     monkeypatch.setattr("latentfit.evaluate.batch_errors", lambda x, _: np.full(len(x), np.inf))
     monkeypatch.setattr("latentfit.evaluate.mse", lambda *_: 0.1)
@@ -367,10 +331,10 @@ def test_workers_that_always_die_end_the_study_and_keep_what_is_finished(tmp_pat
     from latentfit.sweep import pool
 
     monkeypatch.setattr(pool, "RENEWALS", 1)
-    monkeypatch.setattr(pool, "_train_and_tell", lambda *_: os.abort())
+    monkeypatch.setattr(pool, "_train", lambda *_: os.abort())
     with pytest.raises(pool.WorkersLost, match="2 times"):
         study(tmp_path, executor=None)
-    assert store.read_request(tmp_path)["latent_dims"] == [2, 4]
+    assert request.read_request(tmp_path).latent_dims == (2, 4)
 
 
 @pytest.mark.parametrize("executor", [None, Inline()])
@@ -380,28 +344,6 @@ def test_what_a_callback_of_progress_raises_reaches_the_caller(tmp_path, executo
 
     with pytest.raises(RuntimeError, match="mine"):
         study(tmp_path, executor=executor, progress=fail)
-
-
-def test_what_can_be_made_again_is_made_again(tmp_path):
-    study(tmp_path)
-    whole = contents(tmp_path)
-    (tmp_path / "shown.safetensors").write_bytes(b"x")
-    (tmp_path / "timing.json").unlink()
-    untrained = Inline()
-    study(tmp_path, executor=untrained)
-    assert untrained.jobs == []
-    assert contents(tmp_path) == whole
-    assert (tmp_path / "timing.json").exists()
-
-
-def test_a_study_that_kept_no_images_to_explore_is_summed_up_again(tmp_path):
-    done = study(tmp_path)
-    whole = contents(tmp_path)
-    store.write_shown(tmp_path, {name: array for name, array in done.shown.items() if not name.startswith("map")})
-    untrained = Inline()
-    study(tmp_path, executor=untrained)
-    assert untrained.jobs == []
-    assert contents(tmp_path) == whole
 
 
 def test_timing_keeps_what_it_said_of_networks_trained_before(tmp_path):
@@ -437,7 +379,7 @@ def test_a_folder_that_cannot_be_is_told_before_anything_is_done(tmp_path, out):
 
 def test_measuring_uses_one_thread_like_training_and_gives_them_back(tmp_path, monkeypatch):
     seen = []
-    for module, name in ((network, "row"), (evaluate, "pca"), (latent, "decode_walks")):
+    for module, name in ((network, "model_result"), (pca, "fit"), (latent, "decode_steps")):
         real = getattr(module, name)
         noting = lambda *a, real=real: (seen.append(torch.get_num_threads()), real(*a))[1]  # noqa: E731
         monkeypatch.setattr(module, name, noting)
@@ -455,8 +397,8 @@ def test_measuring_uses_one_thread_like_training_and_gives_them_back(tmp_path, m
 class Noting(Inline):
     """Notes the products and the device of each job, and trains on the CPU in fp32 whatever was asked."""
 
-    def submit(self, fn, jobs, images, recipe, *how):
-        self.how = [*getattr(self, "how", []), how]
+    def submit(self, fn, jobs, images, recipe, products, device, *_):
+        self.how = [*getattr(self, "how", []), (products, device)]
         return super().submit(fn, jobs, images, recipe)
 
 
@@ -695,17 +637,6 @@ def test_bf16_asked_for_by_name_stays_on_the_cpu_where_there_is_a_gpu(tmp_path, 
     assert recorded(tmp_path) == [BF16] * 2
 
 
-def test_a_study_whose_request_says_neither_precision_nor_device_is_another_study(tmp_path):
-    study(tmp_path, sizes=(2,))
-    request = json.loads((tmp_path / "study.json").read_bytes())
-    (tmp_path / "study.json").write_text(
-        json.dumps({k: v for k, v in request.items() if k not in ("precision", "device")})
-    )
-    with pytest.raises(InputError, match="holds another study") as caught:
-        study(tmp_path, sizes=(2,))
-    assert any("there None" in line for line in caught.value.details)
-
-
 def test_a_temporary_folder_without_room_is_told_with_the_way_out(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -726,17 +657,6 @@ def test_what_is_told_is_measured_in_fp32_whatever_the_caller_has_set(tmp_path):
     finally:
         torch.backends.mkldnn.matmul.fp32_precision = before
     assert contents(tmp_path / "plain") == contents(tmp_path / "rounded")
-
-
-def test_a_folder_of_a_version_whose_recipes_had_fewer_keys_goes_on(tmp_path):
-    study(tmp_path, sizes=(2,))
-    request = json.loads((tmp_path / "study.json").read_bytes())
-    for key in ("schedule", "initialization", "beta2", "weight_decay"):
-        del request["recipe"][key]
-    (tmp_path / "study.json").write_text(json.dumps(request))
-    again = Inline()
-    study(tmp_path, sizes=(2, 4), executor=again)
-    assert again.jobs == [(4, 0)]
 
 
 def test_the_curve_of_one_network_is_found_once_and_the_trained_networks_stay_the_same(tmp_path):
@@ -805,7 +725,7 @@ def test_the_way_a_file_was_read_is_part_of_the_study(tmp_path, digits):
     assert done.results["quality"]["split"] == "drawn"
     assert told == [*done.results["quality"]["notes"], "measuring and summing up"]
     assert "as --range 16 says" in told[0]
-    asked = store.read_json(tmp_path / "out" / "study.json")
+    asked = files.read_json(tmp_path / "out" / "study.json")
     assert asked["dataset"] == done.results["dataset"]
     before = contents(tmp_path / "out", leave_out=())
     for change, difference in (
@@ -827,15 +747,114 @@ def test_images_that_are_read_already_are_read_in_no_other_way(tmp_path, asked):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_of_a_version_that_did_not_say_how_files_are_read_goes_on(tmp_path):
-    done = study(tmp_path, sizes=(2,))
-    for name in ("study.json", "results.json"):
-        told = store.read_json(tmp_path / name)
-        for key in ("value_range", "test_share"):
-            del told["dataset"][key]
-        told.pop("quality", None)
-        store.write_json(tmp_path / name, told)
-    report.write(tmp_path)
-    executor = Inline()
-    assert study(tmp_path, sizes=(2,), executor=executor).results == done.results
-    assert executor.jobs == []
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "shown.safetensors").write_bytes(b"x"),
+        lambda folder: (folder / "timing.json").unlink(),
+        lambda folder: (folder / "results.json").unlink(),
+        lambda folder: drop(folder / "results.json", "curve"),
+        lambda folder: drop(folder / "results.json", "quality"),
+        lambda folder: store.write_shown(folder, {k: v for k, v in store.load(folder).shown.items() if k[:3] != "map"}),
+    ],
+)
+def test_what_is_missing_or_damaged_beside_the_networks_is_made_again_without_training(tmp_path, damage):
+    study(tmp_path)
+    whole, untrained = contents(tmp_path), Inline()
+    damage(tmp_path)
+    study(tmp_path, executor=untrained)
+    assert untrained.jobs == []
+    assert contents(tmp_path) == whole
+    assert (tmp_path / "timing.json").exists()
+
+
+def drop(path: Path, key: str) -> None:
+    value = json.loads(path.read_text())
+    del value[key]
+    path.write_text(json.dumps(value))
+
+
+@pytest.mark.parametrize("text", [None, "[]", '{"schema": 1}', "precision"])
+def test_a_folder_without_the_request_of_its_models_is_refused(tmp_path, text):
+    study(tmp_path, sizes=(2,))
+    if text is None:
+        (tmp_path / "study.json").unlink()
+    elif text == "precision":
+        drop(tmp_path / "study.json", text)
+    else:
+        (tmp_path / "study.json").write_text(text)
+    with pytest.raises(InputError, match=r"no study|not what `latentfit study` writes"):
+        study(tmp_path, sizes=(2,))
+
+
+@pytest.mark.parametrize("finished", [0, 2])
+def test_each_network_that_is_finished_is_verified_once(tmp_path, monkeypatch, finished):
+    options = {"keep": 0.6, "seeds": 2, "recipe": replace(RECIPE, epochs=12), "out": tmp_path, "executor": Inline()}
+    if finished:
+        run.study(IMAGES, (2,), **options)
+    loaded = {store: [], run: []}  # to verify, and to sum up
+    for module, names in loaded.items():
+        real = module.load_network
+        noting = lambda folder, names=names, real=real: (names.append(folder.name), real(folder))[1]  # noqa: E731
+        monkeypatch.setattr(module, "load_network", noting)
+    done = run.study(IMAGES, **options)
+    assert len(done.found.sizes) > 2
+    assert sorted(loaded[store]) == sorted(loaded[run]) == ["k002-s0", "k002-s1"][:finished]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seed", 7),
+        ("latent_dim", 5),
+        ("test_mse_by_class", None),
+        ("test_mse_by_class", [0.1]),
+        ("codes", {"std": [1.0], "low": [0.0], "high": [1.0]}),
+        ("test_mse", 10**400),
+        ("status", "odd"),
+    ],
+)
+def test_a_row_that_is_not_of_its_network_is_made_again(tmp_path, key, value):
+    study(tmp_path, sizes=(2, 4))
+    whole, again = contents(tmp_path), Inline()
+    path = tmp_path / "models" / "k004-s0" / "metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    (tmp_path / "results.json").unlink()
+    study(tmp_path, sizes=(2, 4), executor=again)
+    assert again.jobs == [(4, 0)]
+    assert contents(tmp_path) == whole
+
+
+@pytest.mark.parametrize(
+    "change", [{"test_mse": [0.1]}, {"latent_dim": 9}, {"status": "failed", "reason": "x"}, {"seed": 1}, {"sizes": [2]}]
+)
+def test_a_curve_that_is_not_of_its_sizes_is_made_again(tmp_path, change):
+    study(tmp_path, curve=True)
+    whole, path = contents(tmp_path), tmp_path / "curve.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    (tmp_path / "results.json").unlink()
+    study(tmp_path, curve=True)
+    assert contents(tmp_path) == whole
+
+
+@pytest.mark.parametrize("part", ["recipe", "dataset", None])
+def test_a_study_of_a_later_version_is_another_study(tmp_path, part):
+    study(tmp_path, sizes=(2,))
+    path = tmp_path / "study.json"
+    value = json.loads(path.read_text())
+    (value[part] if part else value)["new"] = 1
+    path.write_text(json.dumps(value))
+    with pytest.raises(InputError, match="another study") as error:
+        study(tmp_path, sizes=(2, 4))
+    assert "new: there 1, asked None" in str(error.value)
+
+
+@pytest.mark.parametrize(("key", "value"), [("latent_dim", -2), ("latent_dim", 10**6), ("seed", -1), ("keep", 7.0)])
+def test_a_request_that_cannot_be_is_refused(tmp_path, key, value):
+    study(tmp_path, sizes=(2,))
+    path = tmp_path / "study.json"
+    asked = json.loads(path.read_text())
+    (asked if key == "keep" else asked["models"][0])[key] = value
+    path.write_text(json.dumps(asked))
+    with pytest.raises(InputError, match="expected"):
+        study(tmp_path, sizes=(2, 4))

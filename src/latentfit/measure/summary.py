@@ -1,0 +1,169 @@
+"""The results of a study, computed from all its networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.images import Dataset, ImageSet
+from ..data.quality import Quality, no_variance
+from ..hardware import Environment, side_by_side
+from ..model import Network
+from ..recipe import Job, Recipe
+from ..results import (
+    SCHEMA,
+    Answer,
+    Compression,
+    Model,
+    ModelResult,
+    Neighbours,
+    NestedCurve,
+    NotAsked,
+    Results,
+    ShownErrors,
+    TradeOffs,
+    Verdict,
+)
+from . import comparisons, interpolation, intrinsic, tradeoffs, verdict
+from .network import CURVE_SIZES, Baselines, ImageValues, size_results
+
+Array = NDArray[Any]
+
+SHOWN = 8  # reconstructions of each split in the pictures
+LISTED = ("train", "test", "worst", "gained")  # images whose indices are in the results; those of the map are too many
+EXPLORED = 2_000  # test images that the report's explorer can show, at most
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `summarize` takes from a study beside its networks: what was asked, on what it ran, the nested curve."""
+
+    dataset: Dataset
+    recipe: Recipe
+    environment: Environment
+    quality: Quality
+    keep: float | None
+    curve: NestedCurve | None
+
+
+def summarize(
+    asked: Settings,
+    models: Sequence[Model],
+    networks: Mapping[Job, Network],
+    values: Mapping[Job, ImageValues],
+    images: ImageSet,
+    baselines: Baselines,
+) -> tuple[Results, dict[str, Array]]:
+    """Compute the results of a study.
+
+    Args:
+        asked: Its settings.
+        models: All its networks, in order.
+        networks: The first trained network of each size.
+        values: Values for each test image of every network that trained.
+        images: What they were trained on.
+        baselines: Measurements of the images alone.
+
+    Returns:
+        The results, and by name the arrays of the images that pictures show: `train`, `test`, `pairs`, `worst`,
+        `gained` and `map` with their labels, and all but `pairs` with their indices.
+    """
+    seed = min(model.seed for model in models)
+    trained = [model for model in models if isinstance(model, ModelResult)]
+    errors = {job: values[job].test_mse for job in networks}
+    pairs = interpolation.shown_pairs(images, seed)
+    shown = _shown(images, pairs, seed) | _extremes(images, errors)
+    (linear, interpolated), neighbours, compressed = side_by_side(
+        lambda: baselines.ground.interpolate_all(networks, baselines.pca, pairs),
+        lambda: tradeoffs.neighbours(networks, images),
+        lambda: tradeoffs.compression(networks, {model.job: model.codes for model in trained}, errors, images),
+    )
+    sizes = size_results(models)
+    decided, answers = _verdicts(asked, models, images, baselines)
+    results = Results(
+        schema=SCHEMA,
+        dataset=asked.dataset,
+        recipe=asked.recipe,
+        environment=asked.environment,
+        models=tuple(models),
+        pca=baselines.pca_results(size.latent_dim for size in sizes),
+        interpolation=interpolated,
+        verdict=decided,
+        variance=baselines.variance,
+        pca_curve=baselines.pca_results(k for k in CURVE_SIZES if k <= images.pixels),
+        comparisons=comparisons.compare_networks(values, linear),
+        against_pca=comparisons.compare_with_pca(values, baselines),
+        shown={name: tuple(shown[f"{name}_indices"].tolist()) for name in LISTED if name in shown},
+        sizes=sizes,
+        size_comparisons=comparisons.compare_sizes(trained),
+        sampling=comparisons.sampling(values, baselines),
+        answers=answers,
+        lost=_trade_offs(trained, errors, images, shown, neighbours, compressed) if networks else None,
+        curve=asked.curve and replace(asked.curve, apart=comparisons.compare_nested(asked.curve, sizes)),
+        intrinsic=None if asked.keep is None else intrinsic.estimates(images, seed),
+        quality=asked.quality,
+    )
+    return results, shown
+
+
+def _trade_offs(
+    trained: Sequence[ModelResult],
+    errors: Mapping[Job, Array],
+    images: ImageSet,
+    shown: Mapping[str, Array],
+    neighbours: Neighbours | None,
+    compression: Compression,
+) -> TradeOffs:
+    return TradeOffs(
+        by_class=tradeoffs.class_errors(trained, errors, images),
+        worst_errors=_errors_of(errors, shown.get("worst_indices")),
+        gained_errors=_errors_of(errors, shown.get("gained_indices")),
+        neighbours=neighbours,
+        compression=compression,
+    )
+
+
+def _verdicts(
+    asked: Settings, models: Sequence[Model], images: ImageSet, baselines: Baselines
+) -> tuple[Verdict | NotAsked, tuple[Answer, ...]]:
+    """The verdict, and the table of those at other shares with the one that was asked for."""
+    flat = no_variance(vars(baselines.variance))
+    shares = sorted({*verdict.KEEPS, *([] if asked.keep is None else [asked.keep])})
+    found = {keep: verdict.verdict(models, keep, images.pixels, asked.recipe.name, flat) for keep in shares}
+    answers = tuple(Answer(**vars(v), pca_components=baselines.components_for(keep)) for keep, v in found.items())
+    return verdict.not_asked(flat) if asked.keep is None else found[asked.keep], answers
+
+
+def _shown(images: ImageSet, pairs: NDArray[np.int64], seed: int) -> dict[str, Array]:
+    """The images in the pictures, with their indices and labels (-1 where there are none)."""
+    arrays = {"pairs": images.x_train[pairs], "pairs_labels": _labels(images.y_train, pairs)}
+    for split, x, y in (("train", images.x_train, images.y_train), ("test", images.x_test, images.y_test)):
+        arrays |= _named(split, x, y, interpolation.choose(SHOWN, y, len(x), seed))
+    order = np.random.default_rng([seed, len(images.x_test), 5]).permutation(len(images.x_test))
+    return arrays | _named("map", images.x_test, images.y_test, np.sort(order[:EXPLORED]))
+
+
+def _extremes(images: ImageSet, errors: Mapping[Job, Array]) -> dict[str, Array]:
+    """The images with the largest error, and with two sizes those that the largest code gains most on."""
+    arrays = _named("worst", images.x_test, images.y_test, tradeoffs.worst(errors)) if errors else {}
+    if len(errors) > 1:
+        arrays |= _named("gained", images.x_test, images.y_test, tradeoffs.gained(errors))
+    return arrays
+
+
+def _named(name: str, x: Array, y: Array | None, chosen: NDArray[np.int64]) -> dict[str, Array]:
+    return {name: x[chosen], f"{name}_indices": chosen, f"{name}_labels": _labels(y, chosen)}
+
+
+def _labels(y: Array | None, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.full(chosen.shape, -1) if y is None else y[chosen].astype(np.int64)
+
+
+def _errors_of(errors: Mapping[Job, Array], chosen: NDArray[np.int64] | None) -> tuple[ShownErrors, ...] | None:
+    if chosen is None:
+        return None
+    return tuple(ShownErrors(*job, tuple(of_images[chosen].tolist())) for job, of_images in errors.items())

@@ -1,0 +1,415 @@
+"""What a study found, as frozen dataclasses: the one definition of `results.json`.
+
+Field names are the keys of the file, in its order; `sweep/files.py` converts both ways. Fields with a default are not
+in older files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from .data.images import Dataset
+from .data.quality import Quality
+from .hardware import Environment
+from .recipe import Job, Recipe, first_seeds
+from .stats import Interval, Mean, PairedTest, WelchTest
+
+SCHEMA = 1
+OPTIONAL = {"optional": True}  # metadata of a field without a key in JSON if it is None
+
+
+@dataclass(frozen=True)
+class OfSize:
+    """Base class: a result for one latent size."""
+
+    latent_dim: int
+
+
+@dataclass(frozen=True)
+class OfNetwork(OfSize):
+    """Base class: a result for one network."""
+
+    seed: int
+
+    @property
+    def job(self) -> Job:
+        """(latent_dim, seed)."""
+        return Job(self.latent_dim, self.seed)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A training check that failed, see `measure.gates`."""
+
+    name: str
+    value: int | float
+    limit: int | float
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Standard deviation and range of each dimension of the training codes."""
+
+    std: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ModelResult(OfNetwork):
+    """What was measured of a trained network; None where undefined for these images."""
+
+    status: Literal["ok"]
+    reason: None
+    gates: tuple[Gate, ...]
+    train_mse: float
+    test_mse: float
+    test_psnr: float | None
+    test_ssim: float | None
+    test_mse_by_class: tuple[float | None, ...] | None
+    effective_dim: float
+    train_explained_variance: float | None
+    test_explained_variance: float | None
+    test_sharpness: float | None
+    pca_components_for_test_mse: int | None
+    last_tenth_fall: float | None
+    dims_in_use: int
+    codes: Codes
+
+
+@dataclass(frozen=True)
+class FailedModel(OfNetwork):
+    """A network whose training failed; the other keys of a `ModelResult` are null."""
+
+    KEYS_OF: ClassVar = ModelResult
+    status: Literal["failed"]
+    reason: str
+    gates: tuple[Gate, ...]
+
+
+Model = ModelResult | FailedModel
+
+
+@dataclass(frozen=True)
+class PCAResult(OfSize):
+    """Reconstruction error of PCA with `latent_dim` components."""
+
+    train_mse: float
+    test_mse: float
+
+
+@dataclass(frozen=True)
+class InterpolationMeans:
+    """Means over the measured pairs, see `measure.interpolation`."""
+
+    evenness: float
+    detour: float
+    midpoint_distance: float
+    drift: float | None
+    midpoint_sharpness: float | None
+
+
+@dataclass(frozen=True)
+class PCAInterpolation(InterpolationMeans, OfSize):
+    """Interpolation between PCA scores."""
+
+
+@dataclass(frozen=True)
+class NetworkInterpolation(InterpolationMeans, OfNetwork):
+    """Interpolation between the codes of a network."""
+
+
+@dataclass(frozen=True)
+class ReferenceTests:
+    """A network's interpolations (b) against a reference (a), paired over the same pairs of images."""
+
+    evenness: PairedTest
+    detour: PairedTest
+    midpoint_distance: PairedTest
+    midpoint_sharpness: PairedTest
+
+
+@dataclass(frozen=True)
+class References:
+    """Tests against the references that need no network."""
+
+    cross_fade: ReferenceTests
+    pca: ReferenceTests
+
+
+@dataclass(frozen=True)
+class TestedInterpolation(NetworkInterpolation):
+    """Linear interpolation of a network, with its tests."""
+
+    against: References
+
+
+@dataclass(frozen=True)
+class Interpolation:
+    """Interpolations: the pairs in the pictures (indices of training images), and means over the measured pairs."""
+
+    pairs: tuple[tuple[int, int], ...]
+    measured_pairs: int
+    models: tuple[TestedInterpolation, ...]
+    spherical: tuple[NetworkInterpolation, ...]
+    cross_fade: InterpolationMeans
+    pca: tuple[PCAInterpolation, ...]
+
+
+@dataclass(frozen=True)
+class NotAsked:
+    """The verdict of a study without a share of the variance to keep."""
+
+    status: Literal["not_asked"]
+    keep: None
+    latent_dim: None
+    not_enough: None
+    explained_variance: None
+    interval: None
+    next: tuple[int, ...]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Which size is enough to keep a share of the variance, see `measure.verdict`."""
+
+    status: Literal["found", "undecided", "not_reached"]
+    keep: float
+    latent_dim: int | None
+    not_enough: int | None
+    explained_variance: float | None
+    interval: Interval | None
+    best: int | None
+    open: tuple[int, ...]
+    more_seeds: int | None
+    next: tuple[int, ...]
+    stuck: bool
+    gates: tuple[str, ...]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Answer(Verdict):
+    """The verdict for a share of the table, and the PCA components that keep it."""
+
+    pca_components: int | None
+
+
+@dataclass(frozen=True)
+class Variance:
+    """Mean squared distance of each split from the mean training image."""
+
+    train: float
+    test: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Paired tests of the networks of two sizes; `seed` is None if they differ."""
+
+    seed: int | None
+    latent_dims: tuple[int, int]
+    test_mse: PairedTest
+    sharpness: PairedTest
+    evenness: PairedTest
+    midpoint_sharpness: PairedTest
+    detour: PairedTest
+    midpoint_distance: PairedTest
+    drift: PairedTest
+
+
+@dataclass(frozen=True)
+class PCAComparison(OfNetwork):
+    """Paired test of a network (b) against PCA with as many components (a)."""
+
+    components: int
+    test_mse: PairedTest
+
+
+@dataclass(frozen=True)
+class SizeResult(OfSize):
+    """Means over the seeds of a size; None where every training failed."""
+
+    seeds: int
+    failed: int
+    train_mse: Mean | None
+    test_mse: Mean | None
+    test_psnr: Mean | None
+    test_ssim: Mean | None
+    test_explained_variance: Mean | None
+    effective_dim: Mean | None
+    gates: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SizeComparison:
+    """Welch's test of two sizes over their seeds."""
+
+    latent_dims: tuple[int, int]
+    test_mse: WelchTest
+
+
+@dataclass(frozen=True)
+class Sampling(OfSize):
+    """95 % intervals over other test images (paired bootstrap)."""
+
+    test_mse: Interval
+    test_explained_variance: Interval
+
+
+@dataclass(frozen=True)
+class ClassErrors(OfSize):
+    """Test error of each class; its interval is over the seeds, or over the images of one network."""
+
+    over: Literal["seeds", "images"]
+    classes: tuple[Mean | None, ...]
+
+
+@dataclass(frozen=True)
+class ShownErrors(OfNetwork):
+    """Test error of each of the shown images."""
+
+    test_mse: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Accuracy(OfNetwork):
+    """k-nearest-neighbour accuracy on the codes of a network."""
+
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """k-nearest-neighbour accuracy on the pixels and on codes."""
+
+    neighbours: int
+    train_images: int
+    test_images: int
+    pixels: float
+    models: tuple[Accuracy, ...]
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """Codes of `bits` bits per dimension (32 is a float): bytes per code, test error, error added."""
+
+    bits: int
+    bytes: float
+    test_mse: float
+    added_mse: float
+
+
+@dataclass(frozen=True)
+class CodeBytes(OfNetwork):
+    """Bytes of a network's decoder and of its codes."""
+
+    decoder_bytes: int
+    bits: tuple[Quantised, ...]
+
+
+@dataclass(frozen=True)
+class Compression:
+    """Bytes of an image (mean over `packed_images`) and of its codes; None for floats that no bytes hold."""
+
+    raw_bytes: int
+    png_bytes: float | None
+    zlib_bytes: float | None
+    packed_images: int
+    models: tuple[CodeBytes, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TradeOffs:
+    """What a size loses, and what it saves."""
+
+    by_class: tuple[ClassErrors, ...] | None
+    worst_errors: tuple[ShownErrors, ...] | None = field(default=None, metadata=OPTIONAL)
+    gained_errors: tuple[ShownErrors, ...] | None = field(default=None, metadata=OPTIONAL)
+    neighbours: Neighbours | None
+    compression: Compression
+
+
+@dataclass(frozen=True)
+class Apart(OfSize):
+    """Error of the nested network above the mean of the networks trained for a size, as a share of that mean."""
+
+    above: float
+
+
+@dataclass(frozen=True)
+class NestedCurve(OfNetwork):
+    """Test error of the nested network at each size (`sweep.nested`); None where its training failed."""
+
+    status: Literal["ok", "failed"]
+    reason: str | None
+    sizes: tuple[int, ...]
+    test_mse: tuple[float | None, ...]
+    apart: tuple[Apart, ...] | None = field(default=None, metadata=OPTIONAL)
+
+    @property
+    def errors(self) -> dict[int, float]:
+        """Latent size to test error, of the sizes that have one."""
+        return {k: error for k, error in zip(self.sizes, self.test_mse, strict=True) if error is not None}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Intrinsic dimension of the images by one estimator; `reason` if there is none."""
+
+    name: str
+    value: float | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Intrinsic:
+    """Estimates from a sample of the training images."""
+
+    images: int
+    estimates: tuple[Estimate, ...]
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything in `results.json`."""
+
+    schema: int
+    dataset: Dataset
+    recipe: Recipe
+    environment: Environment
+    models: tuple[Model, ...]
+    pca: tuple[PCAResult, ...]
+    interpolation: Interpolation
+    verdict: Verdict | NotAsked
+    variance: Variance
+    pca_curve: tuple[PCAResult, ...]
+    comparisons: tuple[Comparison, ...]
+    against_pca: tuple[PCAComparison, ...]
+    shown: dict[str, tuple[int, ...]]  # indices of the images in the pictures
+    sizes: tuple[SizeResult, ...]
+    size_comparisons: tuple[SizeComparison, ...]
+    sampling: tuple[Sampling, ...]
+    answers: tuple[Answer, ...]
+    lost: TradeOffs | None
+    curve: NestedCurve | None
+    intrinsic: Intrinsic | None
+    quality: Quality | None = None
+
+    @property
+    def trained(self) -> dict[Job, ModelResult]:
+        """The networks whose training did not fail."""
+        return {model.job: model for model in self.models if isinstance(model, ModelResult)}
+
+    @property
+    def first(self) -> list[ModelResult]:
+        """Of each size the trained network with the smallest seed, smallest size first."""
+        trained = self.trained
+        return [trained[job] for job in first_seeds(trained)]
+
+    @property
+    def seeds(self) -> list[int]:
+        """All seeds, in order."""
+        return sorted({model.seed for model in self.models})

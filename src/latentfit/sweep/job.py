@@ -1,0 +1,119 @@
+"""One job: networks that differ in latent size and seed alone, trained and measured.
+
+A job writes no file and uses one thread, so that its result does not depend on what else runs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import hardware
+from ..data.images import ImageSet
+from ..measure.network import Measurement
+from ..recipe import Epoch, Job, Recipe
+from ..train import Diverged, build, fit
+from . import nested
+
+ONE_AT_A_TIME = Lock()  # the precision of products is set for the whole process, and an executor may have threads
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """What a job returns: arrays and numbers, so that any executor can carry it.
+
+    Attributes:
+        job: (latent_dim, seed).
+        weights: Tensor name to array; empty where the training failed, and for a nested network.
+        measurement: None where the training failed, and for a nested network.
+        history: One row an epoch.
+        seconds: Of the training.
+        peak_memory: Of the process, in bytes.
+        reason: Why the training failed; None where it did not.
+        errors: Of a nested network, test error with codes truncated to each latent size.
+    """
+
+    job: Job
+    weights: dict[str, NDArray[np.float32]]
+    measurement: Measurement | None
+    history: list[Epoch]
+    seconds: float
+    peak_memory: int | None
+    reason: str | None = None
+    errors: dict[int, float] | None = None
+
+
+def train_group(
+    jobs: Sequence[tuple[int, int]],
+    images: ImageSet,
+    recipe: Recipe,
+    products: str = "fp32",
+    device: str = "cpu",
+    progress: Callable[[Job, Epoch], None] | None = None,
+    expected: Mapping[int, float] | None = None,
+) -> list[TrainedNetwork]:
+    """Train networks and measure them: the unit of work of a study.
+
+    Args:
+        jobs: (latent_dim, seed) of each network; usually one.
+        images: What to train and test on.
+        recipe: How to train.
+        products: How the matrix products of the training are computed, see `train.fit`.
+        device: `cpu`, `cuda` or `mps`. Networks are measured on the CPU wherever they were trained.
+        progress: Called after each epoch of each network.
+        expected: Latent size to the error expected there, above 0: the networks are nested ones for these sizes, see
+            `sweep.nested`.
+
+    Returns:
+        One `TrainedNetwork` a job, in order. A diverged training has a reason.
+
+    Raises:
+        InputError: This machine does not have the device, or its processor does not compute such products.
+    """
+    with ONE_AT_A_TIME:  # a probe of the processor changes the same settings
+        hardware.check(products, device)
+        with hardware.reproducible():
+            return [_train(Job(*job), images, recipe, products, device, progress, expected) for job in jobs]
+
+
+def _train(
+    job: Job,
+    images: ImageSet,
+    recipe: Recipe,
+    products: str,
+    device: str,
+    progress: Callable[[Job, Epoch], None] | None,
+    expected: Mapping[int, float] | None,
+) -> TrainedNetwork:
+    start, history = time.perf_counter(), list[Epoch]()
+
+    def note(row: Epoch) -> None:
+        history.append(row._replace(epoch=len(history) + 1))
+        if progress:
+            progress(job, history[-1])
+
+    def result(seconds: float, reason: str | None = None) -> TrainedNetwork:
+        return TrainedNetwork(job, weights, measurement, history, seconds, hardware.peak_memory(), reason, errors)
+
+    weights, measurement, errors = dict[str, NDArray[np.float32]](), None, None
+    network = build(images.pixels, recipe, *job).to(device)
+    try:
+        if expected is None:
+            fit(network, images.x_train, recipe, x_test=images.x_test, seed=job.seed, progress=note, products=products)
+        else:
+            nested.fit(network, images, recipe, expected, job.seed, note, products)
+    except Diverged as error:
+        return result(time.perf_counter() - start, str(error))
+    network.cpu()
+    seconds = time.perf_counter() - start
+    if expected is None:
+        weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+        measurement = Measurement.of(network, images)
+    else:
+        errors = nested.errors(network, images.x_test, sorted(expected))
+    return result(seconds)

@@ -1,0 +1,169 @@
+"""Weights of a network and what is needed to rebuild it: `model.safetensors` and `model.json`.
+
+No code in either file can run, and nothing is built before both were checked against each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import reprlib
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as parse_safetensors
+from safetensors.numpy import save as dump_safetensors
+
+from ..data.images import ImageSet
+from ..errors import InputError
+from ..model import ACTIVATIONS, OUTPUTS, Network
+from ..recipe import Job, Recipe
+from ..results import SCHEMA
+from .files import read_json, write, write_json
+
+# What safetensors, and NumPy below it, raise for a file of another kind.
+NO_TENSORS = (SafetensorError, ValueError, KeyError, TypeError, OverflowError)
+
+MAX_WIDTH = 1 << 20
+MAX_WEIGHTS = 1 << 28
+MAX_LAYERS = 1000
+MAX_TEXT = 1 << 20  # bytes of model.json, and of what a weight file says of its tensors
+
+
+class ModelError(InputError):
+    """The files of a model are damaged, or do not belong together."""
+
+
+def save_network(
+    folder: Path, weights: Mapping[str, NDArray[np.float32]], images: ImageSet, recipe: Recipe, job: Job
+) -> None:
+    """Write weights (tensor name to float32 array) and what is needed to rebuild their network.
+
+    Raises:
+        ModelError: They are not the weights of such a network: an executor has returned something else.
+    """
+    sizes = [images.pixels, *recipe.hidden, job.latent_dim]
+    _check_arrays(folder / "model.safetensors", weights, sizes)
+    data = dump_safetensors(dict(weights))
+    write(folder / "model.safetensors", data)
+    write_json(
+        folder / "model.json",
+        {
+            "schema": SCHEMA,
+            "latent_dim": job.latent_dim,
+            "seed": job.seed,
+            "sizes": sizes,
+            "activation": recipe.activation,
+            "output": recipe.output,
+            "image_shape": list(images.image_shape),
+            "recipe": asdict(recipe),
+            "fingerprint": images.fingerprint,
+            "sha256": hashlib.sha256(data).hexdigest(),
+        },
+    )
+
+
+def load_network(folder: Path) -> Network:
+    """Rebuild a network from `model.json` and `model.safetensors`.
+
+    Raises:
+        ModelError: A file is missing or damaged, or they do not belong together.
+    """
+    path = folder / "model.safetensors"
+    spec = _read_spec(folder / "model.json")
+    sizes = _checked_sizes(folder / "model.json", spec)
+    weights = _checked_weights(path, _read_hashed(path, spec.get("sha256"), sizes), sizes)
+    network = Network(sizes[0], sizes[-1], sizes[1:-1], spec["activation"], spec["output"])
+    return from_weights(network, weights)
+
+
+def from_weights(network: Network, weights: Mapping[str, NDArray[np.float32]]) -> Network:
+    """The network with these weights (tensor name to array)."""
+    network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})  # read-only ones too
+    return network
+
+
+def _read_spec(path: Path) -> Any:
+    _check_room(path, MAX_TEXT)
+    try:
+        return read_json(path)
+    except InputError as error:
+        raise ModelError(str(error)) from None
+
+
+def _read_hashed(path: Path, sha256: Any, sizes: list[int]) -> bytes:
+    numbers = sum(math.prod(shape) for shape in tensor_shapes(sizes).values())
+    _check_room(path, 4 * numbers + MAX_TEXT)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}; run the study again to train this model") from None
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ModelError(f"{path} is damaged: its sha256 is not model.json's; run the study again to train it anew")
+    return data
+
+
+def _check_room(path: Path, most: int) -> None:
+    """Refuse a file that is larger than it needs to be, and a pipe or a device, which may never end."""
+    try:
+        held = path.stat()
+    except OSError:
+        return  # reading it gives the error
+    if not stat.S_ISDIR(held.st_mode) and (not stat.S_ISREG(held.st_mode) or held.st_size > most):
+        raise ModelError(f"{path} is no file of at most {most:,} bytes, which is room enough; run the study again")
+
+
+def _checked_sizes(path: Path, spec: Any) -> list[int]:
+    sizes = spec.get("sizes") if isinstance(spec, dict) else None
+    if not isinstance(sizes, list) or not 2 <= len(sizes) <= MAX_LAYERS:
+        raise ModelError(f"{path}: no list of 2 to {MAX_LAYERS} layer sizes; expected what `latentfit study` writes")
+    if not all(type(n) is int and 0 < n <= MAX_WIDTH for n in sizes):
+        raise ModelError(f"{path}: layer sizes {_shortened(sizes)}; expected whole numbers from 1 to {MAX_WIDTH}")
+    if sum(a * b for a, b in pairwise(sizes)) > MAX_WEIGHTS:
+        raise ModelError(f"{path}: layer sizes {_shortened(sizes)} ask for more than {MAX_WEIGHTS} weights")
+    if spec.get("activation") not in [*ACTIVATIONS] or spec.get("output") not in [*OUTPUTS]:
+        found = f"{_shortened(spec.get('activation'))} and {_shortened(spec.get('output'))}"
+        raise ModelError(f"{path}: activation and output are {found}; expected {[*ACTIVATIONS]} and {[*OUTPUTS]}")
+    return sizes
+
+
+def _checked_weights(path: Path, data: bytes, sizes: list[int]) -> dict[str, NDArray[np.float32]]:
+    try:
+        weights = parse_safetensors(data)
+    except NO_TENSORS as error:
+        raise ModelError(f"{path} is not a readable safetensors file: {error}") from None
+    _check_arrays(path, weights, sizes)
+    return weights
+
+
+def _check_arrays(path: Path, weights: Mapping[str, NDArray[Any]], sizes: Sequence[int]) -> None:
+    expected = tensor_shapes(sizes)
+    found = {name: array.shape for name, array in weights.items()}
+    if found != expected:
+        odd = sorted(set(found.items()) ^ set(expected.items()))[0]
+        named = f"tensor {_shortened(odd[0])} {_shortened(odd[1])}"
+        raise ModelError(f"{path}: {named} does not fit layer sizes {_shortened(sizes)} of model.json")
+    for name, array in weights.items():
+        if array.dtype != np.float32 or not np.isfinite(array).all():
+            raise ModelError(f"{path}: tensor {name} is {array.dtype} or not finite; expected finite float32")
+
+
+def _shortened(value: Any) -> str:
+    return reprlib.repr(value)  # a file may nest deeper than `repr` goes, and hold more than anyone reads
+
+
+def tensor_shapes(sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor of a network whose encoder has these sizes, D to K."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for part, widths in (("encoder", list(sizes)), ("decoder", list(sizes)[::-1])):
+        for i, (a, b) in enumerate(pairwise(widths)):
+            shapes |= {f"{part}.{i}.weight": (b, a), f"{part}.{i}.bias": (b,)}
+    return shapes

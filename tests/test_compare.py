@@ -1,0 +1,131 @@
+"""Comparisons of networks, sizes and PCA know what chance does."""
+
+from dataclasses import fields, replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from helpers import model_result
+from scipy import stats
+
+from latentfit.measure import comparisons
+from latentfit.measure.interpolation import PairValues
+from latentfit.measure.network import Baselines, ImageValues, size_results
+from latentfit.recipe import Job
+from latentfit.results import Apart, NestedCurve
+from latentfit.stats import bootstrap, holm, percentile_interval, welch
+
+RNG = np.random.default_rng(0)
+OF_IMAGES = [field.name for field in fields(ImageValues)]
+OF_PAIRS = [field.name for field in fields(PairValues)]
+
+
+@pytest.fixture(scope="module")
+def baselines(images):
+    return Baselines.of(images, [Job(2, 0)])
+
+
+def values(jobs, n=40):
+    draw = RNG.uniform
+    return {Job(*job): ImageValues(draw(1, 2, n), draw(size=n)) for job in jobs}
+
+
+def compared(jobs):
+    return comparisons.compare_networks(
+        values(jobs), {Job(*job): PairValues(*RNG.uniform(size=(5, 30))) for job in jobs}
+    )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "couples"),
+    [
+        ([], []),
+        ([16], []),
+        ([48, 16], [(16, 48)]),
+        ([4, 8, 16], [(4, 8), (8, 16), (4, 16)]),
+        ([2, 4, 8, 16], [(2, 4), (4, 8), (8, 16), (2, 16)]),
+    ],
+)
+def test_networks_and_sizes_are_compared_with_the_next_and_the_smallest_with_the_largest(sizes, couples):
+    found = compared([(k, seed) for k in sizes for seed in (3, 1)])
+    assert [comparison.latent_dims for comparison in found] == couples
+    assert {comparison.seed for comparison in found} <= {1}
+    tests = [getattr(comparison, name) for comparison in found for name in (*OF_IMAGES, *OF_PAIRS)]
+    assert {test.family for test in tests} <= {len(couples)}
+    of_sizes = comparisons.compare_sizes([model_result(k, seed) for k in sizes for seed in (3, 1)])
+    assert [comparison.latent_dims for comparison in of_sizes] == couples
+
+
+def test_networks_are_those_of_the_first_seed_that_each_size_trained_with():
+    found = [(c.latent_dims, c.seed) for c in compared([(4, 1), (8, 0), (8, 1), (16, 1)])]
+    assert found == [((4, 8), None), ((8, 16), None), ((4, 16), 1)]
+
+
+def test_networks_are_compared_by_paired_tests_with_holms_p():
+    jobs = [Job(k, 0) for k in (4, 8, 16)]
+    of_images, of_pairs = values(jobs), {job: PairValues(*RNG.uniform(size=(5, 30))) for job in jobs}
+    found = comparisons.compare_networks(of_images, of_pairs)
+    for of, names in ((of_images, OF_IMAGES), (of_pairs, OF_PAIRS)):
+        for name in names:
+            couples = [(getattr(of[a], name), getattr(of[b], name)) for a, b in [*pairwise(jobs), (jobs[0], jobs[-1])]]
+            tests = [getattr(comparison, name) for comparison in found]
+            assert [test.p for test in tests] == pytest.approx(holm([stats.ttest_rel(b, a).pvalue for a, b in couples]))
+            assert [test.means for test in tests] == [(a.mean(), b.mean()) for a, b in couples]
+
+
+def test_pca_is_compared_by_paired_tests_over_the_same_images(images, baselines):
+    given = values([(2, 0), (2, 1), (5, 0), (4000, 0)])
+    found = comparisons.compare_with_pca(given, baselines)
+    most = len(images.x_train) - 1  # components, around the mean
+    assert [(row.job, row.components) for row in found] == list(zip(given, (2, 2, 5, most), strict=True))
+    errors = [baselines.pca.test_images[:, row.components].astype(float) for row in found]
+    p = holm([stats.ttest_rel(value.test_mse, pca).pvalue for value, pca in zip(given.values(), errors, strict=True)])
+    assert [row.test_mse.p for row in found] == pytest.approx(p)
+    assert {row.test_mse.family for row in found} == {4}
+    for row in found:
+        assert row.test_mse.difference > 0  # these networks are far worse than PCA
+        assert row.test_mse.means[0] == pytest.approx(baselines.pca.at("test", row.components), rel=1e-5)
+
+
+def test_sizes_are_compared_by_welchs_test_over_their_seeds():
+    seeds = {2: 3, 4: 3, 8: 1, 16: 3}
+    errors = {k: RNG.normal(1 / k, 0.01, n).tolist() for k, n in seeds.items()}
+    models = [model_result(k, seed, test_mse=e) for k, row in errors.items() for seed, e in enumerate(row)]
+    found = {comparison.latent_dims: comparison.test_mse for comparison in comparisons.compare_sizes(models)}
+    assert {couple: test.p is not None for couple, test in found.items()} == {
+        (2, 4): True,
+        (4, 8): False,  # a single seed has no p-value, and does not count in the family
+        (8, 16): False,
+        (2, 16): True,
+    }
+    assert {test.family for test in found.values()} == {2}
+    p = holm([stats.ttest_ind(errors[b], errors[a], equal_var=False).pvalue for a, b in [(2, 4), (2, 16)]])
+    assert [found[2, 4].p, found[2, 16].p] == pytest.approx(p)
+    assert found[4, 8] == replace(welch(errors[4], errors[8]), family=2)
+    (single,) = comparisons.compare_sizes([model_result(2), model_result(4)])
+    assert (single.test_mse.p, single.test_mse.family) == (None, 0)
+
+
+def test_intervals_over_other_test_images_draw_the_same_images_for_all_sizes(baselines):
+    given = values([(2, 0), (2, 1), (5, 0)])
+    two = (given[Job(2, 0)].test_mse + given[Job(2, 1)].test_mse) / 2
+    errors = np.stack([two, given[Job(5, 0)].test_mse], axis=1)
+    share = 1 - bootstrap(errors, baselines.pca.test_images[:, 0].astype(float))
+    found = comparisons.sampling(given, baselines)
+    assert [row.latent_dim for row in found] == [2, 5]
+    for i, row in enumerate(found):
+        assert row.test_mse == pytest.approx(percentile_interval(bootstrap(errors)[:, i]))
+        assert row.test_explained_variance == pytest.approx(percentile_interval(share[:, i]))
+
+
+def test_one_test_image_or_none_that_varies_gives_no_interval(images, baselines):
+    flat = replace(baselines, variance=replace(baselines.variance, test=0.0))
+    single = Baselines.of(replace(images, x_test=images.x_test[:1], y_test=images.y_test[:1]), [Job(2, 0)])
+    assert comparisons.sampling(values([(2, 0)]), flat) == comparisons.sampling(values([(2, 0)], n=1), single) == ()
+    assert comparisons.sampling({}, baselines) == ()
+
+
+def test_a_nested_network_is_compared_with_the_mean_of_each_size():
+    sizes = size_results([model_result(k, seed, test_mse=e) for seed, e in enumerate((0.1, 0.3)) for k in (2, 4, 16)])
+    curve = NestedCurve(8, 0, "ok", None, (2, 4, 8), (0.3, None, 0.1))
+    assert comparisons.compare_nested(curve, sizes) == (Apart(2, pytest.approx(0.5)),)

@@ -1,0 +1,139 @@
+"""The table and the headline claim what the paired test shows, and no more."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from factories import BETTER, EQUAL, WORSE, results, with_tests
+
+from latentfit.formatting import mse, share_text
+from latentfit.measure import headline, verdict
+from latentfit.measure.comparisons import compare_networks
+from latentfit.measure.interpolation import PairValues
+from latentfit.measure.network import ImageValues
+from latentfit.recipe import Job
+
+
+@pytest.mark.parametrize(
+    ("errors", "text"),
+    [
+        (BETTER, "with 48 latent dimensions reconstructs the 10,000 test images better than the one with 16: error"),
+        (WORSE, "with 16 latent dimensions reconstructs the 10,000 test images better than the one with 48: error"),
+        ({1: 0.01, 16: 0.02}, "with 1 latent dimension reconstructs the 10,000 test images better than the one with"),
+    ],
+)
+def test_a_lower_error_is_reported_with_its_numbers(errors, text):
+    found = results(errors)
+    test = found.comparisons[0].test_mse
+    low, high = sorted(map(abs, test.interval))
+    told = headline.headline(found)
+    assert told.startswith(f"The network {text}")
+    assert "error 0.0100 against 0.0200, 50 % less or 3.01 dB" in told
+    assert f"lower on {share_text(test.share_lower if errors == BETTER else test.share_higher)} of the images" in told
+    assert f"{mse(abs(test.difference))}, 95 % interval {mse(low)} to {mse(high)}, p < 0.001" in told
+    assert ("More dimensions did not help" in told) == (errors != BETTER)
+
+
+@pytest.mark.parametrize("p", [0.05, 0.2, 1.0, None])
+@pytest.mark.parametrize("errors", [BETTER, EQUAL, WORSE])
+def test_a_difference_that_is_not_significant_is_none(errors, p):
+    text = headline.headline(with_tests(results(errors), test_mse={"p": p}))
+    assert "show no difference that the paired test carries: error 0.0" in text
+    assert not re.search("better|worse|less|lower|help", text)
+    assert "no difference" in headline.headline(results(EQUAL))
+    assert re.search("better.* p = 0.049", headline.headline(with_tests(results(BETTER), test_mse={"p": 0.049})))
+
+
+@pytest.mark.parametrize(
+    ("lower", "text"),
+    [
+        (0.019999, "error 0.019999 against 0.020000, under 1 % less, and"),  # and no 0.00 dB
+        (0.00002, "error 2.00e-05 against 0.0200, over 99 % less or 30.00 dB, and"),
+        (0.0, "error 0.00 against 0.0200, 100 % less, and"),
+    ],
+)
+def test_rounding_hides_no_difference(lower, text):
+    assert text in headline.headline(results({16: 0.02, 48: lower}, noise=0))
+
+
+def test_images_that_tie_are_not_counted_as_better():
+    errors = {2: np.repeat([0.0, 0.5], 50), 4: np.repeat([0.0, 0.6], 50)}
+    pairs = {Job(k, 0): PairValues(*np.ones((5, 9))) for k in errors}
+    compared = compare_networks({Job(k, 0): ImageValues(e, np.ones(100)) for k, e in errors.items()}, pairs)
+    assert "lower on 50 % of the images" in headline.headline(replace(results(BETTER), comparisons=compared))
+
+
+@pytest.mark.parametrize("errors", [{4: 0.04, 16: 0.02, 48: 0.02}, {4: 0.02, 16: 0.02, 48: 0.01}])
+def test_the_widest_comparison_comes_first_and_neighbours_that_are_equal_do_not_differ(errors):
+    compared = headline.widest_first(results(errors))
+    assert [c.latent_dims for c in compared] == [(4, 48), (16, 48), (4, 16)]
+    sentences = headline.network_sentences(results(errors), compared)
+    for (a, b), sentence in zip((c.latent_dims for c in compared), sentences, strict=True):
+        assert {str(a), str(b)} <= set(sentence.replace(":", " ").split())
+        assert ("no difference" in sentence) == (errors[a] == errors[b])
+
+
+def test_a_single_network_is_not_compared():
+    for k, name in ((1, "1 latent dimension"), (16, "16 latent dimensions")):
+        assert headline.headline(results({k: 0.02})) == (
+            f"The network with {name} reconstructs the test images with an error of 0.0200; variance kept: 80.0 %."
+        )
+
+
+def test_the_answer_is_the_headline_where_one_was_asked_for():
+    found = results({(k, seed): 0.02 for k in (16, 48) for seed in (0, 1)})
+    asked = replace(found, verdict=verdict.verdict(found.models, 0.7))
+    assert headline.headline(asked) == asked.verdict.sentence
+    assert headline.headline(found) != found.verdict.sentence
+    assert headline.headline(results({}, failures=[(16, 0)])) == "No network of this study could be trained."
+
+
+@pytest.mark.fault("no-variance")
+def test_a_network_worse_than_the_mean_image_is_not_compared():
+    found = results({1: 2e-4, 16: 0.5, 48: 1e-4}, variance=1e-3)
+    assert [c.latent_dims for c in headline.comparable(found)] == [(1, 48)]
+    (_, worse) = headline.network_sentences(found, headline.widest_first(found))
+    assert worse == (
+        "The network with 16 latent dimensions reconstructs the test images worse than the mean training image would: "
+        "error 0.500, that of the mean image is 0.00100. This explains no variance, and is not compared."
+    )
+    assert headline.table(found)[1][1][6] == "none (below 0)"
+
+
+@pytest.mark.fault("no-variance")
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_of_networks_that_are_all_worse_than_the_mean_image_none_is_better(seeds):
+    found = results({(k, seed): error for k, error in ((16, 0.3), (48, 0.2)) for seed in seeds})
+    text = headline.headline(found)
+    assert text.startswith("The networks with 16 and 48 latent dimensions reconstruct the test images worse than the")
+    assert "error 0.300 and 0.200, that of the mean image is 0.100. This explains no variance, and is not" in text
+    assert headline.comparable(found) == []
+
+
+@pytest.mark.fault("no-variance")
+def test_images_without_variance_are_the_headline_whatever_was_asked():
+    found = results(BETTER, variance=5.7e-10)
+    for study in (found, replace(found, verdict=verdict.verdict(found.models, 0.9))):
+        assert headline.headline(study).startswith("The training and test images hold next to no variance")
+        assert headline.comparable(study) == []
+        assert {row[6] for row in headline.table(study)[1]} == {"-"}
+
+
+def test_the_table_has_a_row_for_every_size_and_a_dash_for_what_was_not_measured():
+    found = results(
+        {4: 0.02, 16: 0.02}, failures=[(48, 0)], pca_components_for_test_mse={4: 60, 16: None}, test_ssim=None
+    )
+    header, rows = headline.table(found)
+    assert header == list(headline.HEADER)
+    assert rows == [
+        ["4", "1", "0.0180", "0.0200", "16.99", "-", "80.0 %", "0.0500", "60", "-"],
+        ["16", "1", "0.0180", "0.0200", "16.99", "-", "80.0 %", "0.0300", "-", "-"],
+        ["48", "0", "failed", "-", "-", "-", "-", "0.0200", "-", "failed"],
+    ]
+
+
+def test_with_seeds_the_table_has_means_and_half_intervals():
+    (row,) = headline.table(results({(16, 0): 0.02, (16, 1): 0.022}, noise=0))[1]
+    half = 12.7062 * 0.001  # Student's t for one degree of freedom, times the standard error of the mean
+    assert (row[3], row[6]) == (f"0.0210 ± {half:.5f}", f"79.0 ± {1000 * half:.2f} %")
