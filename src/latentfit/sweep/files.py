@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -153,8 +153,9 @@ def from_json(kind: Any, value: Any, where: str = "") -> Any:
         try:
             return kind(**{name: from_json(hint, value[name], f"{where}.{name}") for name, hint in names.items()})
         except TypeError as error:
-            lacking = [f.name for f in fields(kind) if f.name not in names] if is_dataclass(kind) else [error]
-            raise ValueError(f"{where or 'it'} lacks a key of {', '.join(map(str, lacking))}") from None
+            required = [f.name for f in fields(kind) if f.default is MISSING] if is_dataclass(kind) else kind._fields
+            lacking = [name for name in required if name not in names]
+            raise ValueError(f"{where or 'it'} lacks {', '.join(lacking)}") from error
     if kind is float and type(value) in (int, float) and abs(value) <= sys.float_info.max:
         return value
     if kind in (int, str, bool, NoneType) and type(value) is kind:

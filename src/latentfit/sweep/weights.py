@@ -87,7 +87,8 @@ def load_network(folder: Path) -> Network:
 
 def from_weights(network: Network, weights: Mapping[str, NDArray[np.float32]]) -> Network:
     """The network with these weights (tensor name to array)."""
-    network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})  # read-only ones too
+    arrays = {name: array if array.flags.writeable else array.copy() for name, array in weights.items()}
+    network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
     return network
 
 
