@@ -30,8 +30,19 @@ class Mean:
     interval: Interval | None
 
 
+class _Significance:
+    """Anything with a p-value."""
+
+    p: float | None
+
+    @property
+    def significant(self) -> bool:
+        """Whether p is below LEVEL."""
+        return self.p is not None and self.p < LEVEL
+
+
 @dataclass(frozen=True)
-class PairedTest:
+class PairedTest(_Significance):
     """Student's paired test of two networks a and b on the same images.
 
     Attributes:
@@ -52,14 +63,9 @@ class PairedTest:
     p: float | None
     family: int = 1
 
-    @property
-    def significant(self) -> bool:
-        """Whether p is below LEVEL."""
-        return self.p is not None and self.p < LEVEL
-
 
 @dataclass(frozen=True)
-class WelchTest:
+class WelchTest(_Significance):
     """Welch's test of two latent sizes over their seeds; attributes as of `PairedTest`.
 
     `interval` and `p` are None where a size was trained fewer than twice.
@@ -70,11 +76,6 @@ class WelchTest:
     interval: Interval | None
     p: float | None
     family: int = 1
-
-    @property
-    def significant(self) -> bool:
-        """Whether p is below LEVEL."""
-        return self.p is not None and self.p < LEVEL
 
 
 Test = TypeVar("Test", PairedTest, WelchTest)

@@ -50,10 +50,6 @@ class Baselines:
             ground=Ground.of(images, min(job.seed for job in jobs)),
         )
 
-    def prepare(self, sizes: Iterable[int]) -> None:
-        """Compute the references for the interpolations of these sizes, so that they are there when networks are."""
-        self.ground.prepare(self.pca, sizes)
-
     @property
     def varies(self) -> bool:
         """Whether the images have enough variance to speak of shares of it."""

@@ -104,7 +104,11 @@ def read(kind: type[T], path: Path) -> T:
     Raises:
         InputError: It is not there, is not JSON, or does not fit the dataclass.
     """
-    value = read_json(path)
+    return checked(kind, read_json(path), path)
+
+
+def checked(kind: type[T], value: Any, path: Path) -> T:
+    """The JSON value of a file as a dataclass; an InputError as of `read` if it does not fit."""
     try:
         found: T = from_json(kind, value)
         return found

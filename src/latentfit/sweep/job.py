@@ -91,8 +91,9 @@ def _train(
     expected: Mapping[int, float] | None,
 ) -> TrainedNetwork:
     start, history = time.perf_counter(), list[Epoch]()
+    weights, measurement, errors = dict[str, NDArray[np.float32]](), None, None
 
-    def note(row: Epoch) -> None:
+    def note(row: Epoch) -> None:  # keeps the history of a training that diverges, and counts on in a nested one
         history.append(row._replace(epoch=len(history) + 1))
         if progress:
             progress(job, history[-1])
@@ -100,7 +101,6 @@ def _train(
     def result(seconds: float, reason: str | None = None) -> TrainedNetwork:
         return TrainedNetwork(job, weights, measurement, history, seconds, hardware.peak_memory(), reason, errors)
 
-    weights, measurement, errors = dict[str, NDArray[np.float32]](), None, None
     network = build(images.pixels, recipe, *job).to(device)
     try:
         if expected is None:

@@ -228,7 +228,7 @@ class Run:
 
     @cached_property
     def baselines(self) -> Baselines:
-        """Measurements of the images alone, computed and their notes told on first use."""
+        """Measurements of the images alone, computed on first use, with the notes on them."""
         for note in self.quality.notes:
             self.say(note)
         return Baselines.of(self.images, self.request.jobs)
@@ -240,7 +240,8 @@ class Run:
         request, early, self.early = self.request, self.early, None
         work = Work(self.images, request.recipe, request.products, request.device)
         with pool.training(missing, work, self.executor, self.progress, self.crew, early) as results:
-            self.baselines.prepare({job.latent_dim for job in request.jobs})  # while workers train
+            # while workers train
+            self.baselines.ground.prepare(self.baselines.pca, {job.latent_dim for job in request.jobs})
             for trained in results:
                 self.check()
                 self.save(trained)
@@ -307,16 +308,16 @@ class Run:
         request = self.request
         models = [self.models[job] for job in request.jobs]
         trained = [model.job for model in models if isinstance(model, ModelResult)]
-        networks: dict[Job, Network] = {}
+        first, networks = first_seeds(trained), dict[Job, Network]()
         for job in trained:
-            if job in (first := first_seeds(trained)) or job not in self.values:
+            if job in first or job not in self.values:
                 network = self.networks.get(job) or load_network(store.model_folder(self.folder, job))
                 networks |= {job: network} if job in first else {}
                 self.values[job] = self.values.get(job) or ImageValues.of(network, self.images.x_test)
         settings = Settings(
             dataset=self.images.description,
             recipe=request.recipe,
-            environment=self.request.environment,
+            environment=request.environment,
             quality=self.quality,
             keep=request.keep,
             curve=self.read_curve() if request.nested else None,

@@ -28,7 +28,7 @@ from ..model import Network
 from ..recipe import Epoch, Job
 from ..results import SCHEMA, Model, ModelResult, Results
 from . import lock
-from .files import PART, from_json, read, read_json, write, write_csv
+from .files import PART, checked, from_json, read_json, write, write_csv
 from .request import read_request
 from .weights import NO_TENSORS, ModelError, load_network
 
@@ -121,7 +121,7 @@ class Study:
         self.results: dict[str, Any] = read_json(path)
         if not isinstance(self.results, dict) or self.results.get("schema") != SCHEMA:
             raise InputError(f"{path} is not of schema {SCHEMA}; run the study again")
-        self.found = read(Results, path)
+        self.found = checked(Results, self.results, path)
 
     @property
     def jobs(self) -> list[Job]:
