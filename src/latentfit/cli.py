@@ -109,12 +109,19 @@ def _add_study(verbs: Any) -> None:
     )
     verb.add_argument(
         "--recipe",
-        default="reference",
         metavar="NAME",
-        help="reference, swift (its error in less time) or thorough (less error for more) (reference)",
+        help="reference; swift (its error in less time); converged (trained until a held-out part no longer improves) "
+        "(reference for a data set with a name and no --keep; else converged)",
     )
-    verb.add_argument("--epochs", type=_count, metavar="N", help="in place of the recipe's own number")
-    verb.add_argument("--out", type=Path, metavar="DIR", help="the study's folder (runs/<name of the data set>)")
+    verb.add_argument(
+        "--epochs", type=_count, metavar="N", help="in place of the recipe's own number; with converged at most so many"
+    )
+    verb.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="the study's folder (runs/NAME, or runs/NAME-RECIPE; NAME of the data set)",
+    )
     _add_reading(verb)
     _add_hardware(verb)
     _add_explorer(verb)
@@ -220,10 +227,12 @@ def _study(options: argparse.Namespace) -> int:
         os.environ["TQDM_DISABLE"] = "1"  # for the progress bar of a download
     with Lines(sys.stderr, quiet=options.quiet) as lines, pool.Workers(_first_workers(options, sizes)) as early:
         lines.say(f"loading {one_line(options.data)}")  # before the import of PyTorch, which takes seconds
+        from .sweep.request import default_recipe
         from .sweep.run import study
 
-        known = RECIPES.get(options.recipe)
-        lines.epochs = options.epochs or (known.epochs if known else 0)
+        known = RECIPES.get(options.recipe or default_recipe(options.data, options.keep))
+        if known and known.schedule != "plateau":
+            lines.epochs = options.epochs or known.epochs
         importing = threading.Thread(target=_import_report)
 
         def note(job: Job, row: Epoch | None) -> None:

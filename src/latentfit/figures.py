@@ -58,7 +58,6 @@ class Curve(NamedTuple):
     epochs: Sequence[int]
     train_mse: Sequence[float]
     test_mse: Sequence[float]
-    val_mse: Sequence[float | None] = ()
 
 
 def image_rows(rows: Sequence[tuple[str, Array]], breaks: Sequence[int] = (), scale: float = 0.6) -> Figure:
@@ -130,15 +129,16 @@ def error_curves(curves: Mapping[int, Curve], pca: Mapping[int, float], ax: Axes
         labels = []
         for i, (k, curve) in enumerate(curves.items()):
             colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
-            every = list(range(len(curve.epochs) - 1, -1, -max(1, len(curve.epochs) // 10)))  # includes the last
-            ax.plot(curve.epochs, curve.train_mse, color=colour, linestyle=(0, (4, 2)), linewidth=1)
-            ax.plot(curve.epochs, curve.test_mse, color=colour, marker=marker, markevery=every)
-            labels.append((curve.test_mse[-1], dims(k), colour))
+            if curve.epochs:  # a network of too few images is not trained
+                every = list(range(len(curve.epochs) - 1, -1, -max(1, len(curve.epochs) // 10)))  # includes the last
+                ax.plot(curve.epochs, curve.train_mse, color=colour, linestyle=(0, (4, 2)), linewidth=1)
+                ax.plot(curve.epochs, curve.test_mse, color=colour, marker=marker, markevery=every)
+                labels.append((curve.test_mse[-1], dims(k), colour))
             if pca.get(k, 0) > TINY:
                 ax.axhline(pca[k], color=colour, linestyle=":", linewidth=1.2)
                 labels.append((pca[k], f"PCA, {plural(k, 'component')}", colour))
         _log_errors(ax)
-        if all(len(curve.epochs) == 1 for curve in curves.values()):
+        if all(len(curve.epochs) <= 1 for curve in curves.values()):
             ax.set_xlim(0, 2)
         ax.set_xlabel("epoch (test error solid, training error dashed)")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import InputError
-from .model import Network
+from .model import Network, Stack
 
 aten: Any = torch.ops.aten
 
@@ -28,12 +28,14 @@ DERIVATIVES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "silu": lambda grad, a, _h: aten.silu_backward(grad, a),
     "sigmoid": lambda grad, _a, h: aten.sigmoid_backward(grad, h),
     "linear": lambda grad, _a, _h: grad,
+    "clamp": lambda grad, _a, _h: grad,  # see `model.clamp`
 }
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu_,
     "silu": torch.nn.functional.silu,
     "sigmoid": torch.sigmoid_,
     "linear": lambda a: a,
+    "clamp": lambda a: a.clamp_(0, 1),
 }
 
 
@@ -68,6 +70,8 @@ def of(network: nn.Module, products: str = "fp32") -> tuple[nn.Parameter, Loss]:
     if products != "bf16-tensors":
         return flat, partial(compute, network)
     copy = deepcopy(network).bfloat16()
+    if isinstance(network, Network):
+        copy.register_buffer("mean", network.mean)  # pixels are centred and scaled in float32
     rounded = flatten(copy)
 
     def in_bf16(x: Tensor, truncation: Truncation | None = None) -> Tensor:
@@ -84,9 +88,11 @@ def of(network: nn.Module, products: str = "fp32") -> tuple[nn.Parameter, Loss]:
 def flatten(network: nn.Module) -> nn.Parameter:
     """Move a network's trainable parameters, and their gradients, into one tensor each, and return the first.
 
-    Each of them becomes a view of it.
+    Each of them becomes a view of it. Those of a linear path come last.
     """
+    paths = {id(weight) for weight in linear_path(network)}
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    parameters.sort(key=lambda parameter: id(parameter) in paths)
     flat = nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in parameters]))
     flat.grad = torch.zeros_like(flat)
     sizes = [parameter.numel() for parameter in parameters]
@@ -96,6 +102,11 @@ def flatten(network: nn.Module) -> nn.Parameter:
     return flat
 
 
+def linear_path(network: nn.Module) -> list[nn.Parameter]:
+    """The trainable weights of a `Network`'s linear path; none of any other module."""
+    return [w for w in network.linear_path if w.requires_grad] if isinstance(network, Network) else []
+
+
 def by_autograd(network: Any, x: Tensor, truncation: Truncation | None = None) -> Tensor:
     """Mean squared error of images (B, D), a scalar; its gradient is written into the parameters.
 
@@ -103,7 +114,8 @@ def by_autograd(network: Any, x: Tensor, truncation: Truncation | None = None) -
     in bf16.
     """
     network.zero_grad(set_to_none=False)
-    z = network.encode(x.to(next(network.parameters()).dtype))
+    dtype = next(network.parameters()).dtype
+    z = network.encode(x.to(dtype))
     if truncation:
         z = z * truncation.mask.to(z.dtype)
     errors = (network.decode(z).to(x.dtype) - x).square()
@@ -115,32 +127,71 @@ def by_autograd(network: Any, x: Tensor, truncation: Truncation | None = None) -
 @torch.no_grad()
 def by_hand(network: Network, x: Tensor, truncation: Truncation | None = None) -> Tensor:
     """The same for a `Network` after `flatten`, which allocates the gradient."""
-    layers = [*network.encoder, *network.decoder]
-    names = [*[network.activation] * (len(network.encoder) - 1), "linear"]  # the function after each layer
-    names += [*[network.activation] * (len(network.decoder) - 1), network.output]
-    dtype = layers[0].weight.dtype
-    inputs, sums = [x.to(dtype)], []
-    for layer, name in zip(layers, names, strict=True):
-        sums.append(torch.mm(inputs[-1], layer.weight.t()).add_(layer.bias))  # (B, out)
-        if layer is layers[-1]:
-            sums[-1] = sums[-1].to(x.dtype)
-        inputs.append(FUNCTIONS[name](sums[-1]))
-        if truncation and len(sums) == len(network.encoder):
-            inputs[-1].mul_(truncation.mask)  # (B, K)
-    x_hat = inputs.pop()
+    encoder, decoder = network.encoder, network.decoder
+    dtype = encoder.layers[0].weight.dtype
+    centred = x if network.mean is None else (x - network.mean).div_(network.scale)
+    encoded = _forward(encoder, centred.to(dtype))
+    z = encoded.output
+    if truncation:
+        z.mul_(truncation.mask)  # (B, K)
+    decoded = _forward(decoder, z)
+    y = decoded.output.to(x.dtype)
+    if network.mean is not None:
+        y = y.mul_(network.scale).add_(network.mean)
+    x_hat = FUNCTIONS[network.output](y)
     difference = x_hat - x
     errors = difference.square()
     loss = (errors.mul_(truncation.weight) if truncation else errors).mean()
     grad = difference.mul_(2 / x.numel())  # (B, D)
     if truncation:
         grad.mul_(truncation.weight)
-    outputs = [*inputs[1:], x_hat]
-    for i in reversed(range(len(layers))):
-        grad = DERIVATIVES[names[i]](grad, sums[i], outputs[i]).to(dtype)  # (B, out)
-        torch.mm(grad.t(), inputs[i], out=layers[i].weight.grad)
-        torch.sum(grad, 0, out=layers[i].bias.grad)
-        if i:
-            grad = torch.mm(grad, layers[i].weight)  # (B, in)
-            if truncation and i == len(network.encoder):
-                grad.mul_(truncation.mask)  # (B, K)
+    grad = DERIVATIVES[network.output](grad, y, x_hat)
+    if network.mean is not None:
+        grad = grad.mul_(network.scale)
+    grad = _backward(decoder, decoded, grad.to(dtype))  # (B, K)
+    if truncation:
+        grad.mul_(truncation.mask)
+    _backward(encoder, encoded, grad, to_input=False)
     return loss
+
+
+class Pass(NamedTuple):
+    """What a forward pass through a stack keeps for the backward one."""
+
+    inputs: list[Tensor]  # of each layer, (B, in)
+    sums: list[Tensor]  # what each layer makes of it, (B, out)
+
+    @property
+    def output(self) -> Tensor:
+        """What the stack makes of its input."""
+        return self.sums[-1]
+
+
+def _forward(stack: Stack, h: Tensor) -> Pass:
+    done = Pass([], [])
+    for layer in stack.layers:
+        done.inputs.append(FUNCTIONS[stack.activation](done.output) if done.sums else h)
+        done.sums.append(torch.mm(done.inputs[-1], layer.weight.t()).add_(layer.bias))
+    if stack.linear is not None:
+        done.output.addmm_(h, stack.linear.weight.t())
+    return done
+
+
+def _backward(stack: Stack, done: Pass, output_grad: Tensor, to_input: bool = True) -> Tensor:
+    """Write the gradient of a stack's parameters; return that with respect to its input if it is asked for.
+
+    `output_grad` (B, out) is the gradient with respect to the output of the stack.
+    """
+    grad, layers = output_grad, stack.layers
+    for i in reversed(range(len(layers))):
+        torch.mm(grad.t(), done.inputs[i], out=layers[i].weight.grad)
+        torch.sum(grad, 0, out=layers[i].bias.grad)
+        if i or to_input:
+            grad = torch.mm(grad, layers[i].weight)  # (B, in)
+        if i:
+            grad = DERIVATIVES[stack.activation](grad, done.sums[i - 1], done.inputs[i])
+    if stack.linear is not None:
+        torch.mm(output_grad.t(), done.inputs[0], out=stack.linear.weight.grad)
+        if to_input:
+            grad.addmm_(output_grad, stack.linear.weight)
+    return grad

@@ -5,6 +5,7 @@ N images, B images a batch, D numbers an image, K components.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +15,13 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from .evaluate import mean_image
-from .model import batches, to_tensor
+from .evaluate import mean_image, variance
+from .model import Start, batches, to_tensor
 
 Array = NDArray[Any]
+
+EXACT = 4096  # images or numbers an image, whichever are fewer, up to which PCA is exact: 7 s for 3,072 (docs/log.md)
+AXES = 512  # of a randomized PCA, at least
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,15 @@ class PCA:
         curve: Array = getattr(self, split)
         return float(curve[min(components, len(curve) - 1)])
 
+    def of_test_images(self, components: int) -> Array:
+        """Error of each test image, (N,) float64, likewise."""
+        return self.test_images[:, min(components, self.test_images.shape[1] - 1)].astype(np.float64)
+
+    def start(self, components: int) -> Start:
+        """The start of networks with at most this many latent dimensions."""
+        scale = math.sqrt(self.train[0]) or 1.0  # images that are all alike have no deviation
+        return Start(self.mean.astype(np.float32), scale, self.axes[:, :components].astype(np.float32))
+
     def reconstruct(self, x: Array, components: int) -> Array:
         """Reconstructions of images (N, H, W[, 3]), floats in [0, 1], from their first scores, float64."""
         axes = self.axes[:, :components]
@@ -55,33 +68,64 @@ class PCA:
         return int(enough[0]) if len(enough) else None
 
 
-def fit(x_train: Array, x_test: Array) -> PCA:
+def is_exact(images: int, pixels: int) -> bool:
+    """Whether PCA of so many training images of so many numbers is exact; if not, it is randomized."""
+    return min(images, pixels) <= EXACT
+
+
+def fit(x_train: Array, x_test: Array, components: int = 0) -> PCA:
     """Reconstruction errors of PCA at every number of components, fitted on the training pixels.
 
-    Exact, in float64; reconstructions are not clipped. The error with k components is what the eigenvalues of
+    In float64, and reconstructions are not clipped. The error with k components is what the eigenvalues of
     the covariance after the first k hold of the training images, and for a test image its distance from the
     mean less its first k scores. N images have at most N - 1 components.
+
+    Where `is_exact` says no, it has only the first AXES components, or as many as are asked for, by a randomized
+    solver with a fixed seed (Halko, Martinsson & Tropp, 2011), in float32.
     """
+    mean = mean_image(x_train)  # (D,)
+    most = min(len(mean), len(x_train) - 1)
+    with threadpool_limits(1):
+        if is_exact(len(x_train), len(mean)):
+            values, axes = _exact(x_train, mean)
+        else:
+            most = min(most, max(components, AXES))
+            values, axes = _randomized(x_train, mean, most)
+        values = values[:most].clip(0) / x_train.size  # K of them
+        kept = torch.from_numpy(axes[:, :most].astype(float, order="C"))  # (D, K)
+        test = np.concatenate([_errors(x.double() - mean, kept) for x in batches(x_test)])  # (N, K + 1)
+    left = np.concatenate([np.cumsum(values[::-1])[::-1], [0.0]])  # (K + 1,)
+    if most < min(len(mean), len(x_train) - 1):
+        left += max(0.0, variance(x_train, mean) - left[0])
+    return PCA(left, test.mean(axis=0), test.astype(np.float32), mean.numpy(), kept.numpy())
+
+
+def _exact(x_train: Array, mean: Tensor) -> tuple[Array, Array]:
+    """Squared deviations along the principal axes, and the axes (D, ...), the widest first."""
     from scipy.linalg import eigh, svd
     from scipy.linalg.blas import dsyrk
 
-    mean = mean_image(x_train)  # (D,)
-    components = min(len(mean), len(x_train) - 1)  # K
     with threadpool_limits(1):  # here, after the import: it limits the libraries that are loaded by now
         if len(x_train) <= len(mean):  # a covariance would be the larger matrix
             centred = (to_tensor(x_train).double() - mean).numpy()  # (N, D)
             _, spread, axes = svd(centred, full_matrices=False)  # (N,) and (N, D), largest first
-            values, axes = np.square(spread), axes.T
-        else:
-            scatter = np.zeros((len(mean), len(mean)), order="F")  # (D, D), its upper triangle
-            for x in batches(x_train):
-                rows = (x.double() - mean).numpy()  # (B, D)
-                scatter = dsyrk(1.0, rows.T, 1.0, scatter, overwrite_c=True)
-            values, axes = (array[..., ::-1] for array in eigh(scatter, lower=False))  # (D,) and (D, D)
-        values, axes = values[:components].clip(0) / x_train.size, torch.from_numpy(axes[:, :components].copy())
-        test = np.concatenate([_errors(x.double() - mean, axes) for x in batches(x_test)])  # (N, K + 1)
-    left = np.concatenate([np.cumsum(values[::-1])[::-1], [0.0]])  # (K + 1,)
-    return PCA(left, test.mean(axis=0), test.astype(np.float32), mean.numpy(), axes.numpy())
+            return np.square(spread), axes.T
+        scatter = np.zeros((len(mean), len(mean)), order="F")  # (D, D), its upper triangle
+        for x in batches(x_train):
+            rows = (x.double() - mean).numpy()  # (B, D)
+            scatter = dsyrk(1.0, rows.T, 1.0, scatter, overwrite_c=True)
+        values, axes = eigh(scatter, lower=False)  # (D,) and (D, D)
+        return values[::-1], axes[:, ::-1]
+
+
+def _randomized(x_train: Array, mean: Tensor, components: int) -> tuple[Array, Array]:
+    """The same for the first components."""
+    from sklearn.utils.extmath import randomized_svd
+
+    with threadpool_limits(1):
+        centred = to_tensor(x_train).sub_(mean.float()).numpy()  # (N, D)
+        _, spread, axes = randomized_svd(centred, components, n_iter=4, random_state=0)
+        return np.square(spread, dtype=float), axes.T
 
 
 def _errors(centred: Tensor, axes: Tensor) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -22,7 +23,8 @@ class Lines:
 
     Args:
         stream: Usually stderr.
-        epochs: Epochs of each network; may be set later, before the first epoch ends.
+        epochs: Epochs of each network; may be set later, before the first epoch ends. 0 where the held-out error ends
+            a training: nobody knows when.
         quiet: Write nothing.
     """
 
@@ -30,7 +32,8 @@ class Lines:
         self.stream, self.epochs, self.quiet = stream, epochs, quiet
         self.live = stream.isatty()
         self.bars: dict[Job, Any] = {}
-        self.first: dict[Job, float] = {}  # when the first epoch of a network ended
+        self.first: dict[Job, tuple[float, int]] = {}  # when the first row of a network came, and of which epoch
+        self.rows: Counter[Job] = Counter()
         self.lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -53,10 +56,17 @@ class Lines:
         if self.quiet or row is None:
             return
         with self.lock, self._quiet_after_broken_pipe():
+            self.rows[job] += 1
             if self.live:
                 self._draw(job, row)
-            elif row.epoch % max(1, self.epochs // PLAIN) == 0 or row.epoch in (1, self.epochs):
+            elif self._is_written(row, self.rows[job]):
                 self.say(f"{name(job)}: {self._text(job, row)}")
+
+    def _is_written(self, row: Epoch, count: int) -> bool:
+        """Whether a row is one of the few that are written without a terminal."""
+        if not self.epochs:
+            return count.bit_count() == 1  # the 1st, 2nd, 4th, 8th, ...
+        return row.epoch % max(1, self.epochs // PLAIN) == 0 or row.epoch in (1, self.epochs)
 
     @contextmanager
     def _quiet_after_broken_pipe(self) -> Iterator[None]:
@@ -68,18 +78,21 @@ class Lines:
     def _draw(self, job: Job, row: Epoch) -> None:
         if job not in self.bars:
             look: dict[str, Any] = {"bar_format": "{desc} {bar}{postfix}", "ncols": 100, "disable": False}
-            self.bars[job] = tqdm(desc=name(job), total=self.epochs, file=self.stream, **look)
+            self.bars[job] = tqdm(desc=name(job), total=self.epochs or None, file=self.stream, **look)
         bar = self.bars[job]
         bar.set_postfix_str(self._text(job, row), refresh=False)
         bar.update(row.epoch - bar.n)
         bar.refresh()
 
     def _text(self, job: Job, row: Epoch) -> str:
+        if not self.epochs:
+            return f"epoch {row.epoch}, test MSE {row.test_mse:#.3g}"
         text, now = f"epoch {row.epoch}/{self.epochs}, test MSE {row.test_mse:#.3g}", time.monotonic()
-        if row.epoch == 1:  # its time includes the start of a worker, so it cannot predict the others
-            self.first[job] = now
+        if job not in self.first:  # its time includes the start of a worker, so it cannot predict the others
+            self.first[job] = now, row.epoch
             return text
-        left = (now - self.first[job]) / (row.epoch - 1) * (self.epochs - row.epoch)
+        start, epoch = self.first[job]
+        left = (now - start) / (row.epoch - epoch) * (self.epochs - row.epoch)
         return f"{text}, {left:.0f} s left"
 
 

@@ -15,15 +15,16 @@ from .errors import InputError, whole_number
 
 CHOICES = {
     "activation": ("relu", "silu"),
-    "output": ("sigmoid", "linear"),
+    "output": ("sigmoid", "linear", "clamp"),
     "optimizer": ("adam", "adamw"),
-    "schedule": ("constant", "cosine"),
-    "initialization": ("uniform", "glorot"),
+    "schedule": ("constant", "cosine", "plateau"),
+    "initialization": ("uniform", "glorot", "pca"),
 }
 RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "learning_rate": (lambda rate: 0 < rate < math.inf, "above 0"),
     "beta2": (lambda beta2: 0 <= beta2 < 1, "from 0 to below 1"),
     "weight_decay": (lambda decay: 0 <= decay < math.inf, "of 0 or more"),
+    "decay_epochs": (lambda epochs: 0 <= epochs < math.inf, "of 0 or more"),
 }
 WARM_UP = 0.05
 
@@ -36,16 +37,21 @@ class Recipe:
         name: What the recipe is called.
         hidden: Widths of the encoder's hidden layers, outermost first; the decoder mirrors them.
         activation: `relu` or `silu`, between layers.
-        output: `sigmoid` or `linear`, at the end.
+        output: `sigmoid`, `linear` or `clamp`, at the end.
         optimizer: `adam`, or `adamw` whose weight decay stands beside the gradient (Loshchilov & Hutter, 2019).
         learning_rate: Largest step size, above 0.
-        schedule: `constant`, or `cosine`: a linear rise over the first 5 % of the steps, then half a cosine to 0.
-        initialization: `uniform` or `glorot`, see `Network`.
+        schedule: `constant`; `cosine`: a linear rise over the first 5 % of the steps, then half a cosine to 0; or
+            `plateau`: constant until the error of held-out images no longer improves, then falling to 0.
+        initialization: `uniform` or `glorot`, see `Network`; or `pca`: as `glorot`, with a linear path, so that the
+            untrained network computes PCA, see `Network.start_as_pca`. Its output is not `sigmoid`.
         beta2: Adam's memory for squared gradients, from 0 to below 1.
         weight_decay: 0 or more. `adamw` takes this share, times the step size, from each parameter at a step;
             `adam` adds it, times the parameter, to the gradient.
+        decay_epochs: In place of `weight_decay` for `adamw`: the number of epochs within which a weight is forgotten
+            at the largest step size, so that one value fits every number of images (Wang & Aitchison, 2024). It
+            spares a linear path. 0 for none.
         batch_size: Images a step, 1 or more; the last, short batch of an epoch is used.
-        epochs: Passes over the training images, 1 or more.
+        epochs: Passes over the training images, 1 or more; with `plateau` the most there may be.
 
     Raises:
         InputError: A value that is not allowed.
@@ -63,6 +69,7 @@ class Recipe:
     initialization: str = "uniform"
     beta2: float = 0.999
     weight_decay: float = 0.0
+    decay_epochs: float = 0.0
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
@@ -81,30 +88,50 @@ class Recipe:
         object.__setattr__(self, "hidden", tuple(whole_number("recipe: hidden width", width) for width in self.hidden))
         object.__setattr__(self, "batch_size", whole_number("recipe: batch size", self.batch_size))
         object.__setattr__(self, "epochs", whole_number("recipe: epochs", self.epochs))
+        if self.initialization == "pca" and self.output == "sigmoid":
+            raise InputError("recipe: initialization pca with output sigmoid; expected output clamp or linear")
+        if self.decay_epochs and self.optimizer != "adamw":
+            raise InputError(f"recipe: decay epochs for optimizer {self.optimizer}; expected adamw")
 
     def rate(self, share: float) -> float:
-        """The step size when this share of all steps, in [0, 1], is done."""
+        """The step size of a `constant` or `cosine` schedule when this share of all steps, in [0, 1], is done."""
         if self.schedule == "constant":
             return self.learning_rate
         if share < WARM_UP:
             return self.learning_rate * share / WARM_UP
         return self.learning_rate * (1 + math.cos(math.pi * (share - WARM_UP) / (1 - WARM_UP))) / 2
 
+    def fitting(self, images: int) -> Recipe:
+        """The recipe for so many training images: `CONVERGED` is wider for MANY, and always allows STEPS steps."""
+        if self != CONVERGED:
+            return self
+        fitted = replace(self, epochs=max(self.epochs, math.ceil(STEPS * self.batch_size / images)))
+        return replace(fitted, hidden=(1024, 512), decay_epochs=10.0) if images >= MANY else fitted
+
 
 REFERENCE = Recipe()
 SWIFT = Recipe(
     name="swift",
     activation="silu",
-    initialization="glorot",
-    learning_rate=0.004,
+    output="clamp",
+    initialization="pca",
+    learning_rate=0.002,
     schedule="cosine",
     beta2=0.99,
-    epochs=5,
+    epochs=3,
 )
-THOROUGH = replace(
-    SWIFT, name="thorough", hidden=(1280, 512), optimizer="adamw", learning_rate=0.003, weight_decay=0.1, epochs=20
+CONVERGED = replace(
+    SWIFT,
+    name="converged",
+    optimizer="adamw",
+    learning_rate=0.001,
+    schedule="plateau",
+    decay_epochs=20.0,
+    epochs=60,
 )
-RECIPES = {recipe.name: recipe for recipe in (REFERENCE, SWIFT, THOROUGH)}
+STEPS = 10_000
+MANY = 20_000
+RECIPES = {recipe.name: recipe for recipe in (REFERENCE, SWIFT, CONVERGED)}
 
 
 class Job(NamedTuple):
@@ -120,9 +147,10 @@ def first_seeds(jobs: Iterable[Job]) -> list[Job]:
 
 
 class Epoch(NamedTuple):
-    """One row of a history: the running training loss, and errors measured after the epoch (None if not measured)."""
+    """One row of a history: the mean loss while the epoch was trained, and errors after it (None if not measured)."""
 
     epoch: int
     train_mse: float
     test_mse: float | None = None
     val_mse: float | None = None
+    steps: int | None = None  # so far

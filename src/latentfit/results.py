@@ -63,7 +63,9 @@ class ModelResult(OfNetwork):
     status: Literal["ok"]
     reason: None
     gates: tuple[Gate, ...]
-    train_mse: float
+    train_mse: float  # of the images trained on
+    val_mse: float | None  # of those held out, where a recipe stops by them
+    steps: int | None  # likewise: of the training
     test_mse: float
     test_psnr: float | None
     test_ssim: float | None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,18 @@ import torch
 from numpy.typing import NDArray
 
 from . import evaluate, gradient, hardware
+from .errors import InputError
 from .hardware import matmul_as, no_denormals
-from .model import Network, to_tensor
+from .model import Network, Start, to_tensor
 from .recipe import REFERENCE, Epoch, Recipe
 
 Array = NDArray[Any]
+
+LOOK = 100  # steps between two measurements of the held-out error, at least
+BETTER = 0.003  # share by which the held-out error has to fall to be an improvement
+PATIENCE = 3  # measurements without one, after which the rate falls
+FALL = 0.5  # epochs of the fall, for each epoch before
+RISE = 100  # steps in which the rate rises at the beginning
 
 OPTIMIZERS: dict[str, type[torch.optim.Adam]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
@@ -46,70 +53,184 @@ def fit(
 ) -> list[Epoch]:
     """Train a network in place, on the device where it is.
 
+    With the schedule `plateau` the step size is constant until the error of the held-out images no longer improves,
+    then it falls to 0, and the weights with the smallest held-out error are kept, those at the start included.
+
     Args:
         network: A `Network`, or any module of float32 with `encode`, (B, D) to (B, K), and `decode`, (B, K) to (B, D).
         x_train: Training images (N, H, W[, 3]), uint8 or floats in [0, 1].
         recipe: How to train. Its hidden widths, activation, output and initialization belong to `build`.
-        x_val: Images whose error is measured after each epoch.
-        x_test: Images whose error is measured after each epoch.
+        x_val: Held-out images, whose error is measured after each row's epoch; `plateau` needs them.
+        x_test: Images whose error is measured after each row's epoch.
         seed: Determines, with the number of the epoch, the order of the images.
-        progress: Called after each epoch.
+        progress: Called with each row.
         products: How the matrix products of the training are computed, a name in `hardware.PRODUCTS`. Weights, the
             optimiser and all measured errors are float32.
         truncate: Returns the truncation of a batch of that many codes; codes are whole if it is not given.
 
     Returns:
-        One row per epoch.
+        One row per epoch; with `plateau` one for so many epochs as have LOOK steps.
 
     Raises:
         Diverged: A loss, a measured error or, after the last epoch, a weight is not finite.
-        InputError: The processor does not support these products.
+        InputError: The processor does not support these products, or there are no held-out images for `plateau`.
     """
     device, training = next(network.parameters()).device, network.training
     hardware.check(products, device.type)
     flat, loss = gradient.of(network, products)
-    optimizer = make_optimizer(recipe, flat)
     pixels = _on_device(x_train, device)  # (N, D)
     splits = {name: _on_device(x, device) for name, x in (("val", x_val), ("test", x_test)) if x is not None}
     steps = math.ceil(len(pixels) / recipe.batch_size)
+    optimizer = make_optimizer(recipe, flat, sum(w.numel() for w in gradient.linear_path(network)), steps)
     losses = torch.empty(steps, device=device)  # not a list: small tensors among large ones make the heap grow
-    history = []
-    for epoch in range(1, recipe.epochs + 1):
+    plateau = None
+    if recipe.schedule == "plateau":
+        if "val" not in splits:
+            raise InputError("the schedule plateau stops by held-out images; expected x_val")
+        plateau = Plateau(recipe, steps, measured(network, splits)["val_mse"], flat)
+    history = list[Epoch]()
+    epoch = 0
+    while epoch < (plateau.end if plateau else recipe.epochs):
+        epoch += 1
         network.train()
         with matmul_as(products), no_denormals():
             order = _order(len(pixels), seed, epoch, device)
             for step, batch in enumerate(torch.split(order, recipe.batch_size)):
-                optimizer.param_groups[0]["lr"] = recipe.rate((epoch - 1 + step / steps) / recipe.epochs)
+                done = epoch - 1 + step / steps
+                rate = plateau.rate(done) if plateau else recipe.rate(done / recipe.epochs)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
                 x = to_tensor(pixels.index_select(0, batch))  # (B, D)
                 losses[step] = loss(x, truncate(len(batch)) if truncate else None) * len(batch)  # and the gradient
                 optimizer.step()
         train_mse = _mean_loss(losses, len(pixels), epoch)
-        network.eval()
-        with matmul_as("fp32"):
-            errors = {f"{name}_mse": evaluate.mse(network, x) for name, x in splits.items()}
+        if plateau and not plateau.looks_at(epoch):
+            continue
+        errors = measured(network, splits)
         for name, error in errors.items():
             if not math.isfinite(error):
                 what = name.removesuffix("_mse")
                 raise Diverged(f"the {what} error was no longer a finite number after epoch {epoch}")
-        history.append(Epoch(epoch, train_mse, **errors))
+        history.append(Epoch(epoch, train_mse, **errors, steps=epoch * steps))
+        if plateau:
+            plateau.look(epoch, errors["val_mse"])
         if progress:
             progress(history[-1])
+    if plateau:
+        plateau.restore()
     network.train(training)
     if not flat.isfinite().all():
-        raise Diverged(f"a weight was no longer a finite number after epoch {recipe.epochs}")
+        raise Diverged(f"a weight was no longer a finite number after epoch {epoch}")
+    if isinstance(network, Network):
+        network.fold()
     return history
 
 
-def build(pixels: int, recipe: Recipe, latent_dim: int, seed: int) -> Network:
-    """The untrained network of a recipe for images of this many numbers."""
-    return Network(pixels, latent_dim, recipe.hidden, recipe.activation, recipe.output, seed, recipe.initialization)
+class Plateau:
+    """The schedule that ends a training when it is done, and the best weights so far.
+
+    Args:
+        recipe: Its epochs are the most there may be, those of the fall included.
+        steps: Of an epoch.
+        val_mse: Held-out error before the first step.
+        flat: All weights, which change while training.
+    """
+
+    def __init__(self, recipe: Recipe, steps: int, val_mse: float, flat: torch.Tensor) -> None:
+        self.recipe, self.steps, self.flat = recipe, steps, flat
+        self.every = math.ceil(LOOK / steps)  # epochs from one look to the next
+        self.best, self.kept = val_mse, flat.detach().clone()
+        self.compared, self.looks = val_mse, 0  # the last error that was an improvement, and looks since then
+        self.fell_from: int | None = None  # the epoch after which the rate falls
+        self.end = recipe.epochs
+
+    def rate(self, done: float) -> float:
+        """The step size after so many epochs."""
+        if self.fell_from is not None:
+            return self.recipe.learning_rate * (self.end - done) / (self.end - self.fell_from)
+        return self.recipe.learning_rate * min(1.0, (done * self.steps + 1) / RISE)
+
+    def looks_at(self, epoch: int) -> bool:
+        """Whether the held-out error is measured after this epoch."""
+        return epoch % self.every == 0 or epoch in (self.end, self.last_start)
+
+    @property
+    def last_start(self) -> int:
+        """The epoch after which the rate falls at the latest, so that the fall fits the budget."""
+        return math.floor(self.recipe.epochs / (1 + FALL))
+
+    def look(self, epoch: int, val_mse: float) -> None:
+        """Note a held-out error, keep the weights if it is the best, and begin the fall when it no longer improves."""
+        if val_mse < self.best:
+            self.best = val_mse
+            self.kept.copy_(self.flat.detach())
+        if self.fell_from is not None:
+            return
+        if val_mse < (1 - BETTER) * self.compared:
+            self.compared, self.looks = val_mse, 0
+        else:
+            self.looks += 1
+        if self.looks >= PATIENCE:
+            self.fell_from = epoch
+            self.end = min(epoch + math.ceil(FALL * epoch), self.recipe.epochs)
+        elif epoch >= self.last_start:
+            self.fell_from, self.end = epoch, self.recipe.epochs
+
+    def restore(self) -> None:
+        """Take the best weights back."""
+        self.flat.data.copy_(self.kept)
 
 
-def make_optimizer(recipe: Recipe, flat: torch.nn.Parameter) -> torch.optim.Optimizer:
-    """The optimiser of a recipe for all parameters in one tensor."""
-    return OPTIMIZERS[recipe.optimizer](
-        [flat], recipe.learning_rate, (0.9, recipe.beta2), weight_decay=recipe.weight_decay, fused=True
-    )
+def measured(network: Network, splits: Mapping[str, torch.Tensor]) -> dict[str, float]:
+    """Error of each split (N, D) under `<name>_mse`, in fp32."""
+    network.eval()
+    with matmul_as("fp32"):
+        return {f"{name}_mse": evaluate.mse(network, x) for name, x in splits.items()}
+
+
+def build(pixels: int, recipe: Recipe, latent_dim: int, seed: int, start: Start | None = None) -> Network:
+    """The untrained network of a recipe for images of this many numbers.
+
+    Args:
+        pixels: D.
+        recipe: Its architecture.
+        latent_dim: K.
+        seed: Of the initial weights.
+        start: `pca.PCA.start` of the images trained on, for a recipe whose initialization is `pca`. Without it the
+            linear path is 0: the network is only to take weights.
+    """
+    linear = recipe.initialization == "pca"
+    initialization = "glorot" if linear else recipe.initialization
+    network = Network(pixels, latent_dim, recipe.hidden, recipe.activation, recipe.output, seed, initialization, linear)
+    if linear and start is not None:
+        network.start_as_pca(start)
+    return network
+
+
+def make_optimizer(recipe: Recipe, flat: torch.nn.Parameter, spared: int, steps: int) -> torch.optim.Optimizer:
+    """The optimiser of a recipe.
+
+    Args:
+        recipe: Which, with its constants.
+        flat: All parameters in one tensor with its gradient.
+        spared: How many numbers at its end `decay_epochs` spares.
+        steps: Steps an epoch.
+    """
+    decay = recipe.weight_decay
+    parts = [flat]
+    if recipe.decay_epochs:
+        decay = 1 / (recipe.learning_rate * recipe.decay_epochs * steps)
+        parts = _parts(flat, len(flat) - spared)
+    groups = [{"params": [part], "weight_decay": d} for part, d in zip(parts, (decay, 0.0), strict=False)]
+    return OPTIMIZERS[recipe.optimizer](groups, recipe.learning_rate, (0.9, recipe.beta2), fused=True)
+
+
+def _parts(flat: torch.nn.Parameter, first: int) -> list[torch.nn.Parameter]:
+    """The first numbers of a tensor and the others, as parameters that share its memory and that of its gradient."""
+    assert flat.grad is not None
+    parts = [torch.nn.Parameter(flat.data[:first]), torch.nn.Parameter(flat.data[first:])]
+    parts[0].grad, parts[1].grad = flat.grad[:first], flat.grad[first:]
+    return [part for part in parts if len(part)]
 
 
 def _on_device(x: Array, device: torch.device) -> torch.Tensor:

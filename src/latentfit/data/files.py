@@ -13,7 +13,7 @@ import warnings
 import zipfile
 import zlib
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -24,9 +24,10 @@ from .reading import DEFAULT, Array, Reading, choose_test_images, find_range, sc
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")  # in the order of idx.NAMES
 REQUIRED = ("x_train", "x_test")
+OPTIONAL = ("x_val",)  # of an .npz
 IDX_NAMES = f"MNIST's names ({', '.join(idx.NAMES)}; gzipped or not)"
 ALLOWED = (
-    "an .npz with x_train and x_test (and y_train, y_test), an .npy with images (N, H, W), "
+    "an .npz with x_train and x_test (and y_train, y_test, x_val), an .npy with images (N, H, W), "
     f"or a folder of IDX files under {IDX_NAMES}"
 )
 DAMAGE = (  # errors of zipfile, zlib and numpy; numpy parses a header as Python source
@@ -41,8 +42,9 @@ PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # numpy writes no others; L
 def load(path: Path, requested: Reading = DEFAULT) -> ImageSet:
     """Load images from a file or a folder, by whose name the set is called.
 
-    An `.npz` has `x_train`, `x_test` and optional labels `y_train`, `y_test`. An `.npy` has one array, of which
-    `choose_test_images` takes the test images. A folder has IDX files under MNIST's four names; labels are optional.
+    An `.npz` has `x_train`, `x_test` and perhaps labels `y_train`, `y_test` and held-out images `x_val`. An `.npy` has
+    one array, of which `choose_test_images` takes the test images. A folder has IDX files under MNIST's four names;
+    labels are optional.
 
     Images are (N, H, W), (N, H, W, 1) or (N, H, W, 3): uint8; floats in [0, 1], which become float32; 0 and 1 of any
     type, which become bytes of 0 and 255; or of the requested range. Everything else raises an InputError.
@@ -75,9 +77,8 @@ def _load_folder(path: Path, requested: Reading) -> ImageSet:
         raise InputError(f"{path}: has no {' and no '.join(missing)}; expected a folder of IDX files under {IDX_NAMES}")
     files = {key: file for key, file in zip(KEYS, paths.values(), strict=True) if file}
     arrays = {key: idx.read(file, 3 if key in REQUIRED else 1) for key, file in files.items()}
-    return _make_set(
-        path.resolve().name or str(path), (f"training images in {path}", f"test images in {path}"), arrays, requested
-    )
+    titles = {"x_train": f"training images in {path}", "x_test": f"test images in {path}"}
+    return _make_set(path.resolve().name or str(path), titles, arrays, requested)
 
 
 def _load_npz(path: Path, requested: Reading) -> ImageSet:
@@ -90,15 +91,17 @@ def _load_npz(path: Path, requested: Reading) -> ImageSet:
                 f"y_test), found {', '.join(map(repr, members)) or 'nothing'}; "
                 "save it with np.savez(path, x_train=..., x_test=...)"
             )
-        arrays = {key: _read_member(path, archive, key) for key in KEYS if key in members}
-    return _make_set(path.resolve().stem, (f"x_train in {path}", f"x_test in {path}"), arrays, requested)
+        arrays = {key: _read_member(path, archive, key) for key in (*KEYS, *OPTIONAL) if key in members}
+    titles = {key: f"{key} in {path}" for key in (*REQUIRED, *OPTIONAL) if key in arrays}
+    return _make_set(path.resolve().stem, titles, arrays, requested)
 
 
-def _make_set(name: str, titles: tuple[str, str], arrays: dict[str, Array], requested: Reading) -> ImageSet:
-    pixels = {title: arrays[key] for title, key in zip(titles, REQUIRED, strict=True)}
-    top, recorded = find_range(pixels, requested.value_range)
-    x_train, x_test = (scale(x, top) for x in pixels.values())
-    return ImageSet(name, x_train, x_test, arrays.get("y_train"), arrays.get("y_test"), reading=Reading(recorded))
+def _make_set(name: str, titles: dict[str, str], arrays: dict[str, Array], requested: Reading) -> ImageSet:
+    """The set of these arrays; `titles` has what errors call those that are pixels."""
+    top, recorded = find_range({title: arrays[key] for key, title in titles.items()}, requested.value_range)
+    pixels = {key: scale(arrays[key], top) for key in titles}
+    given: dict[str, Any] = arrays | pixels
+    return ImageSet(name, **given, reading=Reading(recorded))
 
 
 def _read_member(path: Path, archive: zipfile.ZipFile, key: str) -> Array:

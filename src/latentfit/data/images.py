@@ -7,6 +7,7 @@ trained on are refused here, whether they come from a file or from the user's ow
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,11 @@ import numpy as np
 from ..errors import InputError
 from .reading import DEFAULT, Array, Reading, chunks, count_pixels, limits, remedy, shape_text
 
+FEW, FEWEST = (
+    500,
+    25,
+)  # training images of which a fifth is held out, not a tenth, and of which none is, if there are fewer
+PIXELS = ("x_train", "x_test", "x_val")
 MAX_CLASSES = 1_000  # more labels are not classes: each class costs a row, and a box in the report
 
 
@@ -51,6 +57,7 @@ class ImageSet:
         stand_in: Whether this set replaces one that was not available.
         true_factors: Number of continuous factors from which the images were made, if known.
         reading: How the images were read from their file.
+        x_val: Images of the same shape and type by which a training is stopped and on which none is trained, or None.
 
     Raises:
         InputError: Shape, type, range or number of images or labels are not valid.
@@ -65,20 +72,24 @@ class ImageSet:
     stand_in: bool = False
     true_factors: int | None = None
     reading: Reading = DEFAULT
+    x_val: Array | None = None
 
     def __post_init__(self) -> None:
         splits = (("train", self.x_train, self.y_train), ("test", self.x_test, self.y_test))
-        for split, x, _ in splits:
+        others = {"test": self.x_test} | ({} if self.x_val is None else {"validation": self.x_val})
+        for split, x in {"train": self.x_train, **others}.items():
             if fault := _pixel_fault(x):
                 raise InputError(f"{split} images of {self.name}: {fault}")
-        for what, train, test in (
-            ("shape", shape_text(self.x_train.shape[1:]), shape_text(self.x_test.shape[1:])),
-            ("type", self.x_train.dtype, self.x_test.dtype),
-        ):
-            if train != test:
-                raise InputError(
-                    f"{self.name}: training images are {train} and test images {test}; both must have one {what}"
-                )
+        for split, x in others.items():
+            for what, train, other in (
+                ("shape", shape_text(self.x_train.shape[1:]), shape_text(x.shape[1:])),
+                ("type", self.x_train.dtype, x.dtype),
+            ):
+                if train != other:
+                    raise InputError(
+                        f"{self.name}: training images are {train} and {split} images {other}; "
+                        f"both must have one {what}"
+                    )
         if (self.y_train is None) != (self.y_test is None):
             raise InputError(f"{self.name}: labels are there for one split only; give both or neither")
         for split, x, y in splits:
@@ -114,7 +125,8 @@ class ImageSet:
     def fingerprint(self) -> str:
         """`sha256:` and the hash of shapes, types and bytes of images and labels, whatever file they came from."""
         digest = hashlib.sha256()
-        for array in (self.x_train, self.y_train, self.x_test, self.y_test):
+        held_out = [] if self.x_val is None else [self.x_val]
+        for array in (self.x_train, self.y_train, self.x_test, self.y_test, *held_out):
             if array is None:
                 digest.update(b"none;")
                 continue
@@ -138,14 +150,32 @@ class ImageSet:
             test_share=self.reading.test_share,
         )
 
+    def with_held_out(self) -> ImageSet:
+        """The set with images that no network is trained on, in `x_val`: its own, or some of the training images.
+
+        A tenth of them, of fewer than FEW a fifth, of fewer than FEWEST none; drawn with a fixed seed.
+        """
+        n = len(self.x_train)
+        if self.x_val is not None or n < FEWEST:
+            return self
+        held_out = np.zeros(n, bool)
+        held_out[np.random.default_rng([n, 7]).permutation(n)[: n // (10 if n >= FEW else 5)]] = True
+        y_train = None if self.y_train is None else self.y_train[~held_out]
+        return replace(self, x_train=self.x_train[~held_out], y_train=y_train, x_val=self.x_train[held_out])
+
     def put_down(self, folder: Path) -> ImageSet:
         """Copy the pixels into files of a folder and return the same set, memory-mapped from there.
 
         A pickle of the result contains the folder, not the pixels, so that processes share one copy.
         """
-        for name in ("x_train", "x_test"):
+        for name in self._pixel_names:
             np.save(folder / f"{name}.npy", getattr(self, name), allow_pickle=False)
-        return _map(folder, {field.name: getattr(self, field.name) for field in fields(self)})
+        rest = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in PIXELS}
+        return _map(folder, self._pixel_names, rest)
+
+    @property
+    def _pixel_names(self) -> list[str]:
+        return [name for name in PIXELS if getattr(self, name) is not None]
 
 
 class _Mapped(ImageSet):
@@ -154,13 +184,13 @@ class _Mapped(ImageSet):
     folder: Path
 
     def __reduce__(self) -> tuple[Any, ...]:
-        rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("x_train", "x_test")}
-        return _map, (self.folder, rest)
+        rest = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in PIXELS}
+        return _map, (self.folder, self._pixel_names, rest)
 
 
-def _map(folder: Path, values: dict[str, Any]) -> ImageSet:
-    pixels = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("x_train", "x_test")}
-    images = _Mapped(**values | pixels)
+def _map(folder: Path, names: Sequence[str], rest: Mapping[str, Any]) -> ImageSet:
+    pixels = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
+    images = _Mapped(**rest, **pixels)
     vars(images)["folder"] = folder
     return images
 

@@ -1,16 +1,24 @@
 """Training checks (`gates` in results.json): was the training sound?
 
-A check that fails changes how a number is read, never the number: better training could reach the same error with fewer
-dimensions, so a size found by a network with a failed check is an upper bound.
+A check that fails changes how a number is read, never the number. Where better training could reach the same error with
+fewer dimensions, a size that is enough is an upper bound; checks that are about the images say nothing of the kind.
+
+N images.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ..recipe import Epoch
+import numpy as np
+from numpy.typing import NDArray
+
+from ..recipe import Epoch, Recipe
 from ..results import Gate, Model
+
+Array = NDArray[Any]
 
 
 class Check(NamedTuple):
@@ -20,63 +28,120 @@ class Check(NamedTuple):
     words: str
     short: str
     advice: str | None = None
+    at_limit: bool = False  # whether the limit itself fails
+    bounds: bool = True  # whether "enough" becomes "at most"
 
 
 GATES = {
-    "worse_than_pca": Check(0.01, "worse than PCA by more than 1 % of the variance", "worse than PCA"),
+    "worse_than_pca": Check(2, "worse than PCA of the same images by more than two standard errors", "worse than PCA"),
     "still_falling": Check(
         0.01, "training error still fell by more than 1 % in the last tenth of the epochs", "still falling"
     ),
     "single_epoch": Check(0, "one epoch cannot show whether training was finished", "one epoch"),
+    "untrained": Check(
+        0, "too few images to hold some out, so the network is PCA", "untrained", "take 25 training images or more"
+    ),
     "dead_dimensions": Check(
         0, "dimensions of the code that no image uses", "dead dimensions", "take fewer dimensions or another seed"
     ),
-    "narrow_hidden": Check(1, "a hidden layer no wider than the code", "narrow layer", "take wider hidden layers"),
+    "narrow_hidden": Check(
+        1, "a hidden layer no wider than the code", "narrow layer", "take wider hidden layers", at_limit=True
+    ),
     "overfitted": Check(
-        0.3, "test error more than 30 % above the training error", "overfitted", "take more images or fewer epochs"
+        0.03,
+        "test error above training error by more than 3 % of the variance",
+        "overfitted",
+        "take more images",
+        bounds=False,
+    ),
+    "unlike_training": Check(
+        0.1,
+        "test images whose mean or variance is not that of the training images, by more than 10 % of the variance",
+        "unlike training",
+        "draw training and test images from one source",
+        bounds=False,
     ),
     "failed": Check(0, "a training failed", "failed", "look at its reason, and take a smaller learning rate"),
 }
+BUDGET = "the budget of epochs ended the training before the held-out error had settled"  # `still_falling` of a plateau
 FAILED = (Gate("failed", 1.0, GATES["failed"].limit),)
 DEAD = 1e-4  # a dimension is dead if its variance is below this share of the mean variance of all
+ROUNDING = 1e-6  # share of the variance below which a difference of errors is none
 
 
 def fired(
-    latent_dim: int,
     train_mse: float,
-    test_mse: float,
-    pca_test_mse: float,
+    test_errors: Array,
+    pca_errors: Array,
     test_variance: float,
-    falling: float | None,
-    hidden: Sequence[int],
+    history: Sequence[Epoch],
+    recipe: Recipe,
     code_std: Sequence[float],
+    unlike: float | None,
 ) -> tuple[Gate, ...]:
     """The checks that fail for a network.
 
     Args:
-        latent_dim: K.
-        train_mse: Error on the training images.
-        test_mse: Error on the test images.
-        pca_test_mse: That of PCA with K components.
+        train_mse: Error on the images trained on.
+        test_errors: Error of each test image, (N,).
+        pca_errors: That of PCA of the images trained on, with as many components as the code has dimensions, (N,).
         test_variance: Mean squared distance of the test images from the mean training image; 0 if they do not vary.
-        falling: See `last_tenth_fall`.
-        hidden: Widths of the hidden layers.
-        code_std: Standard deviation of each dimension of the codes of the training images.
+        history: Of its training.
+        recipe: As it was trained.
+        code_std: Standard deviation of each dimension of the codes of the images trained on.
+        unlike: See `unlike_training`.
     """
+    latent_dim, plateau = len(code_std), recipe.schedule == "plateau"
+    falling = float(history[-1].epoch) if plateau and history else None if plateau else last_tenth_fall(history)
+    narrow = recipe.hidden and recipe.initialization != "pca"
+    gap = float(test_errors.mean()) - train_mse
     values = {
-        "worse_than_pca": (test_mse - pca_test_mse) / test_variance if test_variance > 0 else None,
+        "worse_than_pca": _standard_errors(test_errors - pca_errors, test_variance),
         "still_falling": falling,
-        "single_epoch": 1.0 if falling is None and train_mse > 0 else None,
+        "single_epoch": 1.0 if len(history) == 1 and not plateau and train_mse > 0 else None,
+        "untrained": 1.0 if not history else None,
         "dead_dimensions": latent_dim - in_use(code_std),
-        "narrow_hidden": latent_dim / min(hidden) if hidden else None,
-        "overfitted": test_mse / train_mse - 1 if train_mse > 0 else None,
+        "narrow_hidden": latent_dim / min(recipe.hidden) if narrow else None,
+        "overfitted": gap / test_variance if test_variance > 0 else None,
+        "unlike_training": unlike,
     }
+    limits = {name: GATES[name].limit for name in values} | ({"still_falling": float(recipe.epochs)} if plateau else {})
+    ends = {name for name in values if GATES[name].at_limit} | ({"still_falling"} if plateau else set())
     return tuple(
-        Gate(name, value, limit)
+        Gate(name, value, limits[name])
         for name, value in values.items()
-        for limit in [GATES[name].limit]
-        if value is not None and (value > limit or (name == "narrow_hidden" and value == limit))
+        if value is not None and (value > limits[name] or (name in ends and value == limits[name]))
     )
+
+
+def _standard_errors(differences: Array, variance: float) -> float | None:
+    """Mean of paired differences (N,) in standard errors; None where that says nothing."""
+    mean = float(differences.mean())
+    if len(differences) < 2 or mean <= ROUNDING * variance:
+        return None
+    error = float(differences.std(ddof=1)) / math.sqrt(len(differences))
+    return mean / max(error, 1e-6 * mean)  # all alike: a million
+
+
+def unlike_training(x_mean: Array, train_mean: Array, distances: Array, train_variance: float, n: int) -> float | None:
+    """How far the test images are from the training images in mean or variance, as a share of the variance.
+
+    The larger of two shares of the training images' variance, each less what the number of images explains: the
+    squared distance of the mean images, and the difference of the variances beyond two standard errors.
+
+    Args:
+        x_mean: Mean test image, (D,).
+        train_mean: Mean training image, (D,).
+        distances: Squared distance of each test image from the mean training image, a pixel, (N,).
+        train_variance: The mean of that for the training images.
+        n: Number of training images.
+    """
+    if train_variance <= 0 or len(distances) < 2:
+        return None
+    shift = float(np.square(x_mean - train_mean).mean()) / train_variance - 1 / len(distances) - 1 / n
+    error = float(distances.std(ddof=1)) / math.sqrt(len(distances))
+    spread = (abs(float(distances.mean()) - train_variance) - 2 * error) / train_variance
+    return max(shift, spread, 0.0)
 
 
 def in_use(code_std: Sequence[float]) -> int:
@@ -92,14 +157,24 @@ def names(models: Iterable[Model]) -> tuple[str, ...]:
     return tuple(name for name in GATES if name in found)
 
 
-def advice(name: str, recipe: str) -> str:
+def bounding(names: Iterable[str]) -> list[str]:
+    """Those of the failed checks that make a size which is enough an upper bound."""
+    return [name for name in names if GATES[name].bounds]
+
+
+def words(name: str, recipe: Recipe) -> str:
+    """What a failed check says of a training with this recipe."""
+    return BUDGET if name == "still_falling" and recipe.schedule == "plateau" else GATES[name].words
+
+
+def advice(name: str, recipe: Recipe) -> str:
     """What to do about a failed check in a study of this recipe."""
     return GATES[name].advice or better_training(recipe)
 
 
-def better_training(recipe: str) -> str:
-    """How to train better than this recipe."""
-    return "try more epochs" if recipe == "thorough" else "try --recipe thorough or more epochs"
+def better_training(recipe: Recipe) -> str:
+    """How to train better than with this recipe."""
+    return "try more epochs" if recipe.schedule == "plateau" else "try --recipe converged or more epochs"
 
 
 def last_tenth_fall(history: Sequence[Epoch]) -> float | None:

@@ -35,16 +35,31 @@ class Baselines:
     """What is measured of the images alone, and every network of a study is compared with."""
 
     pca: PCA
+    trained_pca: PCA  # of the images trained on: the same where none are held out
     variance: Variance
     test_sharpness: Array  # (N,), of the original test images
     ground: Ground
+    unlike: float | None  # see `gates.unlike_training`
 
     @classmethod
-    def of(cls, images: ImageSet, jobs: Iterable[Job]) -> Baselines:
-        """Measure a set of images for a study of these networks."""
-        fitted = pca.fit(images.x_train, images.x_test)
+    def of(cls, images: ImageSet, jobs: Sequence[Job], trained_on: ImageSet, trained_pca: PCA) -> Baselines:
+        """Measure a set of images for a study of these networks.
+
+        Args:
+            images: The whole set.
+            jobs: The networks.
+            trained_on: The images that they are trained on, with `images` itself where none are held out.
+            trained_pca: PCA of these.
+        """
+        fitted = trained_pca
+        if trained_on is not images:
+            fitted = pca.fit(images.x_train, images.x_test, max(job.latent_dim for job in jobs))
+        means = evaluate.mean_image(images.x_test).numpy(), fitted.mean
+        distances = fitted.test_images[:, 0].astype(float)
         return cls(
             pca=fitted,
+            trained_pca=trained_pca,
+            unlike=gates.unlike_training(*means, distances, fitted.at("train", 0), len(images.x_train)),
             variance=Variance(fitted.at("train", 0), fitted.at("test", 0)),  # the error without any component
             test_sharpness=evaluate.sharpness(images.x_test),
             ground=Ground.of(images, min(job.seed for job in jobs)),
@@ -89,15 +104,16 @@ class ImageValues:
 class Measurement:
     """Everything that a worker measures of one network."""
 
-    train_mse: float
+    train_mse: float  # of the images trained on
+    val_mse: float | None  # of those held out
     test_ssim: float | None
     effective_dim: float  # of the codes of the test images
-    codes: Codes  # of the training images
+    codes: Codes  # of the images trained on
     per_image: ImageValues
 
     @classmethod
     def of(cls, network: Network, images: ImageSet) -> Measurement:
-        """Measure a network that is on the CPU."""
+        """Measure a network that is on the CPU; `images` are those that it was trained on, with those held out."""
         x_test, k = images.x_test, network.latent_dim
         errors, sharp, similar = (np.empty(len(x_test)) for _ in range(3))
         codes = np.empty((len(x_test), k), np.float32)
@@ -119,6 +135,7 @@ class Measurement:
         std = np.sqrt((squares / len(images.x_train) - np.square(sums / len(images.x_train))).clip(0))
         return cls(
             train_mse=float(train_errors.mean()),
+            val_mse=None if images.x_val is None else evaluate.mse(network, images.x_val),
             test_ssim=_finite(float(similar.mean())),
             effective_dim=latent.effective_dim(codes),
             codes=Codes(*(tuple(values.tolist()) for values in (std, low, high))),
@@ -134,16 +151,16 @@ def model_result(
     worst = float(np.max([found.train_mse, test_mse]))  # NaN if either is
     if not worst <= 1:
         return failed(job, f"its error of {worst:.3g} {LARGER}")
-    falling = gates.last_tenth_fall(history)
+    plateau = recipe.schedule == "plateau"
     fired = gates.fired(
-        latent_dim=job.latent_dim,
         train_mse=found.train_mse,
-        test_mse=test_mse,
-        pca_test_mse=baselines.pca.at("test", job.latent_dim),
+        test_errors=found.per_image.test_mse,
+        pca_errors=baselines.trained_pca.of_test_images(job.latent_dim),
         test_variance=baselines.variance.test if baselines.varies else 0.0,
-        falling=falling,
-        hidden=recipe.hidden,
+        history=history,
+        recipe=recipe,
         code_std=found.codes.std,
+        unlike=baselines.unlike if baselines.varies else None,
     )
     sharp, original = float(found.per_image.sharpness.mean()), float(baselines.test_sharpness.mean())
     return ModelResult(
@@ -152,16 +169,18 @@ def model_result(
         reason=None,
         gates=fired,
         train_mse=found.train_mse,
+        val_mse=found.val_mse if plateau else None,
+        steps=(history[-1].steps if history else 0) if plateau else None,
         test_mse=test_mse,
         test_psnr=_finite(evaluate.psnr(test_mse)),
         test_ssim=found.test_ssim,
         test_mse_by_class=class_means(found.per_image.test_mse, images),
         effective_dim=found.effective_dim,
-        train_explained_variance=baselines.explained(found.train_mse, baselines.variance.train),
+        train_explained_variance=baselines.explained(found.train_mse, baselines.trained_pca.at("train", 0)),
         test_explained_variance=baselines.explained(test_mse, baselines.variance.test),
         test_sharpness=sharp / original if original > 0 and math.isfinite(sharp) else None,
         pca_components_for_test_mse=baselines.pca.components_for(test_mse),
-        last_tenth_fall=falling,
+        last_tenth_fall=None if plateau else gates.last_tenth_fall(history),
         dims_in_use=gates.in_use(found.codes.std),
         codes=found.codes,
     )

@@ -133,7 +133,7 @@ def _verdicts(
     """The verdict, and the table of those at other shares with the one that was asked for."""
     flat = no_variance(vars(baselines.variance))
     shares = sorted({*verdict.KEEPS, *([] if asked.keep is None else [asked.keep])})
-    found = {keep: verdict.verdict(models, keep, images.pixels, asked.recipe.name, flat) for keep in shares}
+    found = {keep: verdict.verdict(models, keep, images.pixels, asked.recipe, flat) for keep in shares}
     answers = tuple(Answer(**vars(v), pca_components=baselines.components_for(keep)) for keep, v in found.items())
     return verdict.not_asked(flat) if asked.keep is None else found[asked.keep], answers
 

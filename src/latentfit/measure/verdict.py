@@ -2,8 +2,8 @@
 
 As in scikit-learn's `PCA(n_components=0.95)` the user gives the share of the variance to keep. A size is *enough* if
 the 95 % interval of its mean explained variance on the test images, over seeds, lies at or above that share, and *not
-enough* if the interval lies below it. Otherwise it is undecided. A training check that failed turns "enough" into "at
-most".
+enough* if the interval lies below it. Otherwise it is undecided. A failed check of the training turns "enough" into "at
+most", and one of the images is told beside it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..formatting import BELOW, explained_share, latent, listed
+from ..recipe import REFERENCE, Recipe
 from ..results import Model, ModelResult, NotAsked, Verdict
 from ..stats import Interval, mean_interval, seeds_needed
 from . import gates
@@ -67,7 +68,11 @@ def next_sizes(models: Sequence[Model], keep: float, limit: int | None = None) -
 
 
 def verdict(
-    models: Sequence[Model], keep: float, limit: int | None = None, recipe: str = "", no_variance: str | None = None
+    models: Sequence[Model],
+    keep: float,
+    limit: int | None = None,
+    recipe: Recipe = REFERENCE,
+    no_variance: str | None = None,
 ) -> Verdict:
     """The smallest size that is enough to keep a share of the variance, see `decide`, with its checks and sentence.
 
@@ -75,7 +80,7 @@ def verdict(
         models: All networks of a study.
         keep: The share to keep, between 0 and 1.
         limit: The largest size there could be.
-        recipe: Its name: the sentence does not advise to take it.
+        recipe: How they were trained: what the sentence advises depends on it.
         no_variance: The sentence where the images hold next to no variance, of which no size keeps a share.
 
     Returns:
@@ -92,6 +97,8 @@ def verdict(
     sentences = {"found": _found, "undecided": _undecided, "not_reached": _not_reached}[found.status](
         found, by_size, recipe
     )
+    if others := [name for name in fired if not gates.GATES[name].bounds]:
+        sentences += f" About the images: {check_text(others, recipe)}."
     count = sum(not isinstance(model, ModelResult) for model in models)
     if count:
         sentences += f" {count} training{'s' if count > 1 else ''} failed and cannot be counted."
@@ -192,12 +199,13 @@ def _sided(value: float, keep: float) -> str:
     return next((text for text in texts if (float(text) >= 100 * keep) == (value >= keep)), texts[-1])
 
 
-def _found(a: Verdict, by_size: Explained, recipe: str) -> str:
+def _found(a: Verdict, by_size: Explained, recipe: Recipe) -> str:
     k, lacking = a.latent_dim, a.not_enough
     assert k is not None
     verb = "is" if k == 1 else "are"
     head = f"{latent(k)[0].upper()}{latent(k)[1:]} {verb} enough to keep {share(a.keep)} of the variance"
-    if a.gates:
+    bounding = gates.bounding(a.gates)
+    if bounding:
         head = f"At most {latent(k)} {verb} needed with this training to keep {share(a.keep)} of the variance"
     parts = [f"{head} of the test images ({explained_text(by_size[k], a.interval, a.keep)})"]
     if lacking is not None:
@@ -209,8 +217,8 @@ def _found(a: Verdict, by_size: Explained, recipe: str) -> str:
     elif k > 1:
         parts.append("no smaller size was tried")
     sentences = ["; ".join(parts) + "."]
-    if a.gates:
-        sentences.append(f"That is an upper bound: {check_text(a.gates, recipe)}.")
+    if bounding:
+        sentences.append(f"That is an upper bound: {check_text(bounding, recipe)}.")
     if larger := [j for j in by_size if j > k and classify(by_size[j], a.keep) == "not enough"]:
         sentences.append(
             f"More dimensions are not enough at {listed([*map(str, larger)])}: see how those were trained."
@@ -218,7 +226,7 @@ def _found(a: Verdict, by_size: Explained, recipe: str) -> str:
     return " ".join(sentences + _next_text(a))
 
 
-def _undecided(a: Verdict, by_size: Explained, recipe: str) -> str:
+def _undecided(a: Verdict, by_size: Explained, recipe: Recipe) -> str:
     k = a.best
     assert k is not None
     if a.interval is None:
@@ -239,15 +247,17 @@ def _undecided(a: Verdict, by_size: Explained, recipe: str) -> str:
         )
         if a.not_enough is not None:
             text += f" Not enough: {a.not_enough}."
-    bound = [f"Better training could do with less: {check_text(a.gates, recipe)}."] if a.gates else []
+    bounding = gates.bounding(a.gates)
+    bound = [f"Better training could do with less: {check_text(bounding, recipe)}."] if bounding else []
     return " ".join([text, *bound, *_next_text(a)])
 
 
-def _not_reached(a: Verdict, by_size: Explained, recipe: str) -> str:
+def _not_reached(a: Verdict, by_size: Explained, recipe: Recipe) -> str:
     k = a.best
     if k is None or a.explained_variance is None:
         return "No training came to its end, so no size can be recommended."
-    better = f" Better training may get further: {check_text(a.gates, recipe)}." if a.gates else ""
+    bounding = gates.bounding(a.gates)
+    better = f" Better training may get further: {check_text(bounding, recipe)}." if bounding else ""
     if a.explained_variance < 0:
         return f"No size of this study keeps {share(a.keep)} of the variance of the test images; {WORSE}.{better}"
     surely = all(len(values) > 1 for values in by_size.values()) and a.interval and a.interval[1] < a.keep
@@ -266,10 +276,10 @@ def _next_text(a: Verdict) -> list[str]:
     return [f"Next size to try: {listed([*map(str, a.next)])}."] if a.next else []
 
 
-def check_text(names: Sequence[str], recipe: str = "") -> str:
+def check_text(names: Sequence[str], recipe: Recipe) -> str:
     """The failed checks in words, and what to do about them."""
     advice = dict.fromkeys(gates.advice(name, recipe) for name in names)
-    return f"{listed([gates.GATES[name].words for name in names])} ({', '.join(advice)})"
+    return f"{listed([gates.words(name, recipe) for name in names])} ({', '.join(advice)})"
 
 
 def progress_text(models: Sequence[Model], keep: float) -> str:

@@ -50,7 +50,7 @@
   // ---- networks
 
   const activations = { relu: (a) => (a > 0 ? a : 0), silu: (a) => a / (1 + Math.exp(-a)) };
-  const outputs = { sigmoid: (a) => 1 / (1 + Math.exp(-a)), linear: (a) => a };
+  const outputs = { sigmoid: (a) => 1 / (1 + Math.exp(-a)), linear: (a) => a, clamp: (a) => Math.min(Math.max(a, 0), 1) };
 
   /** One linear layer and the function behind it; `weight` is (out, in). */
   function linear({ weight, bias }, x, after) {
@@ -69,24 +69,29 @@
     return y;
   }
 
-  function layersOf(values, sizes, from) {
+  /** The layers of one half and, where there is one, the linear path beside them. */
+  function layersOf(values, sizes, hasPath, from) {
     let at = from;
     const take = (count) => values.subarray(at, (at += count));
     const layers = sizes.slice(1).map((out, i) => ({ weight: take(out * sizes[i]), bias: take(out) }));
-    return [layers, at];
+    const ends = sizes[0] * sizes[sizes.length - 1], beside = layers[layers.length - 1].bias.map(() => 0);
+    return [{ layers, path: hasPath ? { weight: take(ends), bias: beside } : null }, at];
   }
 
   async function network(told) {
     const values = await floats(told.weights, told.precision);
-    const [encoder, end] = layersOf(values, told.layers, 0);
-    const [decoder] = layersOf(values, [...told.layers].reverse(), end);
-    const between = activations[told.activation];
-    const run = (layers, x, last) =>
-      layers.reduce((h, layer, i) => linear(layer, h, i + 1 < layers.length ? between : last), x);
+    const [encoder, end] = layersOf(values, told.layers, told.linear, 0);
+    const [decoder] = layersOf(values, [...told.layers].reverse(), told.linear, end);
+    const between = activations[told.activation], same = outputs.linear;
+    const run = ({ layers, path }, x, last) => {
+      const y = layers.reduce((h, layer, i) => linear(layer, h, i + 1 < layers.length ? between : same), x);
+      const beside = path && linear(path, x, same);
+      return y.map((a, i) => last(beside ? a + beside[i] : a));
+    };
     const [axes, map, errors] = await Promise.all([told.axes, told.map, told.errors].map((text) => floats(text)));
     return {
       ...told, axes, map, errors,
-      encode: (x) => run(encoder, x, outputs.linear),
+      encode: (x) => run(encoder, x, same),
       decode: (z) => run(decoder, z, outputs[told.output]),
     };
   }

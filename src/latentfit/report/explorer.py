@@ -139,7 +139,8 @@ def _fewest(some: Sequence[int], stray: Callable[[int], float]) -> tuple[int, fl
 
 
 def _in_order(network: Network) -> list[torch.nn.Parameter]:
-    return [p for layer in (*network.encoder, *network.decoder) for p in (layer.weight, layer.bias)]
+    halves = (network.encoder, network.decoder)
+    return [p for half in halves for part in [*half.layers, half.linear] if part is not None for p in part.parameters()]
 
 
 @torch.no_grad()
@@ -195,6 +196,7 @@ def _network(network: Network, x: Array, box: Codes) -> dict[str, Any]:
         "layers": [int(n) for n in network.sizes],
         "activation": network.activation,
         "output": network.output,
+        "linear": bool(network.linear_path),
         "mean": mean.tolist(),
         "axes": _floats(axes),
         "std": std.tolist(),

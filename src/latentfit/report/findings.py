@@ -61,7 +61,7 @@ def sampling(results: Results) -> str | None:
 
 
 def _training(results: Results) -> list[str]:
-    epochs, recipe, sentences = results.recipe.epochs, results.recipe.name, []
+    epochs, recipe, sentences = results.recipe.epochs, results.recipe, []
     of = " of each size's first network" if len(results.seeds) > 1 else ""
     falls = [(m.latent_dim, m.last_tenth_fall) for m in results.first if m.last_tenth_fall is not None]
     if falls:
@@ -73,9 +73,10 @@ def _training(results: Results) -> list[str]:
         sizes = [str(size.latent_dim) for size in results.sizes if name in size.gates]
         if sizes and name != "failed":  # which has a sentence with its reason
             sentences.append(
-                f"At {listed(sizes)} a gate fires: {gate.words}; {gates.advice(name, recipe)}. Part of "
-                "any difference between the networks may be how well each was trained."
+                f"At {listed(sizes)} a gate fires: {gates.words(name, recipe)}; {gates.advice(name, recipe)}."
             )
+            if gate.bounds:
+                sentences[-1] += " Part of any difference between the networks may be how well each was trained."
     gaps = [m for m in results.first if m.train_mse > 0]
     if sentences and gaps:
         texts = [f"{signed(m.test_mse / m.train_mse - 1, 1)} with {m.latent_dim}" for m in some_of(gaps)]

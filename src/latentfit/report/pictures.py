@@ -163,7 +163,7 @@ class Shown:
 
     def _curves(self) -> Picture:
         some = formatting.some_of(sorted(self.histories), figures.MOST)
-        curves = {k: Curve(*zip(*self.histories[k], strict=True)) for k in some}
+        curves = {k: _curve(self.histories[k]) for k in some}
         return Picture(
             figures.error_curves(curves, self._pca()),
             "Mean squared error after each epoch, on the test images (solid) and as it was trained (dashed), "
@@ -254,3 +254,8 @@ def strip(images: Array) -> str:
     buffer = io.BytesIO()
     Image.fromarray(layers).save(buffer, format="PNG", optimize=True)
     return f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"
+
+
+def _curve(history: Sequence[Epoch]) -> Curve:
+    errors = [(row.epoch, row.train_mse, row.test_mse) for row in history if row.test_mse is not None]
+    return Curve(*zip(*errors, strict=True)) if errors else Curve((), (), ())

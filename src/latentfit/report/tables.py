@@ -19,7 +19,7 @@ from ..formatting import (
     signed,
 )
 from ..measure import headline, verdict
-from ..measure.gates import GATES
+from ..measure.gates import GATES, bounding
 from ..measure.headline import Table, comparable
 from ..results import InterpolationMeans, Results
 from ..stats import PairedTest, WelchTest
@@ -82,7 +82,7 @@ def answers(results: Results) -> Table:
     rows = []
     for a in results.answers:
         size = {
-            "found": f"{'at most ' if a.gates else ''}{a.latent_dim}",
+            "found": f"{'at most ' if bounding(a.gates) else ''}{a.latent_dim}",
             "undecided": f"undecided, perhaps {a.best}",
             "not_reached": "-" if a.best is None else "not reached",
         }[a.status]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from .. import hardware
 from ..data.images import ImageSet
 from ..measure.network import Measurement
+from ..model import Start
 from ..recipe import Epoch, Job, Recipe
 from ..train import Diverged, build, fit
 from . import nested
@@ -56,18 +57,21 @@ def train_group(
     device: str = "cpu",
     progress: Callable[[Job, Epoch], None] | None = None,
     expected: Mapping[int, float] | None = None,
+    start: Start | None = None,
 ) -> list[TrainedNetwork]:
     """Train networks and measure them: the unit of work of a study.
 
     Args:
         jobs: (latent_dim, seed) of each network; usually one.
-        images: What to train and test on.
+        images: What to train and test on. With the schedule `plateau` their `x_val` stops the training; without
+            such images the network stays as it begins.
         recipe: How to train.
         products: How the matrix products of the training are computed, see `train.fit`.
         device: `cpu`, `cuda` or `mps`. Networks are measured on the CPU wherever they were trained.
         progress: Called after each epoch of each network.
         expected: Latent size to the error expected there, above 0: the networks are nested ones for these sizes, see
             `sweep.nested`.
+        start: Where networks of a recipe start whose initialization is `pca`, see `train.build`.
 
     Returns:
         One `TrainedNetwork` a job, in order. A diverged training has a reason.
@@ -78,7 +82,7 @@ def train_group(
     with ONE_AT_A_TIME:  # a probe of the processor changes the same settings
         hardware.check(products, device)
         with hardware.reproducible():
-            return [_train(Job(*job), images, recipe, products, device, progress, expected) for job in jobs]
+            return [_train(Job(*job), images, recipe, products, device, progress, expected, start) for job in jobs]
 
 
 def _train(
@@ -89,28 +93,32 @@ def _train(
     device: str,
     progress: Callable[[Job, Epoch], None] | None,
     expected: Mapping[int, float] | None,
+    start: Start | None,
 ) -> TrainedNetwork:
-    start, history = time.perf_counter(), list[Epoch]()
+    began, history = time.perf_counter(), list[Epoch]()
     weights, measurement, errors = dict[str, NDArray[np.float32]](), None, None
 
-    def note(row: Epoch) -> None:  # keeps the history of a training that diverges, and counts on in a nested one
-        history.append(row._replace(epoch=len(history) + 1))
+    def note(row: Epoch) -> None:  # keeps the history of a training that diverges
+        history.append(row)
         if progress:
-            progress(job, history[-1])
+            progress(job, row)
 
     def result(seconds: float, reason: str | None = None) -> TrainedNetwork:
         return TrainedNetwork(job, weights, measurement, history, seconds, hardware.peak_memory(), reason, errors)
 
-    network = build(images.pixels, recipe, *job).to(device)
+    network = build(images.pixels, recipe, *job, start).to(device)
     try:
-        if expected is None:
-            fit(network, images.x_train, recipe, x_test=images.x_test, seed=job.seed, progress=note, products=products)
-        else:
+        if expected is not None:
             nested.fit(network, images, recipe, expected, job.seed, note, products)
+        elif recipe.schedule == "plateau" and images.x_val is None:
+            network.fold()
+        else:
+            x_val = images.x_val if recipe.schedule == "plateau" else None
+            fit(network, images.x_train, recipe, x_val, images.x_test, seed=job.seed, progress=note, products=products)
     except Diverged as error:
-        return result(time.perf_counter() - start, str(error))
+        return result(time.perf_counter() - began, str(error))
     network.cpu()
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - began
     if expected is None:
         weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
         measurement = Measurement.of(network, images)

@@ -36,6 +36,7 @@ from ..recipe import Epoch, Job, Recipe
 from .workers import Crew, need
 
 if TYPE_CHECKING:
+    from ..model import Start
     from .job import TrainedNetwork
 
 Progress = Callable[[Job, Epoch | None], None]
@@ -57,6 +58,7 @@ class Work:
         products: How the matrix products of the training are computed, a name in `hardware.PRODUCTS`.
         device: `cpu`, `cuda` or `mps`.
         expected: Of a nested network: latent size to the error expected there, see `sweep.nested`.
+        start: Of networks that start as PCA, see `train.build`.
     """
 
     images: ImageSet
@@ -64,6 +66,7 @@ class Work:
     products: str = "fp32"
     device: str = "cpu"
     expected: Mapping[int, float] | None = None
+    start: Start | None = None
 
 
 @contextmanager
@@ -93,7 +96,7 @@ def training(
     if executor is not None:
         from .job import train_group
 
-        rest = (work.images, work.recipe, work.products, work.device, None, work.expected)
+        rest = (work.images, work.recipe, work.products, work.device, None, work.expected, work.start)
         futures = [executor.submit(train_group, [job], *rest) for job in jobs]
         try:
             yield (trained for future in as_completed(futures) for trained in future.result())
@@ -250,4 +253,5 @@ def _train(job: Job, work: Work, folder: str) -> TrainedNetwork:
         with suppress(OSError):  # a parent that does not listen does not matter
             _parent.send((job, epoch))
 
-    return train_group([job], work.images, work.recipe, work.products, work.device, send, work.expected)[0]
+    rest = (work.images, work.recipe, work.products, work.device, send, work.expected, work.start)
+    return train_group([job], *rest)[0]

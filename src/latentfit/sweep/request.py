@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import hardware
+from ..data import NAMES
 from ..data.images import Dataset, ImageSet
 from ..errors import InputError, whole_number
 from ..hardware import best_device, precision_of, products_of
 from ..measure import verdict
 from ..measure.network import CURVE_SIZES
-from ..recipe import RECIPES, Job, Recipe
+from ..recipe import CONVERGED, RECIPES, REFERENCE, Job, Recipe
 from ..results import SCHEMA
 from .files import from_json, read_json, to_json
 
@@ -51,6 +52,7 @@ class Request:
     Attributes:
         jobs: (latent_dim, seed) of every network, sorted.
         recipe: How they are trained, epochs included.
+        epochs: The number of epochs that was asked for; None if the recipe's own number is taken.
         source: The path of the images as it was given; None for a set with a name.
         precision: Of the training's matrix products: `fp32`, `bf16`, or `auto` while that is open.
         products: How they are computed, a name in `hardware.PRODUCTS`; empty while that is open.
@@ -62,6 +64,7 @@ class Request:
 
     jobs: tuple[Job, ...]
     recipe: Recipe
+    epochs: int | None = None
     source: str | None = None
     precision: str = "auto"
     products: str = ""
@@ -120,7 +123,7 @@ class Request:
         hardware.check("fp32", "cpu" if device == "auto" else device)
         hardware.check_precision(precision, "cpu" if device == "auto" else device)
         jobs = tuple(Job(size, seed) for size in sizes for seed in range(seeds))
-        return cls(jobs, chosen, precision=precision, device=device, keep=keep, search=search, curve=curve)
+        return cls(jobs, chosen, epochs, precision=precision, device=device, keep=keep, search=search, curve=curve)
 
     def on_this_machine(self, before: StudyFile | None) -> Request:
         """The request with `auto` decided: as the study was begun, or as this machine does best."""
@@ -135,20 +138,27 @@ class Request:
         return replace(self, device=device, precision=precision_of(products), products=products)
 
     def fitting(self, images: ImageSet) -> Request:
-        """The request for these images: a search begins with no more dimensions than they have pixels.
+        """The request for these images: its recipe, and a search begins with no more dimensions than they have pixels.
 
         Raises:
             InputError: A latent size that was asked for is larger than the images.
         """
+        recipe = self.recipe if self.epochs is not None else self.recipe.fitting(len(images.x_train))
+        fitted = replace(self, recipe=recipe)
         if self.search:
-            return replace(self, jobs=tuple(Job(min(k, images.pixels), seed) for k, seed in self.jobs))
+            return replace(fitted, jobs=tuple(Job(min(k, images.pixels), seed) for k, seed in self.jobs))
         largest = self.jobs[-1].latent_dim
         if largest > images.pixels:
             raise InputError(
                 f"latent size {largest} is larger than an image of {images.name}; "
                 f"expected at most its {images.pixels} pixels"
             )
-        return self
+        return fitted
+
+
+def default_recipe(name: str, keep: float | None = None) -> str:
+    """The recipe of a study that names none, for images of this name and a share to keep."""
+    return REFERENCE.name if name in NAMES and keep is None else CONVERGED.name
 
 
 def _named(recipe: str) -> Recipe:

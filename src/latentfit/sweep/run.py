@@ -7,14 +7,14 @@ files are there and whole is not run again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from .. import data, hardware
+from .. import data, hardware, pca
 from ..data.images import ImageSet
 from ..data.quality import Quality, look, notes
 from ..errors import InputError
@@ -24,13 +24,14 @@ from ..measure import verdict
 from ..measure.network import Baselines, ImageValues
 from ..measure.summary import Settings, summarize
 from ..model import Network
+from ..pca import PCA
 from ..recipe import Job, Recipe, first_seeds
 from ..results import Model, ModelResult, NestedCurve
 from ..train import build
 from . import files, lock, pool, store
 from .job import TrainedNetwork
 from .pool import Progress, Work
-from .request import Request, describe, joined, read_request
+from .request import Request, default_recipe, describe, joined, read_request
 from .timing import Clock
 from .weights import from_weights, load_network, save_network
 from .workers import Crew
@@ -43,7 +44,7 @@ def study(
     seeds: int | None = None,
     keep: float | None = None,
     curve: bool = False,
-    recipe: str | Recipe = "reference",
+    recipe: str | Recipe | None = None,
     epochs: int | None = None,
     out: str | Path | None = None,
     data_dir: str | Path | None = None,
@@ -71,9 +72,11 @@ def study(
         keep: The share of the variance of the test images to keep, between 0 and 1: the study then says how many
             dimensions that takes, see `measure.verdict`.
         curve: Also train one nested network, which estimates the error at every size, see `sweep.nested`.
-        recipe: A name, or a `Recipe` of your own.
+        recipe: A name, or a `Recipe` of your own; `reference` for a data set with a name and no share to keep, and
+            `converged` for everything else, if it is not given.
         epochs: In place of the recipe's own number.
-        out: The study's folder, `runs/<name of the data set>` if it is not given.
+        out: The study's folder; `runs/<name of the data set>` if it is not given, or `runs/<name>-<recipe>` for
+            another recipe than that of the data set without `keep`.
         data_dir: Where Fashion-MNIST's files are looked for first.
         value_range: Pixel values in the source's files run from 0 to this, see `data.load`.
         test_share: Share of the images of an `.npy` to draw as test images, see `data.load`.
@@ -99,6 +102,8 @@ def study(
         Lost: Workers died again and again, or the folder was removed while the study ran.
     """
     clock = Clock()
+    if recipe is None:
+        recipe = default_recipe(source.name if isinstance(source, ImageSet) else str(source), keep)
     request = Request.of(latent_dims, seeds, recipe, epochs, precision, device, keep, curve)
     crew = Crew(workers, tell)
     images = _load(source, data_dir, value_range, test_share)
@@ -106,7 +111,7 @@ def study(
         by_name = source in data.NAMES and not images.stand_in
         request = replace(request, source=images.name if by_name else str(source))
     request = request.fitting(images)
-    folder = Path(out) if out is not None else store.default_folder(images)
+    folder = Path(out) if out is not None else store.default_folder(images, request.recipe.name)
     with lock.hold(folder) as check:
         run = Run(folder, images, request, executor, progress, tell, clock, check, crew, early)
         run.open(fresh)
@@ -227,19 +232,36 @@ class Run:
         return Quality(**vars(found), notes=tuple(notes(found)))
 
     @cached_property
+    def trained_on(self) -> ImageSet:
+        """The images that networks are trained on, with those that are held out where the recipe stops by them."""
+        return self.images.with_held_out() if self.request.recipe.schedule == "plateau" else self.images
+
+    @cached_property
+    def trained_pca(self) -> PCA:
+        """PCA of the images trained on."""
+        return pca.fit(self.trained_on.x_train, self.images.x_test, self.request.jobs[-1].latent_dim)
+
+    @cached_property
     def baselines(self) -> Baselines:
         """Measurements of the images alone, computed on first use, with the notes on them."""
         for note in self.quality.notes:
             self.say(note)
-        return Baselines.of(self.images, self.request.jobs)
+        return Baselines.of(self.images, self.request.jobs, self.trained_on, self.trained_pca)
+
+    def work(self, jobs: Iterable[Job], expected: Mapping[int, float] | None = None) -> Work:
+        """What workers need to train these networks."""
+        request = self.request
+        start = None
+        if request.recipe.initialization == "pca":
+            start = self.trained_pca.start(max(job.latent_dim for job in jobs))
+        return Work(self.trained_on, request.recipe, request.products, request.device, expected, start)
 
     def train(self) -> None:
         """Train the networks that are missing, and save each when it finishes."""
         if not (missing := self.missing()):
             return
         request, early, self.early = self.request, self.early, None
-        work = Work(self.images, request.recipe, request.products, request.device)
-        with pool.training(missing, work, self.executor, self.progress, self.crew, early) as results:
+        with pool.training(missing, self.work(missing), self.executor, self.progress, self.crew, early) as results:
             # while workers train
             self.baselines.ground.prepare(self.baselines.pca, {job.latent_dim for job in request.jobs})
             for trained in results:
@@ -294,9 +316,9 @@ class Run:
             return
         sizes, request = self.request.nested_sizes, self.request
         expected = {k: max(self.baselines.pca.at("train", k), 1e-6) for k in sizes}
-        work = Work(self.images, request.recipe, request.products, request.device, expected)
+        job = Job(sizes[-1], request.jobs[0].seed)
         self.say(f"screening all sizes from {sizes[0]} to {sizes[-1]} with one network")
-        with pool.training([Job(sizes[-1], request.jobs[0].seed)], work, self.executor) as results:
+        with pool.training([job], self.work([job], expected), self.executor) as results:
             for trained in results:
                 self.check()
                 self.clock.worker_memory.append(trained.peak_memory or 0)

@@ -29,12 +29,12 @@ from ..recipe import Epoch, Job
 from ..results import SCHEMA, Model, ModelResult, Results
 from . import lock
 from .files import PART, checked, from_json, read_json, write, write_csv
-from .request import read_request
+from .request import default_recipe, read_request
 from .weights import NO_TENSORS, ModelError, load_network
 
 DERIVED = ("results.csv", "report.html", "report.md", "figures")
 OURS = ("study.json", "models", "curve.json", "shown.safetensors", "results.json", "timing.json", *DERIVED)
-HISTORY = ("epoch", "train_mse", "test_mse")
+HISTORY = ("epoch", "train_mse", "test_mse", "val_mse", "steps")
 
 
 def model_folder(study: Path, job: Job) -> Path:
@@ -42,15 +42,22 @@ def model_folder(study: Path, job: Job) -> Path:
     return study / "models" / f"k{job.latent_dim:03d}-s{job.seed}"
 
 
-def default_folder(images: ImageSet) -> Path:
-    """`runs/<name of the data set>`, without what a file system may refuse in a name."""
-    name = "".join(c if c.isalnum() or c in "-_. " else "-" for c in images.name).strip(". ")
-    return Path("runs") / (name[:100] or "images")
+def default_folder(images: ImageSet, recipe: str) -> Path:
+    """`runs/<name of the data set>`, and `runs/<name>-<recipe>` for another recipe than its default without flags.
+
+    Without what a file system may refuse in a name.
+    """
+    name, end = (
+        "".join(c if c.isalnum() or c in "-_. " else "-" for c in text).strip(". ")[:100]
+        for text in (images.name, recipe)
+    )
+    return Path("runs") / ((name or "images") + (f"-{end}" if recipe != default_recipe(images.name) else ""))
 
 
 def write_history(folder: Path, history: Sequence[Epoch]) -> None:
-    """Write `history.csv` of one network."""
-    write_csv(folder / "history.csv", HISTORY, [row[:3] for row in history])
+    """Write `history.csv` of one network; what was not measured is empty, and steps belong to `val_mse`."""
+    rows = [(*row[:4], None if row.val_mse is None else row.steps) for row in history]
+    write_csv(folder / "history.csv", HISTORY, rows)
 
 
 def read_history(folder: Path) -> list[Epoch]:
@@ -64,9 +71,13 @@ def read_history(folder: Path) -> list[Epoch]:
         rows = list(csv.reader(path.read_text().splitlines()))
         if tuple(rows[0]) != HISTORY:
             raise ValueError("unexpected header")
-        return [Epoch(int(epoch), float(train), float(test)) for epoch, train, test in rows[1:]]
-    except (OSError, ValueError, IndexError, csv.Error) as error:
+        return [_epoch(*row) for row in rows[1:]]
+    except (OSError, ValueError, IndexError, TypeError, csv.Error) as error:
         raise ModelError(f"{path} is not a readable history: {error}; run the study again") from None
+
+
+def _epoch(epoch: str, train: str, test: str, val: str, steps: str) -> Epoch:
+    return Epoch(int(epoch), float(train), float(test), float(val) if val else None, int(steps) if steps else None)
 
 
 def finished(study: Path, job: Job, images: ImageSet) -> Model | None:

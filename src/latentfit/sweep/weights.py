@@ -32,6 +32,8 @@ from .files import read_json, write, write_json
 # What safetensors, and NumPy below it, raise for a file of another kind.
 NO_TENSORS = (SafetensorError, ValueError, KeyError, TypeError, OverflowError)
 
+Shapes = dict[str, tuple[int, ...]]
+
 MAX_WIDTH = 1 << 20
 MAX_WEIGHTS = 1 << 28
 MAX_LAYERS = 1000
@@ -50,8 +52,8 @@ def save_network(
     Raises:
         ModelError: They are not the weights of such a network: an executor has returned something else.
     """
-    sizes = [images.pixels, *recipe.hidden, job.latent_dim]
-    _check_arrays(folder / "model.safetensors", weights, sizes)
+    sizes, linear = [images.pixels, *recipe.hidden, job.latent_dim], recipe.initialization == "pca"
+    _check_arrays(folder / "model.safetensors", weights, tensor_shapes(sizes, linear))
     data = dump_safetensors(dict(weights))
     write(folder / "model.safetensors", data)
     write_json(
@@ -63,6 +65,7 @@ def save_network(
             "sizes": sizes,
             "activation": recipe.activation,
             "output": recipe.output,
+            "linear": linear,
             "image_shape": list(images.image_shape),
             "recipe": asdict(recipe),
             "fingerprint": images.fingerprint,
@@ -79,9 +82,10 @@ def load_network(folder: Path) -> Network:
     """
     path = folder / "model.safetensors"
     spec = _read_spec(folder / "model.json")
-    sizes = _checked_sizes(folder / "model.json", spec)
-    weights = _checked_weights(path, _read_hashed(path, spec.get("sha256"), sizes), sizes)
-    network = Network(sizes[0], sizes[-1], sizes[1:-1], spec["activation"], spec["output"])
+    sizes, linear = _checked_sizes(folder / "model.json", spec)
+    shapes = tensor_shapes(sizes, linear)
+    weights = _checked_weights(path, _read_hashed(path, spec.get("sha256"), shapes), shapes)
+    network = Network(sizes[0], sizes[-1], sizes[1:-1], spec["activation"], spec["output"], linear=linear)
     return from_weights(network, weights)
 
 
@@ -100,8 +104,8 @@ def _read_spec(path: Path) -> Any:
         raise ModelError(str(error)) from None
 
 
-def _read_hashed(path: Path, sha256: Any, sizes: list[int]) -> bytes:
-    numbers = sum(math.prod(shape) for shape in tensor_shapes(sizes).values())
+def _read_hashed(path: Path, sha256: Any, shapes: Shapes) -> bytes:
+    numbers = sum(math.prod(shape) for shape in shapes.values())
     _check_room(path, 4 * numbers + MAX_TEXT)
     try:
         data = path.read_bytes()
@@ -122,36 +126,39 @@ def _check_room(path: Path, most: int) -> None:
         raise ModelError(f"{path} is no file of at most {most:,} bytes, which is room enough; run the study again")
 
 
-def _checked_sizes(path: Path, spec: Any) -> list[int]:
+def _checked_sizes(path: Path, spec: Any) -> tuple[list[int], bool]:
+    """The layer sizes, and whether there is a linear path."""
     sizes = spec.get("sizes") if isinstance(spec, dict) else None
     if not isinstance(sizes, list) or not 2 <= len(sizes) <= MAX_LAYERS:
         raise ModelError(f"{path}: no list of 2 to {MAX_LAYERS} layer sizes; expected what `latentfit study` writes")
     if not all(type(n) is int and 0 < n <= MAX_WIDTH for n in sizes):
         raise ModelError(f"{path}: layer sizes {_shortened(sizes)}; expected whole numbers from 1 to {MAX_WIDTH}")
-    if sum(a * b for a, b in pairwise(sizes)) > MAX_WEIGHTS:
+    if sum(a * b for a, b in [*pairwise(sizes), (sizes[0], sizes[-1])]) > MAX_WEIGHTS:
         raise ModelError(f"{path}: layer sizes {_shortened(sizes)} ask for more than {MAX_WEIGHTS} weights")
     if spec.get("activation") not in [*ACTIVATIONS] or spec.get("output") not in [*OUTPUTS]:
         found = f"{_shortened(spec.get('activation'))} and {_shortened(spec.get('output'))}"
         raise ModelError(f"{path}: activation and output are {found}; expected {[*ACTIVATIONS]} and {[*OUTPUTS]}")
-    return sizes
+    linear = spec.get("linear", False)
+    if not isinstance(linear, bool):
+        raise ModelError(f"{path}: linear is {_shortened(linear)}; expected true or false")
+    return sizes, linear
 
 
-def _checked_weights(path: Path, data: bytes, sizes: list[int]) -> dict[str, NDArray[np.float32]]:
+def _checked_weights(path: Path, data: bytes, shapes: Shapes) -> dict[str, NDArray[np.float32]]:
     try:
         weights = parse_safetensors(data)
     except NO_TENSORS as error:
         raise ModelError(f"{path} is not a readable safetensors file: {error}") from None
-    _check_arrays(path, weights, sizes)
+    _check_arrays(path, weights, shapes)
     return weights
 
 
-def _check_arrays(path: Path, weights: Mapping[str, NDArray[Any]], sizes: Sequence[int]) -> None:
-    expected = tensor_shapes(sizes)
+def _check_arrays(path: Path, weights: Mapping[str, NDArray[Any]], expected: Shapes) -> None:
     found = {name: array.shape for name, array in weights.items()}
     if found != expected:
         odd = sorted(set(found.items()) ^ set(expected.items()))[0]
         named = f"tensor {_shortened(odd[0])} {_shortened(odd[1])}"
-        raise ModelError(f"{path}: {named} does not fit layer sizes {_shortened(sizes)} of model.json")
+        raise ModelError(f"{path}: {named} does not fit the network of model.json")
     for name, array in weights.items():
         if array.dtype != np.float32 or not np.isfinite(array).all():
             raise ModelError(f"{path}: tensor {name} is {array.dtype} or not finite; expected finite float32")
@@ -161,10 +168,12 @@ def _shortened(value: Any) -> str:
     return reprlib.repr(value)  # a file may nest deeper than `repr` goes, and hold more than anyone reads
 
 
-def tensor_shapes(sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every tensor of a network whose encoder has these sizes, D to K."""
-    shapes: dict[str, tuple[int, ...]] = {}
+def tensor_shapes(sizes: Sequence[int], linear: bool = False) -> Shapes:
+    """Name and shape of every tensor of a network whose encoder has these sizes, D to K, and perhaps a linear path."""
+    shapes: Shapes = {}
     for part, widths in (("encoder", list(sizes)), ("decoder", list(sizes)[::-1])):
         for i, (a, b) in enumerate(pairwise(widths)):
             shapes |= {f"{part}.{i}.weight": (b, a), f"{part}.{i}.bias": (b,)}
+        if linear:
+            shapes[f"{part}.linear.weight"] = (widths[-1], widths[0])
     return shapes
