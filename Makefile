@@ -66,6 +66,7 @@ bench-setup: ## minutes and megabytes of the set-ups of `make study` and `make t
 	$(BIN)/python tools/fill_readme.py
 
 evidence: .venv/id ## studies whose answer is known; writes docs/verdict.md
+	$(BIN)/python benchmarks/recipes.py
 	$(BIN)/python benchmarks/evidence.py
 
 evidence-one: .venv/id ## one of each kind, printed
@@ -83,8 +84,8 @@ results: .venv/study ## make the reference study again; fill README and docs/per
 	$(BIN)/python tools/fill_readme.py runs/reference
 	$(BIN)/python tools/fill_performance.py
 
-flagship: .venv/id ## ten sizes with five seeds each, the best recipe (long); fill README
-	$(BIN)/latentfit study fashion-mnist --latent-dims 2 4 8 16 24 32 48 64 96 128 --seeds 5 --recipe thorough --keep 0.9 --curve --out runs/flagship
+flagship: .venv/id ## ten sizes with five seeds each (long); fill README
+	$(BIN)/latentfit study fashion-mnist --latent-dims 2 4 8 16 24 32 48 64 96 128 --seeds 5 --keep 0.9 --curve --out runs/flagship
 	$(BIN)/python tools/fill_readme.py runs/flagship
 
 reliability: .venv/test ## the crash tests; writes docs/reliability.md

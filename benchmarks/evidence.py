@@ -19,6 +19,8 @@ from typing import Any
 
 import loky
 import numpy as np
+from recipes import RECIPES
+from recipes import RESULT as OF_RECIPES
 from scipy.stats import binom
 
 import latentfit
@@ -118,6 +120,40 @@ def of_coverage(repeats: int, executor: Executor) -> dict[str, Any]:
     }
 
 
+def _recipes(found: dict[str, Any]) -> list[str]:
+    """Every recipe on every set: explained variance, steps and seconds."""
+    rows, names = found["rows"], list(RECIPES)
+    ours = [row for row in rows if row["recipe"] == "converged"]
+    fired = [
+        f"{row['set']} at {row['latent_dim']}" for row in ours if {*row["gates"]} & {"still_falling", "worse_than_pca"}
+    ]
+    lines = [
+        "## Every recipe on every kind of set",
+        "",
+        f"`make evidence` on {found['machine']['processor']} with torch {found['machine']['torch']}: explained variance",
+        "of the test images, and steps and seconds of the training of each network on one of two shared cores.",
+        "`thorough` is the recipe that `converged` replaced. PCA is of all training images; the gate `worse_than_pca`",
+        "compares with PCA of the images trained on, by two paired standard errors. The constants of `converged` were",
+        "chosen on the sets with a star, and are judged by the others.",
+        "",
+        f"Of {len(ours)} networks of `converged`, {len(fired)} are worse than PCA or were ended by their budget"
+        + (f": {', '.join(fired)}." if fired else "."),
+        "",
+        f"| set | latent | PCA | {' | '.join(names)} | steps, seconds of `converged` | its gates |",
+        f"|---|---:|---:|{'---:|' * len(names)}---:|---|",
+    ]
+    by_place = {(row["set"], row["latent_dim"], row["recipe"]): row for row in rows}
+    for row in ours:
+        others = [by_place.get((row["set"], row["latent_dim"], name)) for name in names]
+        shares = [f"{100 * other['explained']:.2f} %" if other else "-" for other in others]
+        star = "*" if row["purpose"] == "chosen on" else ""
+        lines.append(
+            f"| {row['set']}{star} | {row['latent_dim']} | {100 * row['pca']:.2f} % | {' | '.join(shares)} "
+            f"| {row['steps']:,}, {row['seconds']:.0f} | {', '.join(row['gates']) or '-'} |"
+        )
+    return [*lines, ""]
+
+
 def page(found: dict[str, Any]) -> str:
     """The page: sentences and tables."""
     right = [row["latent_dim"] in (row["rank"], row["rank"] + 1) for row in found["flat"]]
@@ -133,6 +169,7 @@ def page(found: dict[str, Any]) -> str:
         f"`make evidence` on {found['machine']['processor']} with torch {found['machine']['torch']} wrote",
         "`benchmarks/results/evidence.json`, and this page is made from it.",
         "",
+        *_recipes(json.loads(OF_RECIPES.read_text())),
         "## Sets whose rank is known",
         "",
         "Gaussian sets of rank r in 100 pixels, all r directions alike, 4,000 training and 1,000 test images, and a",

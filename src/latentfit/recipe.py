@@ -103,7 +103,7 @@ class Recipe:
 
     def fitting(self, images: int) -> Recipe:
         """The recipe for so many training images: `CONVERGED` is wider for MANY, and always allows STEPS steps."""
-        if self != CONVERGED:
+        if replace(self, epochs=CONVERGED.epochs) != CONVERGED:
             return self
         fitted = replace(self, epochs=max(self.epochs, math.ceil(STEPS * self.batch_size / images)))
         return replace(fitted, hidden=(1024, 512), decay_epochs=10.0) if images >= MANY else fitted
@@ -115,7 +115,7 @@ SWIFT = Recipe(
     activation="silu",
     output="clamp",
     initialization="pca",
-    learning_rate=0.002,
+    learning_rate=0.003,
     schedule="cosine",
     beta2=0.99,
     epochs=3,

@@ -39,6 +39,7 @@ class Dataset:
     stand_in: bool
     value_range: float | None = None
     test_share: float | None = None
+    val_images: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,18 +149,19 @@ class ImageSet:
             stand_in=self.stand_in,
             value_range=self.reading.value_range,
             test_share=self.reading.test_share,
+            val_images=None if self.x_val is None else len(self.x_val),
         )
 
     def with_held_out(self) -> ImageSet:
         """The set with images that no network is trained on, in `x_val`: its own, or some of the training images.
 
-        A tenth of them, of fewer than FEW a fifth, of fewer than FEWEST none; drawn with a fixed seed.
+        As many as `held_out_of` says, drawn with a fixed seed.
         """
         n = len(self.x_train)
-        if self.x_val is not None or n < FEWEST:
+        if self.x_val is not None or not held_out_of(n):
             return self
         held_out = np.zeros(n, bool)
-        held_out[np.random.default_rng([n, 7]).permutation(n)[: n // (10 if n >= FEW else 5)]] = True
+        held_out[np.random.default_rng([n, 7]).permutation(n)[: held_out_of(n)]] = True
         y_train = None if self.y_train is None else self.y_train[~held_out]
         return replace(self, x_train=self.x_train[~held_out], y_train=y_train, x_val=self.x_train[held_out])
 
@@ -176,6 +178,11 @@ class ImageSet:
     @property
     def _pixel_names(self) -> list[str]:
         return [name for name in PIXELS if getattr(self, name) is not None]
+
+
+def held_out_of(n: int) -> int:
+    """How many of so many training images are held out: a tenth, below FEW a fifth, below FEWEST none."""
+    return 0 if n < FEWEST else n // (10 if n >= FEW else 5)
 
 
 class _Mapped(ImageSet):

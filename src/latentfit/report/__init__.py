@@ -166,7 +166,8 @@ def command(results: Results, source: str | None) -> str | None:
     jobs = sorted(model.job for model in results.models)
     sizes = sorted({job.latent_dim for job in jobs})
     known = RECIPES.get(recipe.name)
-    same = known is not None and replace(known, epochs=recipe.epochs) == recipe
+    fitted = known and known.fitting(results.dataset.train_images)
+    same = fitted is not None and replace(fitted, epochs=recipe.epochs) == recipe
     if source is None or not source.isprintable() or not same or jobs != [(k, s) for k in sizes for s in results.seeds]:
         return None
     keep, environment, dataset = results.verdict.keep, results.environment, results.dataset
@@ -181,11 +182,17 @@ def command(results: Results, source: str | None) -> str | None:
 
 def recipe_text(recipe: Recipe) -> str:
     """A recipe without its name, in a line."""
+    plateau = recipe.schedule == "plateau"
+    schedule = "constant until held-out images no longer improve, then falling to 0" if plateau else recipe.schedule
+    decay = f"weight decay {recipe.weight_decay}"
+    if recipe.decay_epochs:
+        decay = f"weights forgotten within {recipe.decay_epochs:g} epochs"
+    start = "start as PCA" if recipe.initialization == "pca" else f"{recipe.initialization} initialization"
     return (
         f"hidden layers {'-'.join(map(str, recipe.hidden)) or 'none'}, {recipe.activation} between layers, "
-        f"{recipe.output} output, {recipe.initialization} initialization, {recipe.optimizer} at {recipe.learning_rate} "
-        f"({recipe.schedule}, beta2 {recipe.beta2}, weight decay {recipe.weight_decay}), "
-        f"batch {recipe.batch_size}, {plural(recipe.epochs, 'epoch')}"
+        f"{recipe.output} output, {start}, {recipe.optimizer} at {recipe.learning_rate} "
+        f"({schedule}, beta2 {recipe.beta2}, {decay}), "
+        f"batch {recipe.batch_size}, {'at most ' if plateau else ''}{plural(recipe.epochs, 'epoch')}"
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
+from ..data.images import held_out_of
 from ..data.reading import number
 from ..formatting import (
     dims,
@@ -21,6 +23,7 @@ from ..formatting import (
 from ..measure import headline, verdict
 from ..measure.gates import GATES, bounding
 from ..measure.headline import Table, comparable
+from ..pca import is_exact
 from ..results import InterpolationMeans, Results
 from ..stats import PairedTest, WelchTest
 
@@ -65,6 +68,11 @@ def settings(results: Results) -> list[tuple[str, str]]:
         rows.append(("Pixel values", f"0 to {number(dataset.value_range)} in the files"))
     if dataset.test_share is not None:
         rows.append(("Test images", f"{verdict.share(dataset.test_share)} of the file's images, drawn at random"))
+    if results.recipe.schedule == "plateau":
+        count = dataset.val_images or held_out_of(dataset.train_images)
+        rows.append(("Held out", f"{count:,} of the images, none of which is trained on: they end each training"))
+    if not is_exact(dataset.train_images, math.prod(dataset.image_shape)):
+        rows.append(("PCA", "by a randomized solver"))
     if keep is not None:
         rows.append(("To keep", f"{verdict.share(keep)} of the variance of the test images"))
     if results.curve:

@@ -143,8 +143,8 @@ class Request:
         Raises:
             InputError: A latent size that was asked for is larger than the images.
         """
-        recipe = self.recipe if self.epochs is not None else self.recipe.fitting(len(images.x_train))
-        fitted = replace(self, recipe=recipe)
+        recipe = self.recipe.fitting(len(images.x_train))
+        fitted = replace(self, recipe=recipe if self.epochs is None else replace(recipe, epochs=self.epochs))
         if self.search:
             return replace(fitted, jobs=tuple(Job(min(k, images.pixels), seed) for k, seed in self.jobs))
         largest = self.jobs[-1].latent_dim
