@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 import latentfit
@@ -43,7 +44,7 @@ def digits() -> ImageSet:
     from sklearn.datasets import load_digits
 
     x = (load_digits().images / 16).astype(np.float32)
-    order = np.random.default_rng(1).permutation(len(x))
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(1)).numpy()
     return ImageSet("digits", x[order[:1500]], x[order[1500:]])
 
 

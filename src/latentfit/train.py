@@ -26,7 +26,7 @@ from .recipe import REFERENCE, Epoch, Recipe
 
 Array = NDArray[Any]
 
-LOOK = 100  # steps between two measurements of the held-out error, at least
+LOOK = 200  # steps between two measurements of the held-out error, at least
 BETTER = 0.005  # share by which the held-out error has to fall to be an improvement
 PATIENCE = 3  # measurements without one, after which the rate falls
 FALL = 0.5  # epochs of the fall, for each epoch before
