@@ -85,7 +85,15 @@ def shares(results: Results) -> str:
     """The answer of the study of many sizes, its table of shares, and the command that makes it."""
     header, rows = tables.answers(results)
     command = report.command(results, "fashion-mnist")
-    return f"{headline.headline(results)}\n\n{report.markdown_table(header, rows)}\n\nMade by `{command}`."
+    made = (
+        f"Made by `{command}`."
+        if command
+        else (
+            f"Made with `{results.recipe.name}`, a recipe that `converged` has replaced ({report.recipe_text(results.recipe)}); "
+            "`make flagship` makes it anew."
+        )
+    )
+    return f"{headline.headline(results)}\n\n{report.markdown_table(header, rows)}\n\n{made}"
 
 
 def setup(found: dict[str, Any]) -> str:

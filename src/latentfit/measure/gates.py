@@ -126,8 +126,8 @@ def _standard_errors(differences: Array, variance: float) -> float | None:
 def unlike_training(x_mean: Array, train_mean: Array, distances: Array, train_variance: float, n: int) -> float | None:
     """How far the test images are from the training images in mean or variance, as a share of the variance.
 
-    The larger of two shares of the training images' variance, each less what the number of images explains: the
-    squared distance of the mean images, and the difference of the variances beyond two standard errors.
+    The larger of two shares of the training images' variance, each less what chance makes of so few images: the squared
+    distance of the mean images, and the difference of the variances beyond two standard errors.
 
     Args:
         x_mean: Mean test image, (D,).
@@ -138,7 +138,8 @@ def unlike_training(x_mean: Array, train_mean: Array, distances: Array, train_va
     """
     if train_variance <= 0 or len(distances) < 2:
         return None
-    shift = float(np.square(x_mean - train_mean).mean()) / train_variance - 1 / len(distances) - 1 / n
+    chance = 5 * (1 / len(distances) + 1 / n)  # 97.5 % quantile of chi-squared with one degree of freedom
+    shift = float(np.square(x_mean - train_mean).mean()) / train_variance - chance
     error = float(distances.std(ddof=1)) / math.sqrt(len(distances))
     spread = (abs(float(distances.mean()) - train_variance) - 2 * error) / train_variance
     return max(shift, spread, 0.0)
