@@ -85,14 +85,10 @@ def shares(results: Results) -> str:
     """The answer of the study of many sizes, its table of shares, and the command that makes it."""
     header, rows = tables.answers(results)
     command = report.command(results, "fashion-mnist")
-    made = (
-        f"Made by `{command}`."
-        if command
-        else (
-            f"Made with `{results.recipe.name}`, a recipe that `converged` has replaced ({report.recipe_text(results.recipe)}); "
-            "`make flagship` makes it anew."
-        )
-    )
+    made = f"Made by `{command}`."
+    if command is None:
+        recipe = report.recipe_text(results.recipe)
+        made = f"Made with `{results.recipe.name}` ({recipe}), which `converged` replaced; `make flagship` makes it."
     return f"{headline.headline(results)}\n\n{report.markdown_table(header, rows)}\n\n{made}"
 
 

@@ -206,8 +206,8 @@ RESULTS = (
     "MSE is the mean over all pixels of all images of a split, pixels in [0, 1]. Variance kept is 1 − MSE over the "
     "mean squared distance from the mean training image, on the test images. Worth in PCA is how many PCA components "
     "reach the same test error. Numbers with ± are means over seeds and half of their 95 % interval. A gate is a sign "
-    "that training was not as good as it could be: "
-    f"{listed([gate.short for gate in GATES.values()])}."
+    f"that training was not as good as it could be ({listed([GATES[name].short for name in bounding(GATES)])}), or of "
+    f"what the images are ({listed([gate.short for gate in GATES.values() if not gate.bounds])})."
 )
 COMPARED = (
     'Errors are test errors of the first network of each size that trained, and "lower on" is the share of the test '
