@@ -64,8 +64,6 @@ class ModelResult(OfNetwork):
     reason: None
     gates: tuple[Gate, ...]
     train_mse: float  # of the images trained on
-    val_mse: float | None  # of those held out, where a recipe stops by them
-    steps: int | None  # likewise: of the training
     test_mse: float
     test_psnr: float | None
     test_ssim: float | None
@@ -78,6 +76,8 @@ class ModelResult(OfNetwork):
     last_tenth_fall: float | None
     dims_in_use: int
     codes: Codes
+    val_mse: float | None = None  # of the held-out images, where they end a training
+    steps: int | None = None  # likewise: of the training
 
 
 @dataclass(frozen=True)
