@@ -83,28 +83,25 @@ def fit(
     steps = math.ceil(len(pixels) / recipe.batch_size)
     optimizer = make_optimizer(recipe, flat, sum(w.numel() for w in gradient.linear_path(network)), steps)
     losses = torch.empty(steps, device=device)  # not a list: small tensors among large ones make the heap grow
-    plateau = None
+    schedule = Schedule(recipe)
     if recipe.schedule == "plateau":
         if "val" not in splits:
             raise InputError("the schedule plateau stops by held-out images; expected x_val")
-        plateau = Plateau(recipe, steps, measured(network, splits)["val_mse"], flat)
-    history = list[Epoch]()
-    epoch = 0
-    while epoch < (plateau.end if plateau else recipe.epochs):
+        schedule = Plateau(recipe, steps, flat, measured(network, splits)["val_mse"])
+    history, epoch = list[Epoch](), 0
+    while epoch < schedule.end:
         epoch += 1
         network.train()
         with matmul_as(products), no_denormals():
             order = _order(len(pixels), seed, epoch, device)
             for step, batch in enumerate(torch.split(order, recipe.batch_size)):
-                done = epoch - 1 + step / steps
-                rate = plateau.rate(done) if plateau else recipe.rate(done / recipe.epochs)
                 for group in optimizer.param_groups:
-                    group["lr"] = rate
+                    group["lr"] = schedule.rate(epoch - 1 + step / steps)
                 x = to_tensor(pixels.index_select(0, batch))  # (B, D)
                 losses[step] = loss(x, truncate(len(batch)) if truncate else None) * len(batch)  # and the gradient
                 optimizer.step()
         train_mse = _mean_loss(losses, len(pixels), epoch)
-        if plateau and not plateau.looks_at(epoch):
+        if not schedule.looks_at(epoch):
             continue
         errors = measured(network, splits)
         for name, error in errors.items():
@@ -112,12 +109,10 @@ def fit(
                 what = name.removesuffix("_mse")
                 raise Diverged(f"the {what} error was no longer a finite number after epoch {epoch}")
         history.append(Epoch(epoch, train_mse, **errors, steps=epoch * steps))
-        if plateau:
-            plateau.look(epoch, errors["val_mse"])
+        schedule.look(history[-1])
         if progress:
             progress(history[-1])
-    if plateau:
-        plateau.restore()
+    schedule.finish()
     network.train(training)
     if not flat.isfinite().all():
         raise Diverged(f"a weight was no longer a finite number after epoch {epoch}")
@@ -126,23 +121,45 @@ def fit(
     return history
 
 
-class Plateau:
-    """The schedule that ends a training when it is done, and the best weights so far.
+class Schedule:
+    """Which step size when, and when a training ends: here after the recipe's epochs, whatever the errors are."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe, self.end = recipe, recipe.epochs
+
+    def rate(self, done: float) -> float:
+        """The step size after so many epochs."""
+        return self.recipe.rate(done / self.recipe.epochs)
+
+    def looks_at(self, epoch: int) -> bool:
+        """Whether errors are measured after this epoch."""
+        return epoch <= self.end
+
+    def look(self, row: Epoch) -> None:
+        """Note the errors after an epoch."""
+
+    def finish(self) -> None:
+        """End the training."""
+
+
+class Plateau(Schedule):
+    """A constant step size until the held-out error no longer improves, then one that falls to 0; the best is kept.
 
     Args:
         recipe: Its epochs are the most there may be, those of the fall included.
         steps: Of an epoch.
-        val_mse: Held-out error before the first step.
         flat: All weights, which change while training.
+        val_mse: Held-out error of these.
     """
 
-    def __init__(self, recipe: Recipe, steps: int, val_mse: float, flat: torch.Tensor) -> None:
-        self.recipe, self.steps, self.flat = recipe, steps, flat
+    def __init__(self, recipe: Recipe, steps: int, flat: torch.Tensor, val_mse: float) -> None:
+        super().__init__(recipe)
+        self.steps, self.flat = steps, flat
         self.every = math.ceil(LOOK / steps)  # epochs from one look to the next
+        self.latest = math.floor(recipe.epochs / (1 + FALL))  # the last epoch before a fall that fits the budget
         self.best, self.kept = val_mse, flat.detach().clone()
         self.compared, self.looks = val_mse, 0  # the last error that was an improvement, and looks since then
         self.fell_from: int | None = None  # the epoch after which the rate falls
-        self.end = recipe.epochs
 
     def rate(self, done: float) -> float:
         """The step size after so many epochs."""
@@ -151,32 +168,27 @@ class Plateau:
         return self.recipe.learning_rate * min(1.0, (done * self.steps + 1) / RISE)
 
     def looks_at(self, epoch: int) -> bool:
-        """Whether the held-out error is measured after this epoch."""
-        return epoch % self.every == 0 or epoch in (self.end, self.last_start)
+        """Whether errors are measured after this epoch."""
+        return epoch % self.every == 0 or epoch in (self.latest, self.end)
 
-    @property
-    def last_start(self) -> int:
-        """The epoch after which the rate falls at the latest, so that the fall fits the budget."""
-        return math.floor(self.recipe.epochs / (1 + FALL))
-
-    def look(self, epoch: int, val_mse: float) -> None:
-        """Note a held-out error, keep the weights if it is the best, and begin the fall when it no longer improves."""
-        if val_mse < self.best:
-            self.best = val_mse
+    def look(self, row: Epoch) -> None:
+        """Keep the weights if they are the best, and begin the fall when the error no longer improves."""
+        assert row.val_mse is not None
+        if row.val_mse < self.best:
+            self.best = row.val_mse
             self.kept.copy_(self.flat.detach())
         if self.fell_from is not None:
             return
-        if val_mse < (1 - BETTER) * self.compared:
-            self.compared, self.looks = val_mse, 0
+        if row.val_mse < (1 - BETTER) * self.compared:
+            self.compared, self.looks = row.val_mse, 0
         else:
             self.looks += 1
-        if self.looks >= PATIENCE:
-            self.fell_from = epoch
-            self.end = min(epoch + math.ceil(FALL * epoch), self.recipe.epochs)
-        elif epoch >= self.last_start:
-            self.fell_from, self.end = epoch, self.recipe.epochs
+        if row.epoch >= self.latest:
+            self.fell_from = row.epoch  # the budget ends the training
+        elif self.looks >= PATIENCE:
+            self.fell_from, self.end = row.epoch, row.epoch + math.ceil(FALL * row.epoch)
 
-    def restore(self) -> None:
+    def finish(self) -> None:
         """Take the best weights back."""
         self.flat.data.copy_(self.kept)
 
