@@ -191,7 +191,7 @@ class Network(nn.Module):
         """Move the centring and scaling of `start_as_pca` into the weights; the function of pixels stays the same."""
         if self.mean is None:
             return
-        mean, scale = self.mean.double(), self.scale
+        mean, scale = _double(self.mean), self.scale
         first, to_code, to_pixels = self.encoder.layers[0], self.encoder.layers[-1], self.decoder.layers[-1]
         inputs, outputs = [(first.weight, first.bias)], [to_pixels.weight]
         if self.linear_path:
@@ -199,17 +199,22 @@ class Network(nn.Module):
             inputs.append((into, to_code.bias))
             outputs.append(out)
         for weight, bias in inputs:
-            weight.copy_(weight.double() / scale)
-            bias.copy_(bias.double() - weight.double() @ mean)
+            weight.copy_(_double(weight) / scale)
+            bias.copy_(_double(bias) - _double(weight) @ mean)
         for weight in outputs:
-            weight.copy_(weight.double() * scale)
-        to_pixels.bias.copy_(to_pixels.bias.double() * scale + mean)
+            weight.copy_(_double(weight) * scale)
+        to_pixels.bias.copy_(_double(to_pixels.bias) * scale + mean)
         self.mean, self.scale = None, 1.0
 
     def __repr__(self) -> str:
         sizes = "-".join(str(size) for size in (*self.sizes, *self.sizes[-2::-1]))
         path = ", linear path" if self.linear_path else ""
         return f"Network({sizes}, {self.activation}, {self.output}{path})"
+
+
+def _double(values: Tensor) -> Tensor:
+    """A copy in float64 on the CPU: some devices have none."""
+    return values.detach().cpu().double()
 
 
 def _linear(a: int, b: int, bias: bool = True) -> nn.Linear:
