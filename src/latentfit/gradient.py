@@ -71,7 +71,7 @@ def of(network: nn.Module, products: str = "fp32") -> tuple[nn.Parameter, Loss]:
         return flat, partial(compute, network)
     copy = deepcopy(network).bfloat16()
     if isinstance(network, Network):
-        copy.register_buffer("mean", network.mean)  # pixels are centred and scaled in float32
+        copy.register_buffer("mean", network.mean, persistent=False)  # pixels are centred and scaled in float32
     rounded = flatten(copy)
 
     def in_bf16(x: Tensor, truncation: Truncation | None = None) -> Tensor:

@@ -124,7 +124,7 @@ class Network(nn.Module):
         self.output = output
         self.encoder = Stack(self.sizes, activation, linear)
         self.decoder = Stack(self.sizes[::-1], activation, linear)
-        self.register_buffer("mean", None)
+        self.register_buffer("mean", None, persistent=False)
         self.scale = 1.0
         self.reset_parameters(seed, initialization)
 
