@@ -41,7 +41,7 @@ def test_the_search_trains_what_the_rule_asks_for_and_nothing_else(found):
     assert sorted(asked) == sorted(trained)
     assert len(asked) > 2
     assert found.found.seeds == [0, 1]
-    assert found.found.verdict == verdict.verdict(found.found.models, 0.6, IMAGES.pixels, "small")
+    assert found.found.verdict == verdict.verdict(found.found.models, 0.6, IMAGES.pixels, BETTER)
     assert found.found.verdict.status == "found"
     assert found.found.verdict.gates
 
