@@ -24,8 +24,9 @@ from helpers import is_running
 from latentfit import cli
 from latentfit.data import fashion_mnist, garments
 from latentfit.recipe import RECIPES, Recipe
+from latentfit.sweep.request import default_recipe
 
-QUICK = ("--latent-dims", "2,3", "--epochs", "2")
+QUICK = ("--latent-dims", "2,3", "--recipe", "reference", "--epochs", "2")
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
 
 
@@ -291,7 +292,7 @@ def test_help_and_light_modules_import_no_heavy_library(what):
 def long_study(images: Path, out: Path) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
     """An endless study and its two workers, from their first epochs until the end of the test."""
     command = [sys.executable, "-c", "import sys; from latentfit.cli import main; sys.exit(main())", "study", images]
-    flags = ["--latent-dims", "2", "3", "--epochs", "9999999", "--workers", "2", "--out", out]
+    flags = ["--latent-dims", "2", "3", "--recipe", "reference", "--epochs", "9999999", "--workers", "2", "--out", out]
     process = subprocess.Popen([*command, *flags], stderr=subprocess.PIPE, text=True)
     workers: list[int] = []
     try:
@@ -463,3 +464,27 @@ def test_output_that_cannot_be_written_is_an_error_unless_stdout_is_closed(image
         )
     assert (done.returncode, "Traceback" in done.stderr) == (1 if where == "full" else 0, False)
     assert where == "closed" or "No space left" in done.stderr
+
+
+def test_images_of_ones_own_are_trained_until_they_are_done(images, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run("study", images, "--latent-dims", "2", "--epochs", "9") == 0
+    found = json.loads((tmp_path / "runs" / "my images" / "results.json").read_bytes())
+    (model,) = found["models"]
+    assert (found["recipe"]["name"], found["recipe"]["epochs"]) == ("converged", 9)
+    assert model["steps"] > 0
+    assert model["val_mse"] > 0
+    assert "epoch 9, test MSE" in capsys.readouterr().err
+    assert run("study", images, "--latent-dims", "2", "--recipe", "swift") == 0
+    assert (tmp_path / "runs" / "my images-swift" / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "keep", "recipe"),
+    [
+        *(("fashion-mnist", None, "reference"), ("garments", None, "reference"), ("auto", None, "reference")),
+        *(("fashion-mnist", 0.9, "converged"), ("photos.npz", None, "converged"), ("./garments", 0.9, "converged")),
+    ],
+)
+def test_the_default_recipe_is_that_of_the_data_and_of_what_is_asked(name, keep, recipe):
+    assert default_recipe(name, keep) == recipe

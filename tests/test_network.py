@@ -10,7 +10,7 @@ from latentfit import evaluate, latent, pca
 from latentfit.data.images import ImageSet
 from latentfit.measure import comparisons, gates
 from latentfit.measure import network as measure
-from latentfit.measure.network import Baselines, ImageValues, Measurement
+from latentfit.measure.network import ImageValues, Measurement
 from latentfit.recipe import Job, Recipe
 from latentfit.results import Codes, FailedModel, ModelResult, NestedCurve, SizeResult, Variance
 from latentfit.stats import Mean, mean_interval

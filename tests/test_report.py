@@ -242,7 +242,10 @@ def test_a_class_named_like_a_colour_keeps_its_name(study):
 def test_a_recipe_in_a_line_has_its_numbers():
     assert "512-256" in report.recipe_text(RECIPES["reference"])
     assert "weight decay 0.1), batch 128, 20 epochs" in report.recipe_text(Recipe(weight_decay=0.1))
-    assert "weights decay within 20 epochs), batch 128, at most 60 epochs" in report.recipe_text(RECIPES["converged"])
+    text = report.recipe_text(RECIPES["converged"])
+    assert "weights forgotten within 20 epochs), batch 128, at most 60 epochs" in text
+        RECIPES["converged"]
+    )
 
 
 @pytest.mark.parametrize("name", ["reference", "flagship"])

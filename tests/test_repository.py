@@ -207,7 +207,7 @@ def test_the_benchmarks_time_the_reference_recipe(monkeypatch):
     network = Network(784, 16, recipe.hidden)
     assert clock.sizes(16) == [*network.sizes, *network.sizes[-2::-1]]
     assert (recipe.batch_size, math.ceil(60_000 / 128), recipe.epochs) == (clock.BATCH, clock.STEPS, run.EPOCHS)
-    assert set(quality.STUDIES) == set(RECIPES)
+    assert {*RECIPES} <= {*quality.STUDIES}
 
 
 def test_the_page_on_the_answer_is_made_from_the_committed_evidence():

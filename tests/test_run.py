@@ -290,9 +290,10 @@ def test_results_have_the_keys_of_the_contract(tmp_path):
     assert set(results["environment"]) >= {"latentfit", "torch", "device", "precision", "products", "processor"}
     assert set(results["models"][0]) >= {
         *("latent_dim", "seed", "status", "reason", "train_mse", "test_mse", "test_psnr", "test_ssim"),
-        *("test_mse_by_class", "effective_dim", "gates"),
+        *("test_mse_by_class", "effective_dim", "gates", "val_mse", "steps"),
     }
-    assert {"name": "worse_than_pca", "limit": 0.01}.items() <= results["models"][0]["gates"][0].items()
+    assert (results["models"][0]["val_mse"], results["models"][0]["steps"]) == (None, None)
+    assert {"name": "worse_than_pca", "limit": 2}.items() <= results["models"][0]["gates"][0].items()
     assert set(results["pca"][0]) == {"latent_dim", "train_mse", "test_mse"}
     assert [entry["latent_dim"] for entry in results["pca"]] == [2, 4]
     assert set(results["interpolation"]["models"][0]) >= {"latent_dim", "seed", "evenness"}
@@ -303,8 +304,11 @@ def test_results_have_the_keys_of_the_contract(tmp_path):
 
 
 def test_the_default_folder_has_the_name_of_the_set():
-    assert store.default_folder(IMAGES) == Path("runs/garments")
-    assert store.default_folder(replace(IMAGES, name="../../etc")) == Path("runs/-..-etc")
+    assert store.default_folder(IMAGES, "reference") == Path("runs/garments")
+    assert store.default_folder(IMAGES, "converged") == Path("runs/garments-converged")
+    other = replace(IMAGES, name="../../etc")
+    assert store.default_folder(other, "converged") == Path("runs/-..-etc")
+    assert store.default_folder(other, "my/own") == Path("runs/-..-etc-my-own")
 
 
 def test_numpy_sizes_are_sizes(tmp_path):

@@ -32,7 +32,7 @@ class Lines:
         self.stream, self.epochs, self.quiet = stream, epochs, quiet
         self.live = stream.isatty()
         self.bars: dict[Job, Any] = {}
-        self.first: dict[Job, tuple[float, int]] = {}  # when the first row of a network came, and of which epoch
+        self.first: dict[Job, float] = {}  # when the first epoch of a network ended
         self.rows: Counter[Job] = Counter()
         self.lock = threading.Lock()
 
@@ -88,11 +88,10 @@ class Lines:
         if not self.epochs:
             return f"epoch {row.epoch}, test MSE {row.test_mse:#.3g}"
         text, now = f"epoch {row.epoch}/{self.epochs}, test MSE {row.test_mse:#.3g}", time.monotonic()
-        if job not in self.first:  # its time includes the start of a worker, so it cannot predict the others
-            self.first[job] = now, row.epoch
+        if row.epoch == 1:  # its time includes the start of a worker, so it cannot predict the others
+            self.first[job] = now
             return text
-        start, epoch = self.first[job]
-        left = (now - start) / (row.epoch - epoch) * (self.epochs - row.epoch)
+        left = (now - self.first[job]) / (row.epoch - 1) * (self.epochs - row.epoch)
         return f"{text}, {left:.0f} s left"
 
 
