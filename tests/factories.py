@@ -61,7 +61,7 @@ def results(
     for job, error in jobs.items():
         k = job.latent_dim
         codes = Codes((1.0,) * k, (-3.0,) * k, (3.0,) * k)
-        found = Measurement(train_share * error, 0.8, 3.0, codes, values[job])
+        found = Measurement(train_share * error, None, 0.8, 3.0, codes, values[job])
         model = model_result(job, found, history, images, REFERENCE, baselines)
         models[job] = replace(model, **{n: v[k] if isinstance(v, dict) else v for n, v in numbers.items()})
     settings = Settings(
@@ -97,7 +97,7 @@ def _baselines(test_images: int, labels: bool, variance: float, noise: float) ->
     curve = np.interp(range(65), list(known), list(known.values()))
     each = np.stack([_values(error, noise, test_images, 1000 + k).test_mse for k, error in enumerate(curve)], axis=1)
     pca = PCA(curve, curve, each.astype(np.float32), np.zeros(images.pixels), np.eye(images.pixels))
-    return Baselines(pca, Variance(variance, variance), np.full(test_images, 0.7), Ground.of(images, 0))
+    return Baselines(pca, pca, Variance(variance, variance), np.full(test_images, 0.7), Ground.of(images, 0), unlike=0.0)
 
 
 def _values(error: float, noise: float, count: int, seed: int) -> ImageValues:

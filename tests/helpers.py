@@ -14,10 +14,11 @@ import pytest
 from numpy.typing import NDArray
 from torch import Tensor, manual_seed, nn
 
-from latentfit import hardware
+from latentfit import hardware, pca
 from latentfit.data import garments
 from latentfit.data.images import ImageSet
-from latentfit.recipe import Recipe
+from latentfit.measure.network import Baselines
+from latentfit.recipe import Job, Recipe
 from latentfit.results import Codes, ModelResult
 
 
@@ -40,6 +41,11 @@ RECIPE = Recipe(name="small", hidden=(24,), epochs=2, batch_size=64)
 
 def small_clothes(train: int = 300, test: int = 90, seed: int = 0) -> ImageSet:
     return garments.draw(train, test, seed)
+
+
+def baselines_of(images: ImageSet) -> Baselines:
+    """What is measured of images of which none are held out."""
+    return Baselines.of(images, [Job(2, 0)], images, pca.fit(images.x_train, images.x_test))
 
 
 class Inline(Executor):

@@ -90,8 +90,8 @@ def test_autograds_loss_is_the_mean_squared_error_and_its_gradient_the_slope(sha
 def test_a_unit_that_is_off_changes_nothing(bias):
     net = network((9, 7), "relu", "sigmoid")
     with torch.no_grad():
-        net.encoder[0].weight[[2, 5]] = 0
-        net.encoder[0].bias[[2, 5]] = bias
+        net.encoder.layers[0].weight[[2, 5]] = 0
+        net.encoder.layers[0].bias[[2, 5]] = bias
     for _, gradients in both(net, X):
         assert (gradients["encoder.0.weight"][[2, 5]] == 0).all()
         assert (gradients["encoder.0.bias"][[2, 5]] == 0).all()
@@ -102,7 +102,7 @@ def test_a_unit_that_is_off_changes_nothing(bias):
 def test_if_all_units_are_off_only_the_layers_after_them_learn():
     net = network((9,), "relu", "sigmoid")
     with torch.no_grad():
-        net.encoder[0].bias.fill_(-100)
+        net.encoder.layers[0].bias.fill_(-100)
     (loss, ours), (right, theirs) = both(net, X)
     assert loss.item() == pytest.approx(right.item(), rel=1e-12)
     for name in ("encoder.0.weight", "encoder.0.bias", "encoder.1.weight"):

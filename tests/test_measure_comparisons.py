@@ -5,12 +5,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from helpers import model_result
+from helpers import baselines_of, model_result
 from scipy import stats
 
 from latentfit.measure import comparisons
 from latentfit.measure.interpolation import PairValues
-from latentfit.measure.network import Baselines, ImageValues, size_results
+from latentfit.measure.network import ImageValues, size_results
 from latentfit.recipe import Job
 from latentfit.results import Apart, NestedCurve
 from latentfit.stats import bootstrap, holm, percentile_interval, welch
@@ -22,7 +22,7 @@ OF_PAIRS = [field.name for field in fields(PairValues)]
 
 @pytest.fixture(scope="module")
 def baselines(images):
-    return Baselines.of(images, [Job(2, 0)])
+    return baselines_of(images)
 
 
 def values(jobs, n=40):
@@ -120,7 +120,7 @@ def test_intervals_over_other_test_images_draw_the_same_images_for_all_sizes(bas
 
 def test_one_test_image_or_none_that_varies_gives_no_interval(images, baselines):
     flat = replace(baselines, variance=replace(baselines.variance, test=0.0))
-    single = Baselines.of(replace(images, x_test=images.x_test[:1], y_test=images.y_test[:1]), [Job(2, 0)])
+    single = baselines_of(replace(images, x_test=images.x_test[:1], y_test=images.y_test[:1]))
     assert comparisons.sampling(values([(2, 0)]), flat) == comparisons.sampling(values([(2, 0)], n=1), single) == ()
     assert comparisons.sampling({}, baselines) == ()
 

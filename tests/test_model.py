@@ -62,7 +62,7 @@ BOUNDS = {  # of weights and biases
 @pytest.mark.parametrize("part", ["encoder", "decoder"])
 @pytest.mark.parametrize("initialization", INITIALIZATIONS)
 def test_first_values_are_uniform_within_their_bounds(initialization, part):
-    for layer in getattr(Network(784, 16, seed=1, initialization=initialization), part):
+    for layer in getattr(Network(784, 16, seed=1, initialization=initialization), part).layers:
         bounds = BOUNDS[initialization](layer.in_features, layer.out_features)
         for tensor, bound in zip((layer.weight, layer.bias), bounds, strict=True):
             if not bound:
@@ -170,4 +170,5 @@ def test_each_name_of_a_recipe_has_a_function():
         "initialization": model.INITIALIZATIONS,
         "optimizer": train.OPTIMIZERS,
     }
-    assert {name: (*known[name],) for name in known} == {name: recipe.CHOICES[name] for name in known}
+    assert {name: {*known[name]} for name in known} == {name: {*recipe.CHOICES[name]} - {"pca"} for name in known}
+    assert train.build(9, recipe.Recipe(output="clamp", initialization="pca"), 2, 0).linear_path

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import model_result
+from helpers import baselines_of, model_result
 
 from latentfit import evaluate, latent, pca
 from latentfit.data.images import ImageSet
@@ -20,7 +20,7 @@ from latentfit.sweep.job import train_group
 
 @pytest.fixture(scope="module")
 def baselines(images):
-    return Baselines.of(images, [Job(2, 0)])
+    return baselines_of(images)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def result(images, quick, trained, baselines):
     return result
 
 
-def test_the_numbers_are_those_of_evaluate_and_latent(network, images, trained, baselines, result):
+def test_the_numbers_are_those_of_evaluate_and_latent(network, images, quick, trained, baselines, result):
     x_hat = evaluate.reconstruct(network, images.x_test)
     train, test = evaluate.mse(network, images.x_train), evaluate.mse(network, images.x_test)
     errors = evaluate.image_errors(network, images.x_test)
@@ -46,8 +46,19 @@ def test_the_numbers_are_those_of_evaluate_and_latent(network, images, trained, 
         seed=0,
         status="ok",
         reason=None,
-        gates=gates.fired(5, train, test, baselines.pca.at("test", 5), baselines.variance.test, falling, (24,), std),
+        gates=gates.fired(
+            train,
+            errors,
+            pca.fit(images.x_train, images.x_test).of_test_images(5),
+            baselines.variance.test,
+            trained[1].history,
+            quick,
+            std,
+            baselines.unlike,
+        ),
         train_mse=train,
+        val_mse=None,
+        steps=None,
         test_mse=test,
         test_psnr=evaluate.psnr(test),
         test_ssim=evaluate.ssim(images.x_test, x_hat),

@@ -16,7 +16,7 @@ from helpers import RECIPE, Inline, small_clothes
 from latentfit import report
 from latentfit.data.images import ImageSet
 from latentfit.measure import headline, network
-from latentfit.recipe import RECIPES, Job
+from latentfit.recipe import RECIPES, Job, Recipe
 from latentfit.report import findings, tables
 from latentfit.results import NestedCurve, Results
 from latentfit.sweep import files, run
@@ -241,7 +241,8 @@ def test_a_class_named_like_a_colour_keeps_its_name(study):
 
 def test_a_recipe_in_a_line_has_its_numbers():
     assert "512-256" in report.recipe_text(RECIPES["reference"])
-    assert "weight decay 0.1" in report.recipe_text(RECIPES["thorough"])
+    assert "weight decay 0.1), batch 128, 20 epochs" in report.recipe_text(Recipe(weight_decay=0.1))
+    assert "weights decay within 20 epochs), batch 128, at most 60 epochs" in report.recipe_text(RECIPES["converged"])
 
 
 @pytest.mark.parametrize("name", ["reference", "flagship"])

@@ -41,7 +41,7 @@ def test_the_search_trains_what_the_rule_asks_for_and_nothing_else(found):
     assert sorted(asked) == sorted(trained)
     assert len(asked) > 2
     assert found.found.seeds == [0, 1]
-    assert found.found.verdict == verdict.verdict(found.found.models, 0.6, IMAGES.pixels, "small")
+    assert found.found.verdict == verdict.verdict(found.found.models, 0.6, IMAGES.pixels, BETTER)
     assert found.found.verdict.status == "found"
     assert found.found.verdict.gates
 
@@ -148,10 +148,10 @@ def test_the_report_shows_the_answer_and_all_that_belongs_to_it(found):
 
 
 def test_the_answers_know_the_recipe(tmp_path):
-    done = search(tmp_path, recipe=replace(BETTER, name="thorough"))
+    done = search(tmp_path, recipe=replace(BETTER, schedule="plateau", epochs=6))
     told = [a["sentence"] for a in (done.results["verdict"], *done.results["answers"])]
     assert any("try more epochs" in sentence for sentence in told)
-    assert "--recipe thorough" not in " ".join(told)
+    assert "--recipe converged" not in " ".join(told)
 
 
 def test_gates_stand_beside_the_numbers(found):

@@ -88,7 +88,7 @@ class Lines:
         if not self.epochs:
             return f"epoch {row.epoch}, test MSE {row.test_mse:#.3g}"
         text, now = f"epoch {row.epoch}/{self.epochs}, test MSE {row.test_mse:#.3g}", time.monotonic()
-        if job not in self.first:  # its time includes the start of a worker, so it cannot predict the others
+        if job not in self.first or row.epoch <= self.first[job][1]:  # its time includes the start of a worker, so it cannot predict the others
             self.first[job] = now, row.epoch
             return text
         start, epoch = self.first[job]

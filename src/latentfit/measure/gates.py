@@ -117,7 +117,7 @@ def fired(
 def _standard_errors(differences: Array, variance: float) -> float | None:
     """Mean of paired differences (N,) in standard errors; None where that says nothing."""
     mean = float(differences.mean())
-    if len(differences) < 2 or mean <= ROUNDING * variance:
+    if len(differences) < 2 or variance <= 0 or mean <= ROUNDING * variance:
         return None
     error = float(differences.std(ddof=1)) / math.sqrt(len(differences))
     return mean / max(error, 1e-6 * mean)  # all alike: a million
@@ -126,8 +126,9 @@ def _standard_errors(differences: Array, variance: float) -> float | None:
 def unlike_training(x_mean: Array, train_mean: Array, distances: Array, train_variance: float, n: int) -> float | None:
     """How far the test images are from the training images in mean or variance, as a share of the variance.
 
-    The larger of two shares of the training images' variance, each less what the number of images explains: the
-    squared distance of the mean images, and the difference of the variances beyond two standard errors.
+    The larger of two shares of the training images' variance, each beyond what chance gives with so many images, and
+    two standard errors of it: the squared distance of the mean images, and the difference of the variances. The
+    standard error of the squared distance is that of normally distributed images.
 
     Args:
         x_mean: Mean test image, (D,).
@@ -136,11 +137,12 @@ def unlike_training(x_mean: Array, train_mean: Array, distances: Array, train_va
         train_variance: The mean of that for the training images.
         n: Number of training images.
     """
-    if train_variance <= 0 or len(distances) < 2:
+    if train_variance <= 0 or min(len(distances), n) < 2:
         return None
-    shift = float(np.square(x_mean - train_mean).mean()) / train_variance - 1 / len(distances) - 1 / n
-    error = float(distances.std(ddof=1)) / math.sqrt(len(distances))
-    spread = (abs(float(distances.mean()) - train_variance) - 2 * error) / train_variance
+    chance, error = 1 / len(distances) + 1 / n, 2 * float(distances.std(ddof=1)) / train_variance
+    shift = float(np.square(x_mean - train_mean).mean()) / train_variance - chance * (1 + error)
+    expected = (1 + 1 / n) / (1 - 1 / n)  # around their own mean, which they move, training images vary less
+    spread = abs(float(distances.mean()) / train_variance - expected) - math.sqrt(chance) * error
     return max(shift, spread, 0.0)
 
 

@@ -181,11 +181,14 @@ def command(results: Results, source: str | None) -> str | None:
 
 def recipe_text(recipe: Recipe) -> str:
     """A recipe without its name, in a line."""
+    decay, most = f"weight decay {recipe.weight_decay}", "at most " if recipe.schedule == "plateau" else ""
+    if recipe.decay_epochs:
+        decay = f"weights decay within {recipe.decay_epochs:g} epochs"
     return (
         f"hidden layers {'-'.join(map(str, recipe.hidden)) or 'none'}, {recipe.activation} between layers, "
         f"{recipe.output} output, {recipe.initialization} initialization, {recipe.optimizer} at {recipe.learning_rate} "
-        f"({recipe.schedule}, beta2 {recipe.beta2}, weight decay {recipe.weight_decay}), "
-        f"batch {recipe.batch_size}, {plural(recipe.epochs, 'epoch')}"
+        f"({recipe.schedule}, beta2 {recipe.beta2}, {decay}), "
+        f"batch {recipe.batch_size}, {most}{plural(recipe.epochs, 'epoch')}"
     )
 
 
