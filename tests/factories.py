@@ -97,8 +97,7 @@ def _baselines(test_images: int, labels: bool, variance: float, noise: float) ->
     curve = np.interp(range(65), list(known), list(known.values()))
     each = np.stack([_values(error, noise, test_images, 1000 + k).test_mse for k, error in enumerate(curve)], axis=1)
     pca = PCA(curve, curve, each.astype(np.float32), np.zeros(images.pixels), np.eye(images.pixels))
-    ground = Ground.of(images, 0)
-    return Baselines(pca, pca, Variance(variance, variance), np.full(test_images, 0.7), ground, unlike=0.0)
+    return Baselines(
         pca, pca, Variance(variance, variance), np.full(test_images, 0.7), Ground.of(images, 0), unlike=0.0
     )
 

@@ -11,10 +11,12 @@ from helpers import OtherModule
 
 from latentfit import gradient
 from latentfit.gradient import Truncation, by_autograd, by_hand, flatten
-from latentfit.model import Network
-from latentfit.recipe import RECIPES
+from latentfit.model import Network, Start
 
 SHAPES = list(product([(), (9,), (9, 7)], ["relu", "silu"], ["sigmoid", "linear"]))
+HIDDEN = [(), (9,), (9, 7)]
+KINDS = ["plain", "linear path", "starts as PCA"]
+BY_HAND = list(product(HIDDEN, ["relu", "silu"], ["sigmoid", "linear", "clamp"], KINDS))
 X = torch.from_numpy(np.random.default_rng(0).uniform(0, 1, (7, 13)))
 # of 3 codes of 3 dimensions, to lengths of 1, 3 and 2, with the weight of each image
 SHORT = Truncation(
@@ -24,8 +26,16 @@ each_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 each_truncation = pytest.mark.parametrize("truncation", [None, SHORT], ids=["whole", "truncated"])
 
 
-def network(hidden, activation, output):
-    return Network(13, 3, hidden, activation, output, seed=1).double()
+def network(hidden, activation, output, kind="plain", mean=0.3):
+    """A network of double precision, of which no weight is 0."""
+    net = Network(13, 3, hidden, activation, output, seed=1, linear=kind != "plain")
+    if kind == "starts as PCA":
+        net.start_as_pca(Start(np.linspace(mean, 2 * mean, 13, dtype=np.float32), 0.4, np.eye(13, 3, dtype=np.float32)))
+    if kind != "plain":
+        generator = torch.Generator().manual_seed(2)
+        for parameter in net.parameters():
+            parameter.data += torch.empty_like(parameter).uniform_(-0.3, 0.3, generator=generator)
+    return net.double()
 
 
 def in_fp32(truncation):
@@ -52,7 +62,7 @@ def assert_same(net, x, truncation=None):
 
 
 @pytest.mark.parametrize(("x", "truncation"), [(X[:1], None), (X, None), (X[:3], SHORT)], ids=["one", "7", "truncated"])
-@pytest.mark.parametrize("shape", [*SHAPES, *((r.hidden, r.activation, r.output) for r in RECIPES.values())], ids=str)
+@pytest.mark.parametrize("shape", [*BY_HAND, ((512, 256), "silu", "clamp", "starts as PCA")], ids=str)
 def test_loss_and_gradients_are_autograds_and_nothing_else_changes(shape, x, truncation):
     net = network(*shape)
     before = x.clone(), {name: p.detach().clone() for name, p in net.named_parameters()}
@@ -154,10 +164,16 @@ class Deeper(Network):
         return super().encode(x).tanh()
 
 
+def started(net):
+    net.start_as_pca(Start(np.full(13, 0.5, np.float32), 0.3, np.eye(13, 3, dtype=np.float32)))
+    return net
+
+
 NETWORKS = {
     "Network": (lambda: Network(13, 3, (9,), seed=1), "by_hand"),
     "module": (lambda: OtherModule(13, 3), "by_autograd"),
     "subclass": (lambda: Deeper(13, 3, (9,), seed=1), "by_autograd"),
+    "subclass that starts as PCA": (lambda: started(Deeper(13, 3, (9,), output="clamp", linear=True)), "by_autograd"),
 }
 
 
@@ -186,9 +202,9 @@ def test_a_network_is_computed_by_hand_and_every_other_module_by_autograd(monkey
 
 
 @each_truncation
-@each_shape
+@pytest.mark.parametrize("shape", [*SHAPES, *(s for s in BY_HAND if s[2:] == ("clamp", KINDS[-1]))], ids=str)
 def test_in_bf16_the_gradient_is_nearly_the_same_and_weights_stay_fp32(shape, truncation):
-    net, x, truncation = Network(13, 3, *shape, seed=1), X[:3].float(), in_fp32(truncation)
+    net, x, truncation = network(*shape).float(), X[:3].float(), in_fp32(truncation)
     flat, compute = gradient.of(net, "bf16-tensors")
     before = flat.detach().clone()
     exact, right = by_autograd(net, x, truncation), flat.grad.clone()
@@ -199,6 +215,26 @@ def test_in_bf16_the_gradient_is_nearly_the_same_and_weights_stay_fp32(shape, tr
     assert loss.item() == pytest.approx(exact.item(), rel=0.02)
     assert torch.nn.functional.cosine_similarity(flat.grad, right, dim=0) > 0.999
     assert 0 < (flat.grad - right).abs().max() < 0.05 * right.abs().max()
+
+
+def test_in_bf16_pixels_are_centred_in_fp32():
+    """They differ from their mean by less than bf16 can tell."""
+    net = network((9,), "silu", "linear", KINDS[-1]).float()
+    net.scale = 0.001
+    x = net.mean + 0.001 * (X.float() - 0.5)
+    (_, loss), exact = gradient.of(net, "bf16-tensors"), by_autograd(net, x)
+    assert net.mean.dtype == torch.float32
+    assert loss(x, None).item() == pytest.approx(exact.item(), rel=0.02)
+
+
+def test_a_linear_path_lies_at_the_end_of_what_flatten_returns():
+    net = network((9,), "silu", "clamp", KINDS[-1])
+    flat, path = flatten(net), net.linear_path
+    assert torch.equal(flat[-3 * 13 * 2 :], torch.cat([weight.flatten() for weight in path]))
+    assert [*path] == gradient.linear_path(net)
+    path[0].requires_grad_(False)
+    assert gradient.linear_path(net) == path[1:]
+    assert gradient.linear_path(OtherModule(13, 3)) == gradient.linear_path(Network(13, 3)) == []
 
 
 @pytest.mark.parametrize(

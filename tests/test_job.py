@@ -67,7 +67,7 @@ def test_the_same_bytes_twice_whatever_the_number_of_threads(recipe, products):
     (second,) = train_group([(16, 0)], images, recipe, products, **options)
     assert bits(first.weights) == bits(second.weights)
     assert first.history == second.history
-    assert {*threads} == {1}
+    assert threads == [1] * len(first.history) != []
     assert torch.get_num_threads() == 2
 
 

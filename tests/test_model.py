@@ -7,20 +7,33 @@ import pytest
 import torch
 from scipy import stats
 
-from latentfit.model import BATCH, INITIALIZATIONS, Network, batches, to_tensor, to_unit
+from latentfit import pca
+from latentfit.model import BATCH, INITIALIZATIONS, Network, Start, batches, clamp, to_tensor, to_unit
 
-SHAPES = [{}, {"hidden": ()}, {"hidden": (30,), "activation": "silu"}, {"output": "linear"}]
+SHAPES = [
+    {},
+    {"hidden": ()},
+    {"hidden": (30,), "activation": "silu"},
+    {"output": "linear"},
+    {"output": "clamp", "linear": True},
+]
 ACTIVATIONS = {"relu": lambda h: np.maximum(h, 0), "silu": lambda h: h / (1 + np.exp(-h))}
-OUTPUTS = {"sigmoid": lambda h: 1 / (1 + np.exp(-h)), "linear": lambda h: h}
+OUTPUTS = {
+    "sigmoid": lambda h: 1 / (1 + np.exp(-h)),
+    "linear": lambda h: h,
+    "clamp": lambda h: np.minimum(np.maximum(h, 0), 1),
+}
 
 
 def in_numpy(network, part, h):
     state = {name: tensor.double().numpy() for name, tensor in network.state_dict().items()}
-    layers = len(network.sizes) - 1
+    layers, beside = len(network.sizes) - 1, state.get(f"{part}.linear.weight")
+    path = 0 if beside is None else h @ beside.T
     for i in range(layers):
         h = h @ state[f"{part}.{i}.weight"].T + state[f"{part}.{i}.bias"]
         if i < layers - 1:
             h = ACTIVATIONS[network.activation](h)
+    h = h + path
     return OUTPUTS[network.output](h) if part == "decoder" else h
 
 
@@ -32,6 +45,8 @@ def bits(network):
 @torch.no_grad()
 def test_ten_lines_of_numpy_agree(shape):
     network = Network(50, 7, seed=3, **shape)
+    for path in network.linear_path:
+        path.uniform_(-0.3, 0.3, generator=torch.Generator().manual_seed(0))
     x = np.random.default_rng(0).uniform(0, 1, (9, 50))
     z = in_numpy(network, "encoder", x)
     x_hat = in_numpy(network, "decoder", z)
@@ -41,13 +56,16 @@ def test_ten_lines_of_numpy_agree(shape):
         np.testing.assert_allclose(ours, right, rtol=0, atol=1e-6)
 
 
-def test_widths_and_tensors_have_the_names_and_shapes_of_weight_files():
-    network = Network(12, 3, hidden=(8, 5))
+@pytest.mark.parametrize("linear", [False, True])
+def test_widths_and_tensors_have_the_names_and_shapes_of_weight_files(linear):
+    network = Network(12, 3, hidden=(8, 5), linear=linear)
     assert (network.pixels, network.latent_dim, network.sizes) == (12, 3, (12, 8, 5, 3))
     expected = {}
     for part, widths in (("encoder", (12, 8, 5, 3)), ("decoder", (3, 5, 8, 12))):
         for i, (fan_in, fan_out) in enumerate(pairwise(widths)):
             expected |= {f"{part}.{i}.weight": (fan_out, fan_in), f"{part}.{i}.bias": (fan_out,)}
+        if linear:
+            expected[f"{part}.linear.weight"] = (widths[-1], widths[0])
     state = network.state_dict()
     assert {name: tuple(tensor.shape) for name, tensor in state.items()} == expected
     assert {tensor.dtype for tensor in state.values()} == {torch.float32}
@@ -113,6 +131,81 @@ def test_global_random_states_do_not_change():
 def test_repr_shows_the_widths():
     assert repr(Network(784, 16)) == "Network(784-512-256-16-256-512-784, relu, sigmoid)"
     assert repr(Network(9, 2, (), "silu", "linear")) == "Network(9-2-9, silu, linear)"
+    assert repr(Network(9, 2, (), "silu", "clamp", linear=True)) == "Network(9-2-9, silu, clamp, linear path)"
+
+
+def test_a_clamp_cuts_exactly_and_its_gradient_is_1_everywhere():
+    y = torch.tensor([-2.0, -1e-8, 0.0, 0.1, 1 / 3, 1.0, 1.0000001, 3e8], requires_grad=True)
+    for x_hat in (clamp(y), clamp(y.detach())):
+        assert torch.equal(x_hat, y.detach().maximum(torch.tensor(0.0)).minimum(torch.tensor(1.0)))
+    clamp(y).backward(weights := torch.arange(8.0))
+    assert torch.equal(y.grad, weights)
+
+
+RNG = np.random.default_rng(0)
+BYTES = RNG.integers(0, 256, (40, 3, 4), np.uint8)
+BYTES[:, 1, 1] = 200  # a pixel that never changes
+FLOATS = ((RNG.uniform(0, 1, (40, 5)) ** 2 @ RNG.uniform(0, 0.3, (5, 12))) ** 2).clip(0, 1).astype(np.float32)
+SETS = {
+    "more images than pixels": BYTES,
+    "fewer": BYTES[:7],  # and fewer axes than sizes
+    "two": BYTES[:2],
+    "floats": FLOATS.reshape(40, 3, 4),
+    "one pixel": BYTES[:, :1, :1],
+    "all alike": np.full((9, 3, 4), 77, np.uint8),
+}
+each_set = pytest.mark.parametrize("x", SETS.values(), ids=SETS)
+
+
+def started(x, latent_dim, hidden):
+    fitted = pca.fit(x, x)
+    network = Network(x[0].size, latent_dim, hidden, "silu", "clamp", 3, "glorot", linear=True)
+    network.start_as_pca(fitted.start(x[0].size))
+    start = fitted.start(latent_dim)
+    return network, fitted, 1e-6 * (1 + start.mean.max() / start.scale)
+
+
+@pytest.mark.parametrize("hidden", [(), (9, 7)], ids=str)
+@each_set
+@torch.no_grad()
+def test_an_untrained_network_that_starts_as_pca_is_pca_with_clamped_pixels(x, hidden):
+    for k in range(1, x[0].size + 1):
+        network, fitted, near = started(x, k, hidden)
+        rows, z = to_tensor(x), torch.zeros(len(x), k)
+        expected = fitted.reconstruct(to_unit(x).double().numpy(), k).reshape(len(x), -1).clip(0, 1)
+        np.testing.assert_allclose(network(rows), expected, rtol=0, atol=near)
+        z = network.encode(rows)
+        network.fold()
+        assert (network.mean, network.scale) == (None, 1.0)
+        np.testing.assert_allclose(network(rows), expected, rtol=0, atol=near)
+        np.testing.assert_allclose(network.encode(rows), z, rtol=0, atol=10 * near)
+        spread = z.double().var(dim=0, correction=0) * fitted.train[0]
+        np.testing.assert_allclose(spread[: len(fitted.train) - 1], -np.diff(fitted.train)[:k] * x[0].size, atol=1e-6)
+        assert (z[:, len(fitted.train) - 1 :] == 0).all()  # there are no more axes
+
+
+@pytest.mark.parametrize("hidden", [(), (9,), (9, 7)], ids=str)
+@each_set
+@torch.no_grad()
+def test_folding_keeps_the_pixels_of_any_weights(x, hidden):
+    network, _, near = started(x, 1 + x[0].size // 3, hidden)
+    for parameter in network.parameters():
+        parameter += 0.2 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
+    before, weights = network(to_tensor(x)), bits(network)
+    network.fold()
+    np.testing.assert_allclose(network(to_tensor(x)), before, rtol=0, atol=near)
+    folded = bits(network)
+    network.fold()
+    assert bits(network) == folded != weights  # there is nothing left to fold
+
+
+def test_a_start_has_more_axes_than_a_small_network_takes():
+    axes = np.linalg.qr(RNG.normal(size=(12, 5)))[0].astype(np.float32)
+    network = Network(12, 2, (9,), "silu", "clamp", linear=True)
+    network.start_as_pca(Start(np.zeros(12, np.float32), 0.5, axes))
+    into, out = network.linear_path
+    np.testing.assert_array_equal(into.detach(), axes[:, :2].T)
+    np.testing.assert_array_equal(out.detach(), axes[:, :2])
 
 
 @pytest.mark.parametrize("kind", ["uint8", "float32"])

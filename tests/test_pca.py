@@ -76,6 +76,38 @@ def test_equal_images_leave_no_error():
     np.testing.assert_allclose(pca.fit(x, x[:3]).test, 0, atol=1e-9)
 
 
+@pytest.mark.parametrize("size", [(400, 300), (300, 400)], ids=str)
+def test_a_randomized_pca_has_nearly_the_errors_of_an_exact_one(monkeypatch, size):
+    n, pixels = size
+    x = RNG.normal(0, 1, (n + 100, 60)) @ (RNG.normal(0, 0.05, (60, pixels)) / np.arange(1, 61)[:, None] ** 0.5)
+    x = (0.5 + x + RNG.normal(0, 0.005, x.shape)).clip(0, 1).astype(np.float32).reshape(-1, 10, pixels // 10)
+    exact = pca.fit(x[:n], x[n:])
+    monkeypatch.setattr(pca, "EXACT", 200)
+    monkeypatch.setattr(pca, "AXES", 40)
+    assert not pca.is_exact(n, pixels)
+    assert pca.is_exact(200, pixels)
+    found, again, more = pca.fit(x[:n], x[n:]), pca.fit(x[:n], x[n:]), pca.fit(x[:n], x[n:], components=50)
+    assert (len(found.train), len(more.train), found.axes.shape) == (41, 51, (pixels, 40))
+    for split in ("train", "test"):
+        assert found.at(split, 0) == pytest.approx(exact.at(split, 0), rel=1e-6)
+        np.testing.assert_allclose(getattr(more, split), getattr(exact, split)[:51], rtol=0.01)
+    for name in vars(found):
+        assert getattr(found, name).tobytes() == getattr(again, name).tobytes(), name
+
+
+@each_shape
+def test_a_start_is_the_mean_the_deviation_and_the_first_axes(x):
+    found = pca.fit(x, TEST)
+    start = found.start(3)
+    np.testing.assert_allclose(start.mean, flat(x).mean(axis=0), rtol=1e-5)
+    assert start.scale == pytest.approx(np.square(flat(x) - flat(x).mean(axis=0)).mean() ** 0.5)
+    np.testing.assert_array_equal(start.axes, found.axes[:, :3].astype(np.float32))
+    assert {start.mean.dtype, start.axes.dtype} == {np.dtype(np.float32)}
+    assert found.start(99).axes.shape == (20, len(found.train) - 1)
+    np.testing.assert_array_equal(found.of_test_images(99), found.test_images[:, -1])
+    assert pca.fit(np.full((4, 4, 5), 9, np.uint8), x).start(2).scale > 0
+
+
 def test_components_for_is_the_first_number_that_is_enough():
     none, test = np.empty(0), np.array([4.0, 2.0, 1.0])
     found = pca.PCA(none, test, none, none, none)

@@ -46,6 +46,19 @@ def test_a_file_gets_a_few_plain_lines():
     assert "left" not in written(io.StringIO(), 1)
 
 
+@pytest.mark.parametrize("kind", [io.StringIO, Terminal])
+def test_where_no_one_knows_the_end_neither_it_nor_the_time_left_is_told(kind):
+    stream = kind()
+    with Lines(stream) as lines:
+        for epoch in range(2, 20, 2):
+            lines(JOBS[0], Epoch(epoch, 0.5, 0.5))
+    text = stream.getvalue()
+    told = [int(epoch) for epoch in re.findall(r"epoch (\d+), test MSE 0\.500", text)]
+    assert told == [2, 4, 8, 16] if kind is io.StringIO else {2, 18} <= set(told)
+    assert "left" not in text
+    assert "/" not in text
+
+
 def test_a_message_does_not_break_the_live_lines():
     stream = Terminal()
     with Lines(stream, 3) as lines:

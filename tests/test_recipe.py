@@ -1,12 +1,13 @@
 """The recipe: which values it allows, and the step size over a training."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from latentfit.errors import InputError
-from latentfit.recipe import RECIPES, Job, Recipe, first_seeds
+from latentfit.recipe import CONVERGED, RECIPES, Job, Recipe, first_seeds
 
 NAN, INF = float("nan"), float("inf")
 REFUSED = {
@@ -18,6 +19,7 @@ REFUSED = {
     "learning_rate": (0, -0.001, NAN, INF, "x", None, True),
     "beta2": (1, -0.1, NAN, True, "0.9"),
     "weight_decay": (-0.01, INF, NAN, None),
+    "decay_epochs": (-1, INF, NAN, True, "10"),
 }
 
 
@@ -28,6 +30,34 @@ def test_a_value_that_is_not_allowed_is_an_input_error_that_names_it(field, valu
         Recipe(**{field: value})
     assert "expected" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"initialization": "pca"}, "initialization pca with output sigmoid; expected output clamp or linear"),
+        ({"decay_epochs": 5}, "decay epochs for optimizer adam; expected adamw"),
+    ],
+)
+def test_values_that_do_not_go_together_are_refused(given, told):
+    with pytest.raises(InputError, match=f"^recipe: {told}$"):
+        Recipe(**given)
+
+
+@pytest.mark.parametrize(
+    ("images", "epochs", "hidden", "decay"),
+    [
+        (100, 12_800, (512, 256), 20),  # 10,000 steps
+        (19_999, 65, (512, 256), 20),
+        (20_000, 64, (1024, 512), 10),
+        (60_000, 60, (1024, 512), 10),
+    ],
+)
+def test_converged_fits_the_number_of_images_and_no_other_recipe_does(images, epochs, hidden, decay):
+    fitted = CONVERGED.fitting(images)
+    assert fitted == replace(CONVERGED, epochs=epochs, hidden=hidden, decay_epochs=decay)
+    others = [recipe for recipe in RECIPES.values() if recipe != CONVERGED] + [replace(CONVERGED, epochs=3), fitted]
+    assert all(recipe.fitting(images) == recipe for recipe in others if recipe != CONVERGED)
 
 
 def test_numpy_numbers_become_plain_ones():

@@ -244,8 +244,6 @@ def test_a_recipe_in_a_line_has_its_numbers():
     assert "weight decay 0.1), batch 128, 20 epochs" in report.recipe_text(Recipe(weight_decay=0.1))
     text = report.recipe_text(RECIPES["converged"])
     assert "weights forgotten within 20 epochs), batch 128, at most 60 epochs" in text
-        RECIPES["converged"]
-    )
 
 
 @pytest.mark.parametrize("name", ["reference", "flagship"])

@@ -290,9 +290,8 @@ def test_results_have_the_keys_of_the_contract(tmp_path):
     assert set(results["environment"]) >= {"latentfit", "torch", "device", "precision", "products", "processor"}
     assert set(results["models"][0]) >= {
         *("latent_dim", "seed", "status", "reason", "train_mse", "test_mse", "test_psnr", "test_ssim"),
-        *("test_mse_by_class", "effective_dim", "gates", "val_mse", "steps"),
+        *("test_mse_by_class", "effective_dim", "gates"),
     }
-    assert (results["models"][0]["val_mse"], results["models"][0]["steps"]) == (None, None)
     assert {"name": "worse_than_pca", "limit": 2}.items() <= results["models"][0]["gates"][0].items()
     assert set(results["pca"][0]) == {"latent_dim", "train_mse", "test_mse"}
     assert [entry["latent_dim"] for entry in results["pca"]] == [2, 4]
@@ -303,12 +302,25 @@ def test_results_have_the_keys_of_the_contract(tmp_path):
     assert rows == results["models"]
 
 
-def test_the_default_folder_has_the_name_of_the_set():
-    assert store.default_folder(IMAGES, "reference") == Path("runs/garments")
-    assert store.default_folder(IMAGES, "converged") == Path("runs/garments-converged")
-    other = replace(IMAGES, name="../../etc")
-    assert store.default_folder(other, "converged") == Path("runs/-..-etc")
-    assert store.default_folder(other, "my/own") == Path("runs/-..-etc-my-own")
+@pytest.mark.parametrize(
+    ("name", "keep", "recipe", "folder"),
+    [
+        ("garments", None, "reference", "garments"),
+        ("garments", 0.9, "converged", "garments-converged"),
+        ("fashion-mnist", None, "reference", "fashion-mnist"),
+        ("scans", None, "converged", "scans"),
+        ("../../etc", 0.9, "converged", "-..-etc"),
+    ],
+)
+def test_the_default_recipe_and_folder_are_those_of_the_set(tmp_path, monkeypatch, name, keep, recipe, folder):
+    """Without flags a data set with a name has the reference recipe."""
+    assert request.default_recipe(name, keep) == recipe
+    images = replace(IMAGES, name=name)
+    assert store.default_folder(images, recipe) == Path("runs") / folder
+    assert store.default_folder(images, "swift") == Path("runs") / f"{folder.removesuffix('-converged')}-swift"
+    monkeypatch.chdir(tmp_path)
+    done = run.study(images, (1,), keep=keep, seeds=1, epochs=1, executor=Inline())
+    assert (done.found.recipe.name, done.folder) == (recipe, Path("runs") / folder)
 
 
 def test_numpy_sizes_are_sizes(tmp_path):

@@ -12,7 +12,6 @@ from latentfit import report
 from latentfit.data.images import ImageSet
 from latentfit.errors import InputError
 from latentfit.measure import verdict
-from latentfit.recipe import CONVERGED
 from latentfit.report import tables
 from latentfit.sweep import run
 
@@ -149,7 +148,7 @@ def test_the_report_shows_the_answer_and_all_that_belongs_to_it(found):
 
 
 def test_the_answers_know_the_recipe(tmp_path):
-    done = search(tmp_path, recipe=replace(CONVERGED, hidden=(24,), epochs=3))
+    done = search(tmp_path, recipe=replace(BETTER, schedule="plateau", epochs=6))
     told = [a["sentence"] for a in (done.results["verdict"], *done.results["answers"])]
     assert any("try more epochs" in sentence for sentence in told)
     assert "--recipe converged" not in " ".join(told)

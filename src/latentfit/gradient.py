@@ -70,7 +70,7 @@ def of(network: nn.Module, products: str = "fp32") -> tuple[nn.Parameter, Loss]:
     if products != "bf16-tensors":
         return flat, partial(compute, network)
     copy = deepcopy(network).bfloat16()
-    if isinstance(network, Network):
+    if type(network) is Network:
         copy.register_buffer("mean", network.mean, persistent=False)  # pixels are centred and scaled in float32
     rounded = flatten(copy)
 
