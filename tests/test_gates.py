@@ -95,13 +95,12 @@ CLOUD = RNG.uniform(0, 1, (3000, 8)) ** 2
     ("test", "low", "high"),
     [
         (CLOUD[1000:], 0, 0.02),  # other images of one source
-        (CLOUD[1000:1005], 0, 0.3),  # few, whose mean is another by chance
-        (CLOUD[1000:1001], None, None),
+        (CLOUD[1000:1099], None, None),  # too few to compare
         (CLOUD[1000:] + 0.1, 0.1, 0.3),  # another mean
         (0.5 * CLOUD[1000:] + 0.5 * CLOUD.mean(axis=0), 0.5, 0.8),  # half the deviation
         (1.5 * CLOUD[1000:] - 0.5 * CLOUD.mean(axis=0), 0.8, 1.3),
     ],
-    ids=["alike", "few", "one", "brighter", "flatter", "wilder"],
+    ids=["alike", "few", "brighter", "flatter", "wilder"],
 )
 def test_test_images_are_unlike_training_images_by_their_mean_or_variance(test, low, high):
     train = CLOUD[:1000]
@@ -112,7 +111,7 @@ def test_test_images_are_unlike_training_images_by_their_mean_or_variance(test, 
     assert gates.unlike_training(test.mean(axis=0), train.mean(axis=0), distances, 0.0, len(train)) is None
 
 
-@pytest.mark.parametrize(("n", "share"), [(4, 0.3), (30, 0.1), (300, 0)])
+@pytest.mark.parametrize(("n", "share"), [(100, 0.02), (300, 0)])
 def test_sets_of_one_source_are_seldom_unlike(n, share):
     rng, found = np.random.default_rng(n), []
     for _ in range(200):

@@ -316,8 +316,9 @@ def test_the_default_recipe_and_folder_are_those_of_the_set(tmp_path, monkeypatc
     """Without flags a data set with a name has the reference recipe."""
     assert request.default_recipe(name, keep) == recipe
     images = replace(IMAGES, name=name)
-    assert store.default_folder(images, recipe) == Path("runs") / folder
-    assert store.default_folder(images, "swift") == Path("runs") / f"{folder.removesuffix('-converged')}-swift"
+    usual = request.default_recipe(name)
+    assert store.default_folder(images, recipe, usual) == Path("runs") / folder
+    assert store.default_folder(images, "swift", usual) == Path("runs") / f"{folder.removesuffix('-converged')}-swift"
     monkeypatch.chdir(tmp_path)
     done = run.study(images, (1,), keep=keep, seeds=1, epochs=1, executor=Inline())
     assert (done.found.recipe.name, done.folder) == (recipe, Path("runs") / folder)

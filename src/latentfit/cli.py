@@ -231,7 +231,7 @@ def _study(options: argparse.Namespace) -> int:
         from .sweep.run import study
 
         known = RECIPES.get(options.recipe or default_recipe(options.data, options.keep))
-        if known and known.schedule != "plateau":
+        if known and not known.holds_out:
             lines.epochs = options.epochs or known.epochs
         importing = threading.Thread(target=_import_report)
 
@@ -327,6 +327,7 @@ def _data(options: argparse.Namespace) -> int:
         "data set": images.name + (" (stand-in)" if images.stand_in else ""),
         "training images": f"{len(images.x_train):,}",
         "test images": f"{len(images.x_test):,}{SPLITS[images.reading.split]}",
+        **({} if images.x_val is None else {"held-out images": f"{len(images.x_val):,}"}),
         "image": f"{' × '.join(str(n) for n in images.image_shape)}, {images.x_train.dtype}",
         "classes": "no labels" if images.classes is None else ", ".join(images.classes),
         "true factors": "unknown" if images.true_factors is None else str(images.true_factors),

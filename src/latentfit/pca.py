@@ -21,7 +21,7 @@ from .model import Start, batches, to_tensor
 Array = NDArray[Any]
 
 EXACT = 4096  # images or numbers an image, whichever are fewer, up to which PCA is exact: 7 s for 3,072 (docs/log.md)
-AXES = 512  # of a randomized PCA, at least
+AXES = 512  # of a randomized PCA
 
 
 @dataclass(frozen=True)
@@ -73,24 +73,27 @@ def is_exact(images: int, pixels: int) -> bool:
     return min(images, pixels) <= EXACT
 
 
-def fit(x_train: Array, x_test: Array, components: int = 0) -> PCA:
+def most_components(images: int, pixels: int) -> int:
+    """The largest latent size that PCA can be compared with: the number of pixels, or AXES if PCA is randomized."""
+    return pixels if is_exact(images, pixels) else AXES
+
+
+def fit(x_train: Array, x_test: Array) -> PCA:
     """Reconstruction errors of PCA at every number of components, fitted on the training pixels.
 
     In float64, and reconstructions are not clipped. The error with k components is what the eigenvalues of
     the covariance after the first k hold of the training images, and for a test image its distance from the
     mean less its first k scores. N images have at most N - 1 components.
 
-    Where `is_exact` says no, it has only the first AXES components, or as many as are asked for, by a randomized
-    solver with a fixed seed (Halko, Martinsson & Tropp, 2011), in float32.
+    Where `is_exact` says no, it has only the first AXES components, by a randomized solver with a fixed seed (Halko,
+    Martinsson & Tropp, 2011), in float32.
     """
     mean = mean_image(x_train)  # (D,)
     most = min(len(mean), len(x_train) - 1)
+    exact = is_exact(len(x_train), len(mean))
+    most = most if exact else min(most, AXES)
+    values, axes = _exact(x_train, mean) if exact else _randomized(x_train, mean, most)
     with threadpool_limits(1):
-        if is_exact(len(x_train), len(mean)):
-            values, axes = _exact(x_train, mean)
-        else:
-            most = min(most, max(components, AXES))
-            values, axes = _randomized(x_train, mean, most)
         values = values[:most].clip(0) / x_train.size  # K of them
         kept = torch.from_numpy(axes[:, :most].astype(float, order="C"))  # (D, K)
         test = np.concatenate([_errors(x.double() - mean, kept) for x in batches(x_test)])  # (N, K + 1)

@@ -88,10 +88,20 @@ class Recipe:
         object.__setattr__(self, "hidden", tuple(whole_number("recipe: hidden width", width) for width in self.hidden))
         object.__setattr__(self, "batch_size", whole_number("recipe: batch size", self.batch_size))
         object.__setattr__(self, "epochs", whole_number("recipe: epochs", self.epochs))
-        if self.initialization == "pca" and self.output == "sigmoid":
+        if self.starts_as_pca and self.output == "sigmoid":
             raise InputError("recipe: initialization pca with output sigmoid; expected output clamp or linear")
         if self.decay_epochs and self.optimizer != "adamw":
             raise InputError(f"recipe: decay epochs for optimizer {self.optimizer}; expected adamw")
+
+    @property
+    def starts_as_pca(self) -> bool:
+        """Whether untrained networks compute PCA of the images trained on."""
+        return self.initialization == "pca"
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether a training is ended by images on which none is trained."""
+        return self.schedule == "plateau"
 
     def rate(self, share: float) -> float:
         """The step size of a `constant` or `cosine` schedule when this share of all steps, in [0, 1], is done."""
@@ -102,8 +112,11 @@ class Recipe:
         return self.learning_rate * (1 + math.cos(math.pi * (share - WARM_UP) / (1 - WARM_UP))) / 2
 
     def fitting(self, images: int) -> Recipe:
-        """The recipe for so many training images: `CONVERGED` is wider for MANY, and always allows STEPS steps."""
-        if replace(self, epochs=CONVERGED.epochs) != CONVERGED:
+        """The recipe for so many training images: `CONVERGED` is wider for MANY, and allows about STEPS steps or more.
+
+        Every other recipe is the same for all, also one that was made from `CONVERGED`.
+        """
+        if self is not CONVERGED:
             return self
         fitted = replace(self, epochs=max(self.epochs, math.ceil(STEPS * self.batch_size / images)))
         return replace(fitted, hidden=(1024, 512), decay_epochs=10.0) if images >= MANY else fitted

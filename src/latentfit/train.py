@@ -84,7 +84,7 @@ def fit(
     optimizer = make_optimizer(recipe, flat, sum(w.numel() for w in gradient.linear_path(network)), steps)
     losses = torch.empty(steps, device=device)  # not a list: small tensors among large ones make the heap grow
     schedule = Schedule(recipe)
-    if recipe.schedule == "plateau":
+    if recipe.holds_out:
         if "val" not in splits:
             raise InputError("the schedule plateau stops by held-out images; expected x_val")
         schedule = Plateau(recipe, steps, flat, measured(network, splits)["val_mse"])
@@ -211,7 +211,7 @@ def build(pixels: int, recipe: Recipe, latent_dim: int, seed: int, start: Start 
         start: `pca.PCA.start` of the images trained on, for a recipe whose initialization is `pca`. Without it the
             linear path is 0: the network is only to take weights.
     """
-    linear = recipe.initialization == "pca"
+    linear = recipe.starts_as_pca
     initialization = "glorot" if linear else recipe.initialization
     network = Network(pixels, latent_dim, recipe.hidden, recipe.activation, recipe.output, seed, initialization, linear)
     if linear and start is not None:

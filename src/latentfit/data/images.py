@@ -163,7 +163,8 @@ class ImageSet:
         held_out = np.zeros(n, bool)
         held_out[np.random.default_rng([n, 7]).permutation(n)[: held_out_of(n)]] = True
         y_train = None if self.y_train is None else self.y_train[~held_out]
-        return replace(self, x_train=self.x_train[~held_out], y_train=y_train, x_val=self.x_train[held_out])
+        part = {"x_train": self.x_train[~held_out], "y_train": y_train, "x_val": self.x_train[held_out]}
+        return ImageSet(**{field.name: getattr(self, field.name) for field in fields(self)} | part)
 
     def put_down(self, folder: Path) -> ImageSet:
         """Copy the pixels into files of a folder and return the same set, memory-mapped from there.

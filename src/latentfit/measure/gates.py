@@ -39,7 +39,7 @@ GATES = {
     ),
     "single_epoch": Check(0, "one epoch cannot show whether training was finished", "one epoch"),
     "untrained": Check(
-        0, "too few images to hold some out, so the network is PCA", "untrained", "take 25 training images or more"
+        0, "too few images to hold some out, so the network was not trained", "untrained", "take 25 images or more"
     ),
     "dead_dimensions": Check(
         0, "dimensions of the code that no image uses", "dead dimensions", "take fewer dimensions or another seed"
@@ -64,8 +64,10 @@ GATES = {
     "failed": Check(0, "a training failed", "failed", "look at its reason, and take a smaller learning rate"),
 }
 BUDGET = "the budget of epochs ended the training before the held-out error had settled"  # `still_falling` of a plateau
+UNTRAINED = "too few images to hold some out, so the network is PCA"  # of a recipe that starts as PCA
 FAILED = (Gate("failed", 1.0, GATES["failed"].limit),)
 DEAD = 1e-4  # a dimension is dead if its variance is below this share of the mean variance of all
+ENOUGH = 100  # images of a split whose mean and variance can be compared
 ROUNDING = 1e-6  # share of the variance below which a difference of errors is none
 
 
@@ -91,9 +93,9 @@ def fired(
         code_std: Standard deviation of each dimension of the codes of the images trained on.
         unlike: See `unlike_training`.
     """
-    latent_dim, plateau = len(code_std), recipe.schedule == "plateau"
+    latent_dim, plateau = len(code_std), recipe.holds_out
     falling = float(history[-1].epoch) if plateau and history else None if plateau else last_tenth_fall(history)
-    narrow = recipe.hidden and recipe.initialization != "pca"
+    narrow = recipe.hidden and not recipe.starts_as_pca
     gap = float(test_errors.mean()) - train_mse
     values = {
         "worse_than_pca": _standard_errors(test_errors - pca_errors, test_variance),
@@ -137,7 +139,7 @@ def unlike_training(x_mean: Array, train_mean: Array, distances: Array, train_va
         train_variance: The mean of that for the training images.
         n: Number of training images.
     """
-    if train_variance <= 0 or min(len(distances), n) < 2:
+    if train_variance <= 0 or min(len(distances), n) < ENOUGH:
         return None
     chance, error = 1 / len(distances) + 1 / n, 2 * float(distances.std(ddof=1)) / train_variance
     shift = float(np.square(x_mean - train_mean).mean()) / train_variance - chance * (1 + error)
@@ -166,7 +168,9 @@ def bounding(names: Iterable[str]) -> list[str]:
 
 def words(name: str, recipe: Recipe) -> str:
     """What a failed check says of a training with this recipe."""
-    return BUDGET if name == "still_falling" and recipe.schedule == "plateau" else GATES[name].words
+    if name == "untrained" and recipe.starts_as_pca:
+        return UNTRAINED
+    return BUDGET if name == "still_falling" and recipe.holds_out else GATES[name].words
 
 
 def advice(name: str, recipe: Recipe) -> str:
@@ -176,7 +180,7 @@ def advice(name: str, recipe: Recipe) -> str:
 
 def better_training(recipe: Recipe) -> str:
     """How to train better than with this recipe."""
-    return "try more epochs" if recipe.schedule == "plateau" else "try --recipe converged or more epochs"
+    return "try more epochs" if recipe.holds_out else "try --recipe converged or more epochs"
 
 
 def last_tenth_fall(history: Sequence[Epoch]) -> float | None:

@@ -53,7 +53,7 @@ class Baselines:
         """
         fitted = trained_pca
         if trained_on is not images:
-            fitted = pca.fit(images.x_train, images.x_test, max(job.latent_dim for job in jobs))
+            fitted = pca.fit(images.x_train, images.x_test)
         means = evaluate.mean_image(images.x_test).numpy(), fitted.mean
         distances = fitted.test_images[:, 0].astype(float)
         return cls(
@@ -151,7 +151,7 @@ def model_result(
     worst = float(np.max([found.train_mse, test_mse]))  # NaN if either is
     if not worst <= 1:
         return failed(job, f"its error of {worst:.3g} {LARGER}")
-    plateau = recipe.schedule == "plateau"
+    plateau = recipe.holds_out
     fired = gates.fired(
         train_mse=found.train_mse,
         test_errors=found.per_image.test_mse,

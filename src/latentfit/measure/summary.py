@@ -13,6 +13,7 @@ from ..data.images import Dataset, ImageSet
 from ..data.quality import Quality, no_variance
 from ..hardware import Environment, side_by_side
 from ..model import Network
+from ..pca import most_components
 from ..recipe import Job, Recipe
 from ..results import (
     SCHEMA,
@@ -132,8 +133,9 @@ def _verdicts(
 ) -> tuple[Verdict | NotAsked, tuple[Answer, ...]]:
     """The verdict, and the table of those at other shares with the one that was asked for."""
     flat = no_variance(vars(baselines.variance))
+    limit = most_components(len(images.x_train), images.pixels)
     shares = sorted({*verdict.KEEPS, *([] if asked.keep is None else [asked.keep])})
-    found = {keep: verdict.verdict(models, keep, images.pixels, asked.recipe, flat) for keep in shares}
+    found = {keep: verdict.verdict(models, keep, limit, asked.recipe, flat) for keep in shares}
     answers = tuple(Answer(**vars(v), pca_components=baselines.components_for(keep)) for keep, v in found.items())
     return verdict.not_asked(flat) if asked.keep is None else found[asked.keep], answers
 

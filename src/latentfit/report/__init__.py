@@ -182,12 +182,12 @@ def command(results: Results, source: str | None) -> str | None:
 
 def recipe_text(recipe: Recipe) -> str:
     """A recipe without its name, in a line."""
-    plateau = recipe.schedule == "plateau"
+    plateau = recipe.holds_out
     schedule = "constant until held-out images no longer improve, then falling to 0" if plateau else recipe.schedule
     decay = f"weight decay {recipe.weight_decay}"
     if recipe.decay_epochs:
         decay = f"weights forgotten within {recipe.decay_epochs:g} epochs"
-    start = "start as PCA" if recipe.initialization == "pca" else f"{recipe.initialization} initialization"
+    start = "start as PCA" if recipe.starts_as_pca else f"{recipe.initialization} initialization"
     return (
         f"hidden layers {'-'.join(map(str, recipe.hidden)) or 'none'}, {recipe.activation} between layers, "
         f"{recipe.output} output, {start}, {recipe.optimizer} at {recipe.learning_rate} "

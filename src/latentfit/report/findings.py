@@ -69,6 +69,10 @@ def _training(results: Results) -> list[str]:
         span = "epoch" if last == 1 else f"{last} epochs"
         changes = [f"{signed(-fall, 1)} with {k}" for k, fall in some_of(falls)]
         sentences.append(f"In the last {span} of {epochs} the training error{of} changed by {listed(changes)}.")
+    steps = [(m.latent_dim, m.steps) for m in results.first if m.steps]
+    if steps:
+        taken = listed([f"{count:,} with {k}" for k, count in some_of(steps)])
+        sentences.append(f"Trainings{of} end when the error of held-out images no longer improves; steps: {taken}.")
     for name, gate in gates.GATES.items():
         sizes = [str(size.latent_dim) for size in results.sizes if name in size.gates]
         if sizes and name != "failed":  # which has a sentence with its reason

@@ -163,10 +163,11 @@ class Shown:
 
     def _curves(self) -> Picture:
         some = formatting.some_of(sorted(self.histories), figures.MOST)
+        when = "while training" if self.study.found.recipe.holds_out else "after each epoch"
         curves = {k: _curve(self.histories[k]) for k in some}
         return Picture(
             figures.error_curves(curves, self._pca()),
-            "Mean squared error after each epoch, on the test images (solid) and as it was trained (dashed), "
+            f"Mean squared error {when}, on the test images (solid) and as it was trained (dashed), "
             f"with PCA's test error at as many components (dotted).{_left_out(self.histories, some)}",
         )
 

@@ -68,9 +68,10 @@ def settings(results: Results) -> list[tuple[str, str]]:
         rows.append(("Pixel values", f"0 to {number(dataset.value_range)} in the files"))
     if dataset.test_share is not None:
         rows.append(("Test images", f"{verdict.share(dataset.test_share)} of the file's images, drawn at random"))
-    if results.recipe.schedule == "plateau":
-        count = dataset.val_images or held_out_of(dataset.train_images)
-        rows.append(("Held out", f"{count:,} of the images, none of which is trained on: they end each training"))
+    if results.recipe.holds_out:
+        count, own = dataset.val_images or held_out_of(dataset.train_images), dataset.val_images is not None
+        held_out = f"{count:,} {'images of their own' if own else 'of the training images'} end each training"
+        rows.append(("Held out", held_out if count else "none of so few images: the networks are not trained"))
     if not is_exact(dataset.train_images, math.prod(dataset.image_shape)):
         rows.append(("PCA", "by a randomized solver"))
     if keep is not None:

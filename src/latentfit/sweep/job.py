@@ -13,7 +13,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import hardware
+from .. import hardware, pca
 from ..data.images import ImageSet
 from ..measure.network import Measurement
 from ..model import Start
@@ -71,7 +71,8 @@ def train_group(
         progress: Called after each epoch of each network.
         expected: Latent size to the error expected there, above 0: the networks are nested ones for these sizes, see
             `sweep.nested`.
-        start: Where networks of a recipe start whose initialization is `pca`, see `train.build`.
+        start: Where networks of a recipe start whose initialization is `pca`, see `train.build`; computed if it is
+            not given.
 
     Returns:
         One `TrainedNetwork` a job, in order. A diverged training has a reason.
@@ -82,6 +83,8 @@ def train_group(
     with ONE_AT_A_TIME:  # a probe of the processor changes the same settings
         hardware.check(products, device)
         with hardware.reproducible():
+            if start is None and recipe.starts_as_pca:
+                start = pca.fit(images.x_train, images.x_test).start(max(latent_dim for latent_dim, _ in jobs))
             return [_train(Job(*job), images, recipe, products, device, progress, expected, start) for job in jobs]
 
 
@@ -110,10 +113,10 @@ def _train(
     try:
         if expected is not None:
             nested.fit(network, images, recipe, expected, job.seed, note, products)
-        elif recipe.schedule == "plateau" and images.x_val is None:
+        elif recipe.holds_out and images.x_val is None:
             network.fold()
         else:
-            x_val = images.x_val if recipe.schedule == "plateau" else None
+            x_val = images.x_val if recipe.holds_out else None
             fit(network, images.x_train, recipe, x_val, images.x_test, seed=job.seed, progress=note, products=products)
     except Diverged as error:
         return result(time.perf_counter() - began, str(error))

@@ -65,9 +65,9 @@ def fit(
 
     options: dict[str, Any] = {"x_test": images.x_test, "seed": seed, "progress": count_on, "products": products}
     longer = replace(recipe, epochs=LONGER * recipe.epochs)
-    if recipe.schedule == "plateau":
+    if recipe.holds_out:
         longer = replace(recipe, schedule="cosine", epochs=math.ceil(recipe.epochs / SHORTER))
-    if recipe.initialization != "pca":
+    if not recipe.starts_as_pca:
         before = replace(recipe, epochs=math.ceil(BEFORE * longer.epochs))
         train.fit(network, images.x_train, before, **options)
         turn(network.cpu(), images.x_train)

@@ -166,7 +166,9 @@ class _LocalPools:
         self.missing = set(jobs)
         self.work, self.folder, self.progress, self.crew = work, folder, progress, crew
         sizes = (work.images.pixels, *work.recipe.hidden, max(job.latent_dim for job in jobs))
-        self.workers = crew.size(len(self.missing), need(sizes), work.device, early.count if early else 0)
+        self.workers = crew.size(
+            len(self.missing), need(sizes, work.recipe.starts_as_pca), work.device, early.count if early else 0
+        )
         self.failure: Exception | None = None  # raised by a callback, for the caller's thread
         if early and early.count != self.workers:
             early.stop()

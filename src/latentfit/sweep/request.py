@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .. import hardware
+from .. import hardware, pca
 from ..data import NAMES
 from ..data.images import Dataset, ImageSet
 from ..errors import InputError, whole_number
@@ -52,7 +52,7 @@ class Request:
     Attributes:
         jobs: (latent_dim, seed) of every network, sorted.
         recipe: How they are trained, epochs included.
-        epochs: The number of epochs that was asked for; None if the recipe's own number is taken.
+        fits: Whether widths and budget are still to be derived from the images, see `Recipe.fitting`.
         source: The path of the images as it was given; None for a set with a name.
         precision: Of the training's matrix products: `fp32`, `bf16`, or `auto` while that is open.
         products: How they are computed, a name in `hardware.PRODUCTS`; empty while that is open.
@@ -64,7 +64,7 @@ class Request:
 
     jobs: tuple[Job, ...]
     recipe: Recipe
-    epochs: int | None = None
+    fits: bool = False
     source: str | None = None
     precision: str = "auto"
     products: str = ""
@@ -118,12 +118,13 @@ class Request:
         seeds = whole_number("number of seeds", (verdict.SEEDS if keep is not None else 1) if seeds is None else seeds)
         keep = None if keep is None else verdict.check(keep)
         chosen = recipe if isinstance(recipe, Recipe) else _named(recipe)
+        fits = chosen is CONVERGED
         if epochs is not None:
             chosen = replace(chosen, epochs=epochs)
         hardware.check("fp32", "cpu" if device == "auto" else device)
         hardware.check_precision(precision, "cpu" if device == "auto" else device)
         jobs = tuple(Job(size, seed) for size in sizes for seed in range(seeds))
-        return cls(jobs, chosen, epochs, precision=precision, device=device, keep=keep, search=search, curve=curve)
+        return cls(jobs, chosen, fits, precision=precision, device=device, keep=keep, search=search, curve=curve)
 
     def on_this_machine(self, before: StudyFile | None) -> Request:
         """The request with `auto` decided: as the study was begun, or as this machine does best."""
@@ -143,22 +144,36 @@ class Request:
         Raises:
             InputError: A latent size that was asked for is larger than the images.
         """
-        recipe = self.recipe.fitting(len(images.x_train))
-        fitted = replace(self, recipe=recipe if self.epochs is None else replace(recipe, epochs=self.epochs))
+        limit, fitted = largest_size(images), self
+        if self.fits:
+            recipe = CONVERGED.fitting(len(images.x_train))
+            epochs = recipe.epochs if self.recipe is CONVERGED else self.recipe.epochs
+            fitted = replace(self, recipe=replace(recipe, epochs=epochs), fits=False)
         if self.search:
-            return replace(fitted, jobs=tuple(Job(min(k, images.pixels), seed) for k, seed in self.jobs))
+            return replace(fitted, jobs=tuple(Job(min(k, limit), seed) for k, seed in self.jobs))
         largest = self.jobs[-1].latent_dim
         if largest > images.pixels:
             raise InputError(
                 f"latent size {largest} is larger than an image of {images.name}; "
                 f"expected at most its {images.pixels} pixels"
             )
+        if largest > limit:
+            raise InputError(
+                f"latent size {largest} is larger than {limit}, up to which PCA is computed of images as large as "
+                f"those of {images.name}; expected at most that"
+            )
         return fitted
 
 
-def default_recipe(name: str, keep: float | None = None) -> str:
-    """The recipe of a study that names none, for images of this name and a share to keep."""
+def default_recipe(source: str | Path | ImageSet, keep: float | None = None) -> str:
+    """The recipe of a study that names none, for what `study` takes and a share to keep."""
+    name = source.name if isinstance(source, ImageSet) else source
     return REFERENCE.name if name in NAMES and keep is None else CONVERGED.name
+
+
+def largest_size(images: ImageSet) -> int:
+    """The largest latent size for these images: as many as there are pixels, or PCA has components."""
+    return pca.most_components(len(images.x_train), images.pixels)
 
 
 def _named(recipe: str) -> Recipe:
@@ -192,7 +207,7 @@ def read_request(folder: Path) -> StudyFile | None:
 def joined(folder: Path, before: StudyFile, request: Request, images: ImageSet) -> Request:
     """The request with the networks that were asked for before, where it is the same study otherwise."""
     written = read_json(folder / "study.json")  # with keys of later versions
-    if differences := _differences(to_json(before) | written, to_json(describe(request, images))):
+    if differences := _differences(_merged(to_json(before), written), to_json(describe(request, images))):
         raise InputError(
             f"{folder} holds another study; give another --out, or start over with --fresh", tuple(differences)
         )
@@ -238,6 +253,15 @@ def _differences(before: dict[str, object], wanted: dict[str, object]) -> list[s
     old, new = _flat(before), _flat(wanted)
     keys = [key for key in {**old, **new} if key not in NOT_COMPARED]
     return [f"{k}: there {old.get(k)!r}, asked {new.get(k)!r}" for k in keys if old.get(k) != new.get(k)]
+
+
+def _merged(defaults: dict[str, object], given: dict[str, object]) -> dict[str, object]:
+    """What was given, with the defaults of keys that an earlier version did not write."""
+    merged = defaults | given
+    for key, value in defaults.items():
+        if isinstance(value, dict) and isinstance(inner := merged[key], dict):
+            merged[key] = _merged(value, inner)
+    return merged
 
 
 def _flat(value: dict[str, object], prefix: str = "") -> dict[str, object]:

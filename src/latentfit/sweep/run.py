@@ -31,7 +31,7 @@ from ..train import build
 from . import files, lock, pool, store
 from .job import TrainedNetwork
 from .pool import Progress, Work
-from .request import Request, default_recipe, describe, joined, read_request
+from .request import Request, default_recipe, describe, joined, largest_size, read_request
 from .timing import Clock
 from .weights import from_weights, load_network, save_network
 from .workers import Crew
@@ -103,7 +103,8 @@ def study(
     """
     clock = Clock()
     if recipe is None:
-        recipe = default_recipe(source.name if isinstance(source, ImageSet) else str(source), keep)
+        there = None if out is None or fresh else read_request(Path(out))  # what is asked may grow
+        recipe = there.recipe if there else default_recipe(source, keep)
     request = Request.of(latent_dims, seeds, recipe, epochs, precision, device, keep, curve)
     crew = Crew(workers, tell)
     images = _load(source, data_dir, value_range, test_share)
@@ -111,7 +112,7 @@ def study(
         by_name = source in data.NAMES and not images.stand_in
         request = replace(request, source=images.name if by_name else str(source))
     request = request.fitting(images)
-    folder = Path(out) if out is not None else store.default_folder(images, request.recipe.name)
+    folder = Path(out) if out is not None else store.default_folder(images, request.recipe.name, default_recipe(source))
     with lock.hold(folder) as check:
         run = Run(folder, images, request, executor, progress, tell, clock, check, crew, early)
         run.open(fresh)
@@ -234,12 +235,12 @@ class Run:
     @cached_property
     def trained_on(self) -> ImageSet:
         """The images that networks are trained on, with those that are held out where the recipe stops by them."""
-        return self.images.with_held_out() if self.request.recipe.schedule == "plateau" else self.images
+        return self.images.with_held_out() if self.request.recipe.holds_out else self.images
 
     @cached_property
     def trained_pca(self) -> PCA:
         """PCA of the images trained on."""
-        return pca.fit(self.trained_on.x_train, self.images.x_test, self.request.jobs[-1].latent_dim)
+        return pca.fit(self.trained_on.x_train, self.images.x_test)
 
     @cached_property
     def baselines(self) -> Baselines:
@@ -252,7 +253,7 @@ class Run:
         """What workers need to train these networks."""
         request = self.request
         start = None
-        if request.recipe.initialization == "pca":
+        if request.recipe.starts_as_pca:
             start = self.trained_pca.start(max(job.latent_dim for job in jobs))
         return Work(self.trained_on, request.recipe, request.products, request.device, expected, start)
 
@@ -297,7 +298,7 @@ class Run:
         if not self.request.search or self.request.keep is None:
             return set()
         models = [self.models[j] for j in self.request.jobs]  # in order, not as they came: sums depend on it
-        sizes = verdict.next_sizes(models, self.request.keep, self.images.pixels)
+        sizes = verdict.next_sizes(models, self.request.keep, largest_size(self.images))
         return {Job(size, job.seed) for size in sizes for job in self.request.jobs}
 
     def read_curve(self) -> NestedCurve | None:

@@ -29,7 +29,7 @@ from ..recipe import Epoch, Job
 from ..results import SCHEMA, Model, ModelResult, Results
 from . import lock
 from .files import PART, checked, from_json, read_json, write, write_csv
-from .request import default_recipe, read_request
+from .request import read_request
 from .weights import NO_TENSORS, ModelError, load_network
 
 DERIVED = ("results.csv", "report.html", "report.md", "figures")
@@ -42,7 +42,7 @@ def model_folder(study: Path, job: Job) -> Path:
     return study / "models" / f"k{job.latent_dim:03d}-s{job.seed}"
 
 
-def default_folder(images: ImageSet, recipe: str) -> Path:
+def default_folder(images: ImageSet, recipe: str, default: str) -> Path:
     """`runs/<name of the data set>`, and `runs/<name>-<recipe>` for another recipe than its default without flags.
 
     Without what a file system may refuse in a name.
@@ -51,7 +51,7 @@ def default_folder(images: ImageSet, recipe: str) -> Path:
         "".join(c if c.isalnum() or c in "-_. " else "-" for c in text).strip(". ")[:100]
         for text in (images.name, recipe)
     )
-    return Path("runs") / ((name or "images") + (f"-{end}" if recipe != default_recipe(images.name) else ""))
+    return Path("runs") / ((name or "images") + (f"-{end}" if recipe != default else ""))
 
 
 def write_history(folder: Path, history: Sequence[Epoch]) -> None:
@@ -69,14 +69,16 @@ def read_history(folder: Path) -> list[Epoch]:
     path = folder / "history.csv"
     try:
         rows = list(csv.reader(path.read_text().splitlines()))
-        if tuple(rows[0]) != HISTORY:
+        if tuple(rows[0]) not in (HISTORY, HISTORY[:3]):  # earlier versions wrote three columns
             raise ValueError("unexpected header")
+        if any(len(row) != len(rows[0]) for row in rows):
+            raise ValueError("a row of another length")
         return [_epoch(*row) for row in rows[1:]]
     except (OSError, ValueError, IndexError, TypeError, csv.Error) as error:
         raise ModelError(f"{path} is not a readable history: {error}; run the study again") from None
 
 
-def _epoch(epoch: str, train: str, test: str, val: str, steps: str) -> Epoch:
+def _epoch(epoch: str, train: str, test: str, val: str = "", steps: str = "") -> Epoch:
     return Epoch(int(epoch), float(train), float(test), float(val) if val else None, int(steps) if steps else None)
 
 

@@ -52,7 +52,7 @@ def save_network(
     Raises:
         ModelError: They are not the weights of such a network: an executor has returned something else.
     """
-    sizes, linear = [images.pixels, *recipe.hidden, job.latent_dim], recipe.initialization == "pca"
+    sizes, linear = [images.pixels, *recipe.hidden, job.latent_dim], recipe.starts_as_pca
     _check_arrays(folder / "model.safetensors", weights, tensor_shapes(sizes, linear))
     data = dump_safetensors(dict(weights))
     write(folder / "model.safetensors", data)
@@ -133,7 +133,7 @@ def _checked_sizes(path: Path, spec: Any) -> tuple[list[int], bool]:
         raise ModelError(f"{path}: no list of 2 to {MAX_LAYERS} layer sizes; expected what `latentfit study` writes")
     if not all(type(n) is int and 0 < n <= MAX_WIDTH for n in sizes):
         raise ModelError(f"{path}: layer sizes {_shortened(sizes)}; expected whole numbers from 1 to {MAX_WIDTH}")
-    if sum(a * b for a, b in [*pairwise(sizes), (sizes[0], sizes[-1])]) > MAX_WEIGHTS:
+    if sum(a * b for a, b in pairwise(sizes)) > MAX_WEIGHTS:
         raise ModelError(f"{path}: layer sizes {_shortened(sizes)} ask for more than {MAX_WEIGHTS} weights")
     if spec.get("activation") not in [*ACTIVATIONS] or spec.get("output") not in [*OUTPUTS]:
         found = f"{_shortened(spec.get('activation'))} and {_shortened(spec.get('output'))}"
@@ -141,6 +141,8 @@ def _checked_sizes(path: Path, spec: Any) -> tuple[list[int], bool]:
     linear = spec.get("linear", False)
     if not isinstance(linear, bool):
         raise ModelError(f"{path}: linear is {_shortened(linear)}; expected true or false")
+    if linear and sizes[0] * sizes[-1] > MAX_WEIGHTS:
+        raise ModelError(f"{path}: a linear path of more than {MAX_WEIGHTS} weights")
     return sizes, linear
 
 

@@ -84,9 +84,9 @@ def of_use(jobs: int, cores: int, limits: Mapping[str, int]) -> tuple[int, str]:
     return count, reason if count < min(jobs, cores) else ""
 
 
-def need(sizes: Sequence[int]) -> int:
-    """Bytes of memory that a worker needs for a network whose encoder has these layer sizes."""
-    weights = 2 * sum(a * b for a, b in pairwise(sizes))
+def need(sizes: Sequence[int], linear: bool = False) -> int:
+    """Bytes of memory that a worker needs for a network whose encoder has these sizes, and perhaps a linear path."""
+    weights = 2 * (sum(a * b for a, b in pairwise(sizes)) + linear * sizes[0] * sizes[-1])
     return BASE + COPIES * 4 * weights
 
 
