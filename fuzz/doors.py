@@ -66,9 +66,9 @@ def model(data: bytes, folder: Path) -> Network | None:
     (folder / "model.safetensors").write_bytes(weights)
     network = outcome(lambda: weight_files.load_network(folder))
     if network is not None:
-        sizes = json.loads((folder / "model.json").read_bytes())["sizes"]
+        spec = json.loads((folder / "model.json").read_bytes())
         found = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-        assert found == weight_files.tensor_shapes(sizes)
+        assert found == weight_files.tensor_shapes(spec["sizes"], spec.get("linear", False))
         assert all(str(value.dtype) == "torch.float32" for value in network.state_dict().values())
         assert all(value.isfinite().all() for value in network.state_dict().values())
     return network
@@ -88,8 +88,9 @@ def outcome(read: Callable[[], Result]) -> Result | None:
 def checked(images: ImageSet | None) -> ImageSet | None:
     """The same images, after a check of everything that `ImageSet` promises."""
     if images is not None:
-        for x in (images.x_train, images.x_test):
+        for x in (images.x_train, images.x_test, *([] if images.x_val is None else [images.x_val])):
             _check_pixels(x)
+            assert x.shape[1:] == images.image_shape
         assert images.x_train.shape[1:] == images.x_test.shape[1:] == images.image_shape
         assert images.x_train.dtype == images.x_test.dtype
         for x, y in ((images.x_train, images.y_train), (images.x_test, images.y_test)):

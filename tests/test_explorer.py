@@ -20,6 +20,7 @@ from playwright.sync_api import expect
 from latentfit import evaluate, latent, report
 from latentfit.data.images import ImageSet
 from latentfit.model import Network
+from latentfit.recipe import CONVERGED
 from latentfit.report import explorer
 from latentfit.results import Codes
 from latentfit.sweep.run import study as run_study
@@ -134,6 +135,24 @@ def test_the_page_computes_what_torch_computes(page, study, k):
     np.testing.assert_allclose(run(page, "decode", k, codes), latent.decode(network, codes, (28 * 28,)), atol=1e-4)
     some = x[:200].reshape(200, -1) / 255
     np.testing.assert_allclose(run(page, "encode", k, some), latent.encode(network, x[:200]), atol=1e-4)
+
+
+@pytest.mark.fault("export")
+def test_the_page_computes_a_linear_path_and_a_clamp(browser, tmp_path):
+    images = small_clothes(400, 220)
+    recipe = replace(CONVERGED, hidden=(24,), epochs=4)
+    done = run_study(images, (2, 5), recipe=recipe, out=tmp_path / "s", executor=Inline())
+    report.write(done)
+    with explored(browser, done) as page:
+        for k in (2, 5):
+            network, x = shipped(done, k), done.shown["map"]
+            assert len(network.linear_path) == 2
+            codes = np.concatenate([latent.encode(network, x), explorer.corners(done.found.trained[k, 0].codes)])
+            right = latent.decode(network, codes, (28 * 28,))
+            assert {0.0, 1.0} <= {*right.ravel()}
+            np.testing.assert_allclose(run(page, "decode", k, codes), right, atol=1e-4)
+            some = x[:200].reshape(200, -1) / 255
+            np.testing.assert_allclose(run(page, "encode", k, some), latent.encode(network, x[:200]), atol=1e-4)
 
 
 def scaled(scale, activation):

@@ -20,11 +20,11 @@ import pytest
 import torch
 from helpers import RECIPE, Inline, contents, each_precision, small_clothes
 
-from latentfit import hardware, latent, pca, report
+from latentfit import evaluate, hardware, latent, pca, report
 from latentfit.data.images import ImageSet
 from latentfit.errors import InputError
 from latentfit.measure import network
-from latentfit.recipe import Job, Recipe
+from latentfit.recipe import CONVERGED, Job, Recipe
 from latentfit.sweep import files, request, run, store
 from latentfit.sweep.job import train_group
 
@@ -875,3 +875,104 @@ def test_a_request_that_cannot_be_is_refused(tmp_path, key, value):
     path.write_text(json.dumps(asked))
     with pytest.raises(InputError, match="expected"):
         study(tmp_path, sizes=(2, 4))
+
+
+ONES = replace(CONVERGED, hidden=(12,), epochs=6)
+
+
+def few(n, pixels=(4, 4), test=20, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(0, 1, (n + test, *pixels)).astype(np.float32)
+    return ImageSet("few", x[:n], x[n:])
+
+
+@pytest.mark.parametrize(
+    ("images", "sizes"),
+    [
+        *((few(2, test=2), (1, 2, 16)), (few(20), (2, 16)), (few(24, test=1), (3,))),
+        *((few(30, (1, 1)), (1,)), (few(30, (8, 8)), (50, 64))),
+        (ImageSet("alike", np.full((60, 4, 4), 0.5, np.float32), np.full((9, 4, 4), 0.5, np.float32)), (1, 2)),
+    ],
+    ids=["2", "20", "24", "a pixel", "fewer than dimensions", "alike"],
+)
+def test_few_or_odd_images_give_a_network_no_worse_than_pca_or_say_why(tmp_path, images, sizes):
+    done = study(tmp_path, sizes, images, draw=True, recipe=ONES)
+    assert "NaN" not in (tmp_path / "results.json").read_text()
+    fitted = pca.fit(images.with_held_out().x_train, images.x_test)
+    for k, model in zip(sizes, done.found.models, strict=True):
+        names = [gate.name for gate in model.gates]
+        assert ("untrained" in names) == (len(images.x_train) < 25)
+        if "untrained" in names:
+            assert (model.steps, model.val_mse, done.history(k)) == (0, None, [])
+            assert model.test_mse <= fitted.at("test", k) + 1e-7
+        else:
+            assert model.steps > 0
+            assert (
+                model.val_mse
+                <= pca.fit(images.with_held_out().x_train, images.with_held_out().x_val).at("test", k) + 1e-6
+            )
+        assert "worse_than_pca" not in names
+
+
+def test_held_out_images_are_the_same_for_all_and_are_not_trained_on(tmp_path):
+    done = study(tmp_path, recipe=ONES, seeds=2, draw=True)
+    part = IMAGES.with_held_out()
+    for model in done.found.models:
+        network = done.network(*model.job)
+        assert model.train_mse == pytest.approx(evaluate.mse(network, part.x_train))
+        assert model.val_mse == pytest.approx(evaluate.mse(network, part.x_val))
+        row = min(done.history(*model.job), key=lambda row: row.val_mse)
+        assert model.val_mse <= row.val_mse * (1 + 1e-4)
+        assert model.steps == done.history(*model.job)[-1].steps
+    assert "60 of the training images end each training" in (tmp_path / "report.md").read_text()
+
+
+def test_more_sizes_of_converged_are_the_bytes_of_all_at_once(tmp_path):
+    study(tmp_path / "once", (2, 4), recipe=ONES)
+    study(tmp_path / "twice", (2,), recipe=ONES)
+    study(tmp_path / "twice", (2, 4), recipe=ONES)
+    assert contents(tmp_path / "once") == contents(tmp_path / "twice")
+
+
+def test_a_folder_goes_on_with_its_own_recipe_if_none_is_named(tmp_path):
+    images = replace(IMAGES, name="garments")
+    study(tmp_path, (2,), images, recipe=None, epochs=1)
+    done = study(tmp_path, (2,), images, recipe=None, keep=0.5, seeds=1)
+    assert (done.found.recipe.name, done.found.verdict.keep) == ("reference", 0.5)
+
+
+def test_a_recipe_of_ones_own_stays_as_it_is(tmp_path):
+    own = replace(CONVERGED, epochs=5)
+    asked = request.Request.of((2,), None, own, None)
+    assert asked.fitting(few(60)).recipe == own
+    assert request.Request.of((2,), None, "converged", 7).fitting(few(60)).recipe.epochs == 7
+
+
+def test_a_study_of_before_the_held_out_images_is_read_and_goes_on(tmp_path):
+    before = contents(study(tmp_path, (2,)).folder)
+    asked = json.loads((tmp_path / "study.json").read_bytes())
+    del asked["recipe"]["decay_epochs"], asked["dataset"]["val_images"]
+    (tmp_path / "study.json").write_text(json.dumps(asked))
+    at = tmp_path / "models" / "k002-s0" / "history.csv"
+    at.write_text("\n".join(",".join(line.split(",")[:3]) for line in at.read_text().splitlines()))
+    executor = Inline()
+    study(tmp_path, (2, 4), executor=executor)
+    assert executor.jobs == [(4, 0)]
+    assert contents(tmp_path)["models/k002-s0/model.safetensors"] == before["models/k002-s0/model.safetensors"]
+
+
+def test_a_job_without_a_start_computes_it():
+    images = IMAGES.with_held_out()
+    start = pca.fit(images.x_train, images.x_test).start(2)
+    (given,), (found,) = (train_group([(2, 0)], images, ONES, start=s) for s in (start, None))
+    assert {n: a.tobytes() for n, a in given.weights.items()} == {n: a.tobytes() for n, a in found.weights.items()}
+
+
+def test_sizes_beyond_a_randomized_pca_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(pca, "EXACT", 10)
+    monkeypatch.setattr(pca, "AXES", 8)
+    with pytest.raises(InputError, match="larger than 8, up to which PCA is computed"):
+        study(tmp_path, (9,), recipe=ONES)
+    done = study(tmp_path, None, recipe=ONES, keep=0.9999, seeds=1, draw=True)
+    assert max(job.latent_dim for job in done.jobs) == 8
+    assert "by a randomized solver" in (tmp_path / "report.md").read_text()

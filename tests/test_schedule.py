@@ -122,14 +122,3 @@ def test_other_modules_have_no_linear_path_to_spare():
     module.linear = torch.nn.Linear(3, 3)
     assert linear_path(module) == []
     assert linear_path(Network(4, 2, (3,))) == []
-
-
-@pytest.mark.parametrize(
-    ("images", "hidden", "epochs"), [(1500, (512, 256), 854), (25, (512, 256), 51_200), (60_000, (1024, 512), 60)]
-)
-def test_converged_fits_the_number_of_images(images, hidden, epochs):
-    recipe = CONVERGED.fitting(images)
-    assert (recipe.hidden, recipe.epochs) == (hidden, epochs)
-    assert replace(CONVERGED, epochs=3).fitting(images).hidden == hidden  # epochs that were asked for change no width
-    own = replace(CONVERGED, hidden=(7,))
-    assert own.fitting(images) is own

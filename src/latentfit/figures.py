@@ -48,7 +48,7 @@ STYLE: Any = {
     "ytick.color": INK,
 }
 DPI = 200
-TINY = 1e-12  # smaller errors are not drawn: a log scale has no 0
+TINY = 1e-12  # smaller errors are drawn here, or not at all: a log scale has no 0
 WIDTH = 5.0  # inches; narrow enough for readable text on a telephone
 
 
@@ -131,9 +131,10 @@ def error_curves(curves: Mapping[int, Curve], pca: Mapping[int, float], ax: Axes
             colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
             if curve.epochs:  # a network of too few images is not trained
                 every = list(range(len(curve.epochs) - 1, -1, -max(1, len(curve.epochs) // 10)))  # includes the last
-                ax.plot(curve.epochs, curve.train_mse, color=colour, linestyle=(0, (4, 2)), linewidth=1)
-                ax.plot(curve.epochs, curve.test_mse, color=colour, marker=marker, markevery=every)
-                labels.append((curve.test_mse[-1], dims(k), colour))
+                train_mse, test_mse = (np.maximum(part, TINY) for part in (curve.train_mse, curve.test_mse))  # log axis
+                ax.plot(curve.epochs, train_mse, color=colour, linestyle=(0, (4, 2)), linewidth=1)
+                ax.plot(curve.epochs, test_mse, color=colour, marker=marker, markevery=every)
+                labels.append((float(test_mse[-1]), dims(k), colour))
             if pca.get(k, 0) > TINY:
                 ax.axhline(pca[k], color=colour, linestyle=":", linewidth=1.2)
                 labels.append((pca[k], f"PCA, {plural(k, 'component')}", colour))
@@ -175,6 +176,7 @@ def error_by_size(
     with rc_context(STYLE):
         ax = ax or _axes(3.4)
         pca = {k: error for k, error in pca.items() if error > TINY}
+        train_mse, test_mse = ([max(error, TINY) for error in errors] for errors in (train_mse, test_mse))
         (of_pca,) = ax.plot(list(pca), list(pca.values()), color=GREY, linestyle=":", marker=".", markersize=3)
         _draw_means(ax, sizes, test_mse)
         (of_train,) = ax.plot(sizes, train_mse, color=INK, marker="o", linestyle="", markerfacecolor="none")
