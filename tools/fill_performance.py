@@ -268,7 +268,9 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 
 
 def mean_text(values: Sequence[float]) -> str:
-    """Mean ± half of the interval."""
+    """Mean ± half of the interval; a single value alone."""
+    if len(values) == 1:
+        return f"{values[0]:.5f}"
     mean, half = interval(values)
     return f"{mean:.5f} ± {half:.5f}"
 
