@@ -12,6 +12,7 @@ import pytest
 from helpers import idx_bytes
 
 from latentfit.data import files, idx
+from latentfit.data.reading import Reading
 from latentfit.errors import InputError
 
 TRAIN, TRAIN_LABELS, TEST, TEST_LABELS = idx.NAMES
@@ -255,3 +256,14 @@ def test_a_false_size_in_the_zip_directory_as_well_is_refused(tmp_path):
     raw[size : size + 4] = struct.pack("<I", len(content) - X.size + 2**26 * 20)
     path.write_bytes(raw)
     assert "save it again" in error_of(path, memory=8 << 20)
+
+
+def test_held_out_images_of_an_npz_are_read_like_the_others(tmp_path):
+    x = np.arange(2 * 3 * 3, dtype=np.float64).reshape(2, 3, 3) % 17
+    path = tmp_path / "a.npz"
+    np.savez(path, x_train=x, x_test=x, x_val=x[:1], y_val=[7])
+    images = files.load(path, Reading.requested(value_range=16))
+    np.testing.assert_array_equal(images.x_val, (x[:1] / 16).astype(np.float32))
+    np.savez(path, x_train=x, x_test=x, x_val=2 * x)
+    with pytest.raises(InputError, match=r"x_val in .*pixels run from 0 to 32"):
+        files.load(path, Reading.requested(value_range=16))
