@@ -53,11 +53,13 @@ WIDTH = 5.0  # inches; narrow enough for readable text on a telephone
 
 
 class Curve(NamedTuple):
-    """Errors of one network after each epoch; three sequences of equal length."""
+    """The columns of a network's history, as `Curve(*zip(*history))`; the last two are not drawn."""
 
     epochs: Sequence[int]
     train_mse: Sequence[float]
     test_mse: Sequence[float]
+    val_mse: Sequence[float | None] = ()
+    steps: Sequence[int | None] = ()
 
 
 def image_rows(rows: Sequence[tuple[str, Array]], breaks: Sequence[int] = (), scale: float = 0.6) -> Figure:

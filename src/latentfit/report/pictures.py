@@ -164,7 +164,8 @@ class Shown:
     def _curves(self) -> Picture:
         some = formatting.some_of(sorted(self.histories), figures.MOST)
         when = "while training" if self.study.found.recipe.holds_out else "after each epoch"
-        curves = {k: _curve(self.histories[k]) for k in some}
+        histories = {k: self.histories[k] for k in some}
+        curves = {k: Curve(*zip(*rows, strict=True)) if rows else Curve((), (), ()) for k, rows in histories.items()}
         return Picture(
             figures.error_curves(curves, self._pca()),
             f"Mean squared error {when}, on the test images (solid) and as it was trained (dashed), "
@@ -255,8 +256,3 @@ def strip(images: Array) -> str:
     buffer = io.BytesIO()
     Image.fromarray(layers).save(buffer, format="PNG", optimize=True)
     return f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"
-
-
-def _curve(history: Sequence[Epoch]) -> Curve:
-    errors = [(row.epoch, row.train_mse, row.test_mse) for row in history if row.test_mse is not None]
-    return Curve(*zip(*errors, strict=True)) if errors else Curve((), (), ())
