@@ -1,4 +1,4 @@
-"""The gradient of the mean squared error: by hand for a plain stack, by autograd for every other network.
+"""The gradient of the mean squared error: by hand for a `Network`, by autograd for every other module.
 
 `by_autograd` is the specification; `by_hand` computes the same in less time, because it overwrites intermediate values
 that are not needed again.
@@ -21,8 +21,8 @@ from .model import Network, Stack
 
 aten: Any = torch.ops.aten
 
-# Gradient with respect to the input a of a function, from that with respect to its output h. Those of relu and sigmoid
-# need h alone, so these two functions may overwrite a.
+# Gradient with respect to the input a of a function, from that with respect to its output h. Those of relu, sigmoid and
+# clamp do not need a, so these functions may overwrite it.
 DERIVATIVES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "relu": lambda grad, _a, h: aten.threshold_backward(grad, h, 0),
     "silu": lambda grad, a, _h: aten.silu_backward(grad, a),

@@ -69,7 +69,7 @@ def fit(
         truncate: Returns the truncation of a batch of that many codes; codes are whole if it is not given.
 
     Returns:
-        One row per epoch; with `plateau` one for so many epochs as have LOOK steps.
+        One row per epoch; with `plateau` a row each time the errors are measured, after LOOK steps or an epoch.
 
     Raises:
         Diverged: A loss, a measured error or, after the last epoch, a weight is not finite.
