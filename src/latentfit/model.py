@@ -80,8 +80,8 @@ class Stack(nn.Module):
 class Network(nn.Module):
     """A fully connected autoencoder: D - hidden - K - hidden reversed - D.
 
-    The activation follows every layer except the code and the last, which the output function follows. A linear path
-    adds A x to the code, and B z to the last layer before the output function.
+    The activation follows every layer except the code and the last, which the output function follows. With a linear
+    path, the code is that of the layers plus A x, and what the output function takes is that of the layers plus B z.
     Parameters are `encoder.<i>.weight` (out, in), `encoder.<i>.bias` and likewise `decoder`, where i counts linear
     layers from 0, and with a linear path `encoder.linear.weight` A (K, D) and `decoder.linear.weight` B (D, K).
 
