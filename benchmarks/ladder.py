@@ -59,7 +59,7 @@ def by_hand(latent_dim: int) -> float:
     """And the gradient written by hand, with all parameters in one tensor: the step of `train.fit`."""
     products = products_of("auto", "cpu")
     flat, loss = gradient.of(Network(784, latent_dim), products)
-    optimizer = make_optimizer(REFERENCE, flat)
+    optimizer = make_optimizer(REFERENCE, flat, 0, 1)
 
     def step(x: torch.Tensor) -> None:
         loss(x, None)
