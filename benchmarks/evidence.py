@@ -131,7 +131,7 @@ def _recipes(found: dict[str, Any]) -> list[str]:
         "## Every recipe on every kind of set",
         "",
         f"`make evidence` on {found['machine']['processor']} with torch {found['machine']['torch']}: explained",
-        "variance of the test images, and steps and seconds of a network's training on one of two shared cores.",
+        "variance of the test images, and steps of a training with its seconds on a core that other work shared.",
         "`thorough` is the recipe that `converged` replaced. PCA is of all training images; the gate `worse_than_pca`",
         "compares with PCA of the images trained on, by two paired standard errors. The constants of `converged` were",
         "chosen on the sets with a star, and are judged by the others.",

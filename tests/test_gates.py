@@ -137,9 +137,9 @@ def test_each_says_what_it_means_and_what_to_do(name):
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_a_check_says_what_it_means_for_its_recipe(recipe):
-    by_budget = gates.words("still_falling", recipe) == gates.BUDGET
+    by_budget = gates.check_of("still_falling", recipe).words == gates.BUDGET
     assert by_budget == (recipe.schedule == "plateau")
-    assert gates.words("dead_dimensions", recipe) == gates.GATES["dead_dimensions"].words
+    assert gates.check_of("dead_dimensions", recipe) == gates.GATES["dead_dimensions"]
 
 
 def test_checks_of_the_images_bound_nothing():

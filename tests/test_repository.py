@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 import latentfit
+from latentfit import pca
+from latentfit.data import images
 from latentfit.model import Network
 from latentfit.recipe import RECIPES
 
@@ -177,6 +179,16 @@ def test_every_number_with_decimals_in_the_readme_is_generated_or_a_setting():
     prose = re.sub(r"```.*?```", "", prose, flags=re.S)
     settings = {"0.001", "3.11"}
     assert set(re.findall(r"\d+\.\d+", prose)) <= settings
+
+
+def test_the_numbers_of_images_in_prose_are_those_of_the_code():
+    readme, changes = (" ".join((ROOT / name).read_text().split()) for name in ("README.md", "CHANGELOG.md"))
+    assert f"a fifth of fewer than {images.FEW}; with fewer than {images.FEWEST} the network stays PCA" in readme
+    assert [images.held_out_of(n) / n for n in (images.FEWEST, images.FEW)] == [1 / 5, 1 / 10]
+    assert images.held_out_of(images.FEWEST - 1) == 0
+    assert f"PCA of more than {pca.EXACT:,} images and numbers an image is randomized" in changes
+    kinds = {row["set"] for row in json.loads((ROOT / "benchmarks/results/recipes.json").read_text())["rows"]}
+    assert (len(kinds), "every recipe on eight kinds of images" in readme) == (8, True)
 
 
 def test_every_path_the_readme_links_is_there():

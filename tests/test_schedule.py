@@ -76,7 +76,9 @@ def test_what_is_kept_is_the_best_on_the_held_out_images():
     network, history = fitted()
     best = min(row.val_mse for row in history)
     assert best < pca.fit(X_TRAIN, X_VAL).at("test", 2)
-    assert train.measured(network, {"val": torch.from_numpy(X_VAL.reshape(-1, 16))})["val_mse"] == pytest.approx(best)
+    assert train.measured(network, {"val": torch.from_numpy(X_VAL.reshape(-1, 16))}, 0)["val_mse"] == pytest.approx(
+        best
+    )
     assert history[-1].epoch < SMALL.epochs  # it ended by itself
     assert [row.steps for row in history] == [10 * row.epoch for row in history]
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,13 @@ import pytest
 from helpers import RECIPE, Inline, small_clothes
 from safetensors.numpy import load_file, save
 
+from latentfit import pca
 from latentfit.errors import InputError
+from latentfit.recipe import CONVERGED, Epoch, Job
 from latentfit.sweep import files, run, store
 from latentfit.sweep import weights as stored
 from latentfit.sweep.weights import ModelError
+from latentfit.train import build
 
 IMAGES = small_clothes(200, 77)
 
@@ -179,3 +183,28 @@ def test_clear_removes_only_what_a_study_writes(tmp_path):
     (tmp_path / "results.json").write_text("{}")
     store.clear(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["keep"]
+
+
+def test_a_history_is_read_as_it_was_written(tmp_path):
+    plain = [Epoch(1, 0.25, 0.5), Epoch(2, 0.125, 0.375)]
+    stopped = [Epoch(3, 0.25, 0.5, 0.75, 600), Epoch(6, 0.125, 0.375, 0.5, 1200)]
+    for rows in (plain, stopped, []):
+        store.write_history(tmp_path, rows)
+        assert store.read_history(tmp_path) == rows
+    header = (tmp_path / "history.csv").read_text()
+    assert header == "epoch,train_mse,test_mse,val_mse,steps\n"
+    (tmp_path / "history.csv").write_text(header + "1,0.5,0.5\n")
+    with pytest.raises(stored.ModelError, match="not a readable history"):
+        store.read_history(tmp_path)
+
+
+def test_a_network_with_a_linear_path_is_saved_then_loaded(tmp_path):
+    recipe = replace(CONVERGED, hidden=(7, 5))
+    network = build(IMAGES.pixels, recipe, 3, 0, pca.fit(IMAGES.x_train, IMAGES.x_test).start(3))
+    network.fold()
+    weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    stored.save_network(tmp_path, weights, IMAGES, recipe, Job(3, 0))
+    again = stored.load_network(tmp_path)
+    assert repr(again) == repr(network)
+    assert json.loads((tmp_path / "model.json").read_bytes())["linear"] is True
+    assert all(np.array_equal(again.state_dict()[name].numpy(), array) for name, array in weights.items())

@@ -98,9 +98,7 @@ def _add_study(verbs: Any) -> None:
         metavar="K",
         help="latent sizes (16 48; with --keep a search: doubling from 2, then bisection)",
     )
-    verb.add_argument(
-        "--seeds", type=_count, metavar="N", help="trainings a size; 5 is seeds 0 to 4 (1; with --keep 3)"
-    )
+    verb.add_argument("--seeds", type=_count, metavar="N", help="trainings a size; 5: seeds 0 to 4 (1; with --keep 3)")
     verb.add_argument(
         "--keep", type=_share, metavar="SHARE", help="say how many dimensions keep this share of the variance: 0.90"
     )
@@ -110,18 +108,11 @@ def _add_study(verbs: Any) -> None:
     verb.add_argument(
         "--recipe",
         metavar="NAME",
-        help="reference; swift (its error in less time); converged (trained until a held-out part no longer improves) "
-        "(reference for a data set with a name and no --keep; else converged)",
+        help="reference, swift (its error in less time) or converged (trained until it is done) (converged; reference "
+        "for a data set with a name and no --keep)",
     )
-    verb.add_argument(
-        "--epochs", type=_count, metavar="N", help="in place of the recipe's own number; with converged at most so many"
-    )
-    verb.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="the study's folder (runs/NAME, or runs/NAME-RECIPE; NAME of the data set)",
-    )
+    verb.add_argument("--epochs", type=_count, metavar="N", help="in place of the recipe's own; converged: at most")
+    verb.add_argument("--out", type=Path, metavar="DIR", help="the study's folder (runs/NAME or runs/NAME-RECIPE)")
     _add_reading(verb)
     _add_hardware(verb)
     _add_explorer(verb)
@@ -159,9 +150,7 @@ def _add_hardware(verb: argparse.ArgumentParser) -> None:
         metavar="P",
         help="of the matrix products in training: auto, fp32, bf16 (auto: bf16 where it is faster)",
     )
-    verb.add_argument(
-        "--device", default="auto", metavar="D", help="auto, cpu, cuda, mps (auto: CUDA where there is one)"
-    )
+    verb.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, mps (auto: CUDA if there is one)")
     verb.add_argument(
         "--workers",
         type=_count,

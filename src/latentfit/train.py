@@ -77,6 +77,8 @@ def fit(
     """
     device, training = next(network.parameters()).device, network.training
     hardware.check(products, device.type)
+    if recipe.holds_out and x_val is None:
+        raise InputError("the schedule plateau stops by held-out images; expected x_val")
     flat, loss = gradient.of(network, products)
     pixels = _on_device(x_train, device)  # (N, D)
     splits = {name: _on_device(x, device) for name, x in (("val", x_val), ("test", x_test)) if x is not None}
@@ -85,9 +87,7 @@ def fit(
     losses = torch.empty(steps, device=device)  # not a list: small tensors among large ones make the heap grow
     schedule = Schedule(recipe)
     if recipe.holds_out:
-        if "val" not in splits:
-            raise InputError("the schedule plateau stops by held-out images; expected x_val")
-        schedule = Plateau(recipe, steps, flat, measured(network, splits)["val_mse"])
+        schedule = Plateau(recipe, steps, flat, measured(network, splits, 0)["val_mse"])
     history, epoch = list[Epoch](), 0
     while epoch < schedule.end:
         epoch += 1
@@ -95,29 +95,18 @@ def fit(
         with matmul_as(products), no_denormals():
             order = _order(len(pixels), seed, epoch, device)
             for step, batch in enumerate(torch.split(order, recipe.batch_size)):
-                for group in optimizer.param_groups:
-                    group["lr"] = schedule.rate(epoch - 1 + step / steps)
+                set_rate(optimizer, schedule.rate(epoch - 1 + step / steps))
                 x = to_tensor(pixels.index_select(0, batch))  # (B, D)
                 losses[step] = loss(x, truncate(len(batch)) if truncate else None) * len(batch)  # and the gradient
                 optimizer.step()
         train_mse = _mean_loss(losses, len(pixels), epoch)
-        if not schedule.looks_at(epoch):
-            continue
-        errors = measured(network, splits)
-        for name, error in errors.items():
-            if not math.isfinite(error):
-                what = name.removesuffix("_mse")
-                raise Diverged(f"the {what} error was no longer a finite number after epoch {epoch}")
-        history.append(Epoch(epoch, train_mse, **errors, steps=epoch * steps))
-        schedule.look(history[-1])
-        if progress:
-            progress(history[-1])
+        if schedule.looks_at(epoch):
+            history.append(Epoch(epoch, train_mse, **measured(network, splits, epoch), steps=epoch * steps))
+            schedule.look(history[-1])
+            if progress:
+                progress(history[-1])
     schedule.finish()
-    network.train(training)
-    if not flat.isfinite().all():
-        raise Diverged(f"a weight was no longer a finite number after epoch {epoch}")
-    if isinstance(network, Network):
-        network.fold()
+    _check_and_fold(network.train(training), flat, epoch)
     return history
 
 
@@ -193,11 +182,15 @@ class Plateau(Schedule):
         self.flat.data.copy_(self.kept)
 
 
-def measured(network: Network, splits: Mapping[str, torch.Tensor]) -> dict[str, float]:
-    """Error of each split (N, D) under `<name>_mse`, in fp32."""
+def measured(network: Network, splits: Mapping[str, torch.Tensor], epoch: int) -> dict[str, float]:
+    """Error of each split (N, D) under `<name>_mse`, in fp32; Diverged where one is not finite after this epoch."""
     network.eval()
     with matmul_as("fp32"):
-        return {f"{name}_mse": evaluate.mse(network, x) for name, x in splits.items()}
+        errors = {name: evaluate.mse(network, x) for name, x in splits.items()}
+    for name, error in errors.items():
+        if not math.isfinite(error):
+            raise Diverged(f"the {name} error was no longer a finite number after epoch {epoch}")
+    return {f"{name}_mse": error for name, error in errors.items()}
 
 
 def build(pixels: int, recipe: Recipe, latent_dim: int, seed: int, start: Start | None = None) -> Network:
@@ -243,6 +236,20 @@ def _parts(flat: torch.nn.Parameter, first: int) -> list[torch.nn.Parameter]:
     parts = [torch.nn.Parameter(flat.data[:first]), torch.nn.Parameter(flat.data[first:])]
     parts[0].grad, parts[1].grad = flat.grad[:first], flat.grad[first:]
     return [part for part in parts if len(part)]
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the step size of all parameters."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def _check_and_fold(network: torch.nn.Module, flat: torch.Tensor, epoch: int) -> None:
+    """End a training: its weights are finite, and those of a `Network` take pixels."""
+    if not flat.isfinite().all():
+        raise Diverged(f"a weight was no longer a finite number after epoch {epoch}")
+    if isinstance(network, Network):
+        network.fold()
 
 
 def _on_device(x: Array, device: torch.device) -> torch.Tensor:

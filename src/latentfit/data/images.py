@@ -18,10 +18,8 @@ import numpy as np
 from ..errors import InputError
 from .reading import DEFAULT, Array, Reading, chunks, count_pixels, limits, remedy, shape_text
 
-FEW, FEWEST = (
-    500,
-    25,
-)  # training images of which a fifth is held out, not a tenth, and of which none is, if there are fewer
+FEW = 500  # of fewer training images a fifth is held out, not a tenth
+FEWEST = 25  # of fewer none is
 PIXELS = ("x_train", "x_test", "x_val")
 MAX_CLASSES = 1_000  # more labels are not classes: each class costs a row, and a box in the report
 

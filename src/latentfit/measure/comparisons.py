@@ -75,7 +75,7 @@ def compare_with_pca(values: Mapping[Job, ImageValues], baselines: Baselines) ->
     """Each network with as many PCA components, paired over the test images; Holm's over the networks."""
     most = baselines.pca.test_images.shape[1] - 1
     components = [min(job.latent_dim, most) for job in values]
-    pca_errors = [baselines.pca.test_images[:, k].astype(np.float64) for k in components]
+    pca_errors = [baselines.pca.of_test_images(k) for k in components]
     tests = family([paired(a, b.test_mse) for a, b in zip(pca_errors, values.values(), strict=True)])
     return tuple(PCAComparison(*job, k, test) for job, k, test in zip(values, components, tests, strict=True))
 
@@ -92,7 +92,7 @@ def sampling(values: Mapping[Job, ImageValues], baselines: Baselines) -> tuple[S
     errors = np.stack(
         [np.mean([v.test_mse for job, v in values.items() if job.latent_dim == k], axis=0) for k in sizes], axis=1
     )  # (N, sizes)
-    distance = baselines.pca.test_images[:, 0].astype(np.float64)  # (N,), from the mean training image
+    distance = baselines.pca.of_test_images(0)  # (N,), from the mean training image
     mse, unexplained = bootstrap(errors), bootstrap(errors, distance)
     return tuple(
         Sampling(k, percentile_interval(mse[:, i]), percentile_interval(1 - unexplained[:, i]))

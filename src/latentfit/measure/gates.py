@@ -93,27 +93,38 @@ def fired(
         code_std: Standard deviation of each dimension of the codes of the images trained on.
         unlike: See `unlike_training`.
     """
-    latent_dim, plateau = len(code_std), recipe.holds_out
-    falling = float(history[-1].epoch) if plateau and history else None if plateau else last_tenth_fall(history)
-    narrow = recipe.hidden and not recipe.starts_as_pca
+    if recipe.holds_out:
+        falling, single = float(history[-1].epoch) if history else None, False
+    else:
+        falling, single = last_tenth_fall(history), len(history) == 1 and train_mse > 0
+    latent_dim, narrow = len(code_std), recipe.hidden and not recipe.starts_as_pca
     gap = float(test_errors.mean()) - train_mse
     values = {
         "worse_than_pca": _standard_errors(test_errors - pca_errors, test_variance),
         "still_falling": falling,
-        "single_epoch": 1.0 if len(history) == 1 and not plateau and train_mse > 0 else None,
+        "single_epoch": 1.0 if single else None,
         "untrained": 1.0 if not history else None,
         "dead_dimensions": latent_dim - in_use(code_std),
         "narrow_hidden": latent_dim / min(recipe.hidden) if narrow else None,
         "overfitted": gap / test_variance if test_variance > 0 else None,
         "unlike_training": unlike,
     }
-    limits = {name: GATES[name].limit for name in values} | ({"still_falling": float(recipe.epochs)} if plateau else {})
-    ends = {name for name in values if GATES[name].at_limit} | ({"still_falling"} if plateau else set())
+    checks = {name: check_of(name, recipe) for name in values}
     return tuple(
-        Gate(name, value, limits[name])
+        Gate(name, value, checks[name].limit)
         for name, value in values.items()
-        if value is not None and (value > limits[name] or (name in ends and value == limits[name]))
+        if value is not None and (value > checks[name].limit or (checks[name].at_limit and value == checks[name].limit))
     )
+
+
+def check_of(name: str, recipe: Recipe) -> Check:
+    """A check as it is made of networks of this recipe."""
+    check = GATES[name]
+    if name == "still_falling" and recipe.holds_out:  # its value is then the number of epochs
+        return check._replace(limit=float(recipe.epochs), words=BUDGET, at_limit=True)
+    if name == "untrained" and recipe.starts_as_pca:
+        return check._replace(words=UNTRAINED)
+    return check
 
 
 def _standard_errors(differences: Array, variance: float) -> float | None:
@@ -164,13 +175,6 @@ def names(models: Iterable[Model]) -> tuple[str, ...]:
 def bounding(names: Iterable[str]) -> list[str]:
     """Those of the failed checks that make a size which is enough an upper bound."""
     return [name for name in names if GATES[name].bounds]
-
-
-def words(name: str, recipe: Recipe) -> str:
-    """What a failed check says of a training with this recipe."""
-    if name == "untrained" and recipe.starts_as_pca:
-        return UNTRAINED
-    return BUDGET if name == "still_falling" and recipe.holds_out else GATES[name].words
 
 
 def advice(name: str, recipe: Recipe) -> str:

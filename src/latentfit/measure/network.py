@@ -55,7 +55,7 @@ class Baselines:
         if trained_on is not images:
             fitted = pca.fit(images.x_train, images.x_test)
         means = evaluate.mean_image(images.x_test).numpy(), fitted.mean
-        distances = fitted.test_images[:, 0].astype(float)
+        distances = fitted.of_test_images(0)
         return cls(
             pca=fitted,
             trained_pca=trained_pca,

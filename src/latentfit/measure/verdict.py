@@ -279,7 +279,7 @@ def _next_text(a: Verdict) -> list[str]:
 def check_text(names: Sequence[str], recipe: Recipe) -> str:
     """The failed checks in words, and what to do about them."""
     advice = dict.fromkeys(gates.advice(name, recipe) for name in names)
-    return f"{listed([gates.words(name, recipe) for name in names])} ({', '.join(advice)})"
+    return f"{listed([gates.check_of(name, recipe).words for name in names])} ({', '.join(advice)})"
 
 
 def progress_text(models: Sequence[Model], keep: float) -> str:

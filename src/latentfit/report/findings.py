@@ -77,7 +77,7 @@ def _training(results: Results) -> list[str]:
         sizes = [str(size.latent_dim) for size in results.sizes if name in size.gates]
         if sizes and name != "failed":  # which has a sentence with its reason
             sentences.append(
-                f"At {listed(sizes)} a gate fires: {gates.words(name, recipe)}; {gates.advice(name, recipe)}."
+                f"At {listed(sizes)} a gate fires: {gates.check_of(name, recipe).words}; {gates.advice(name, recipe)}."
             )
             if gate.bounds:
                 sentences[-1] += " Part of any difference between the networks may be how well each was trained."

@@ -200,8 +200,8 @@ def trust(results: Results) -> Table:
 ANSWERS = (
     "A size is enough if the 95 % interval of its mean explained variance over seeds (Student's t) lies at or above "
     "the share, and not enough if it lies below; for the rest the runs do not tell. One training has no interval: "
-    'more seeds give one. "At most" says that a gate fired: training was not as good as it could be, and better '
-    "training could do with less. PCA components are those that keep the same on the test images."
+    'more seeds give one. "At most" says that a gate of the training fired: it was not as good as it could be, and '
+    "better training could do with less. PCA components are those that keep the same on the test images."
 )
 RESULTS = (
     "MSE is the mean over all pixels of all images of a split, pixels in [0, 1]. Variance kept is 1 − MSE over the "

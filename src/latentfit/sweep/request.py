@@ -171,6 +171,16 @@ def default_recipe(source: str | Path | ImageSet, keep: float | None = None) -> 
     return REFERENCE.name if name in NAMES and keep is None else CONVERGED.name
 
 
+def recipe_of(
+    recipe: str | Recipe | None, source: str | Path | ImageSet, keep: float | None, folder: str | Path | None
+) -> str | Recipe:
+    """The recipe that was asked for; where none was, that of a study in the folder, which may grow, or the default."""
+    if recipe is not None:
+        return recipe
+    there = None if folder is None else read_request(Path(folder))
+    return there.recipe if there else default_recipe(source, keep)
+
+
 def largest_size(images: ImageSet) -> int:
     """The largest latent size for these images: as many as there are pixels, or PCA has components."""
     return pca.most_components(len(images.x_train), images.pixels)

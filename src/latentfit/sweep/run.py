@@ -31,7 +31,7 @@ from ..train import build
 from . import files, lock, pool, store
 from .job import TrainedNetwork
 from .pool import Progress, Work
-from .request import Request, default_recipe, describe, joined, largest_size, read_request
+from .request import Request, default_recipe, describe, joined, largest_size, read_request, recipe_of
 from .timing import Clock
 from .weights import from_weights, load_network, save_network
 from .workers import Crew
@@ -75,8 +75,7 @@ def study(
         recipe: A name, or a `Recipe` of your own; `reference` for a data set with a name and no share to keep, and
             `converged` for everything else, if it is not given.
         epochs: In place of the recipe's own number.
-        out: The study's folder; `runs/<name of the data set>` if it is not given, or `runs/<name>-<recipe>` for
-            another recipe than that of the data set without `keep`.
+        out: The study's folder; `runs/<name>` or `runs/<name>-<recipe>` if it is not given, see `store.default_folder`.
         data_dir: Where Fashion-MNIST's files are looked for first.
         value_range: Pixel values in the source's files run from 0 to this, see `data.load`.
         test_share: Share of the images of an `.npy` to draw as test images, see `data.load`.
@@ -102,9 +101,7 @@ def study(
         Lost: Workers died again and again, or the folder was removed while the study ran.
     """
     clock = Clock()
-    if recipe is None:
-        there = None if out is None or fresh else read_request(Path(out))  # what is asked may grow
-        recipe = there.recipe if there else default_recipe(source, keep)
+    recipe = recipe_of(recipe, source, keep, None if fresh else out)
     request = Request.of(latent_dims, seeds, recipe, epochs, precision, device, keep, curve)
     crew = Crew(workers, tell)
     images = _load(source, data_dir, value_range, test_share)
@@ -189,18 +186,7 @@ class Run:
         if self.missing() or not (self.folder / "timing.json").exists():
             return False
         with suppress(InputError):
-            found = (done := store.load(self.folder)).found
-            return (
-                found.dataset == self.images.description
-                and "map" in done.shown
-                and found.environment == self.request.environment
-                and tuple(model.job for model in found.models) == self.request.jobs
-                and found.verdict.keep == self.request.keep
-                and found.recipe == self.request.recipe
-                and (found.curve is not None) == self.request.nested
-                and found.quality is not None
-                and not self.next_jobs()
-            )
+            return store.load(self.folder).is_of(self.request, self.images) and not self.next_jobs()
         return False
 
     def finish(self) -> None:
@@ -303,13 +289,7 @@ class Run:
 
     def read_curve(self) -> NestedCurve | None:
         """The errors of a finished nested network for these sizes; None where there are none."""
-        sizes, seed = self.request.nested_sizes, self.request.jobs[0].seed
-        with suppress(InputError):
-            found = files.read(NestedCurve, self.folder / "curve.json")
-            whole = [error is not None for error in found.test_mse] == [found.status == "ok"] * len(sizes)
-            if whole and (found.job, found.sizes) == (Job(sizes[-1], seed), sizes):
-                return found
-        return None
+        return store.read_curve(self.folder, self.request.nested_sizes, self.request.jobs[0].seed)
 
     def train_nested(self) -> None:
         """Train the nested network, unless `curve.json` has its errors."""

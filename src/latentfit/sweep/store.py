@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,10 @@ from ..data.images import ImageSet
 from ..errors import InputError
 from ..model import Network
 from ..recipe import Epoch, Job
-from ..results import SCHEMA, Model, ModelResult, Results
+from ..results import SCHEMA, Model, ModelResult, NestedCurve, Results
 from . import lock
-from .files import PART, checked, from_json, read_json, write, write_csv
-from .request import read_request
+from .files import PART, checked, from_json, read, read_json, write, write_csv
+from .request import Request, read_request
 from .weights import NO_TENSORS, ModelError, load_network
 
 DERIVED = ("results.csv", "report.html", "report.md", "figures")
@@ -80,6 +81,16 @@ def read_history(folder: Path) -> list[Epoch]:
 
 def _epoch(epoch: str, train: str, test: str, val: str = "", steps: str = "") -> Epoch:
     return Epoch(int(epoch), float(train), float(test), float(val) if val else None, int(steps) if steps else None)
+
+
+def read_curve(study: Path, sizes: tuple[int, ...], seed: int) -> NestedCurve | None:
+    """The errors of a finished nested network for these sizes; None where there are none."""
+    with suppress(InputError):
+        found = read(NestedCurve, study / "curve.json")
+        whole = [error is not None for error in found.test_mse] == [found.status == "ok"] * len(sizes)
+        if whole and (found.job, found.sizes) == (Job(sizes[-1], seed), sizes):
+            return found
+    return None
 
 
 def finished(study: Path, job: Job, images: ImageSet) -> Model | None:
@@ -161,6 +172,20 @@ class Study:
             return dict(parse_safetensors(path.read_bytes()))
         except (OSError, *NO_TENSORS) as error:
             raise InputError(f"{path} cannot be read: {error}; run the study again to make it anew") from None
+
+    def is_of(self, request: Request, images: ImageSet) -> bool:
+        """Whether everything in it is of this request, for these images."""
+        found = self.found
+        return (
+            found.dataset == images.description
+            and "map" in self.shown
+            and found.environment == request.environment
+            and tuple(model.job for model in found.models) == request.jobs
+            and found.verdict.keep == request.keep
+            and found.recipe == request.recipe
+            and (found.curve is not None) == request.nested
+            and found.quality is not None
+        )
 
     def _folder_of(self, latent_dim: int, seed: int) -> Path:
         if Job(latent_dim, seed) not in self.jobs:
