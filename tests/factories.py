@@ -69,7 +69,9 @@ def results(
         REFERENCE,
         Environment(latentfit="", torch="", device="cpu", precision="fp32", processor=""),
         Quality(**vars(quality.look(images)), notes=()),
+        seeds=(0,),
         keep=None,
+        scouts={},
         curve=None,
     )
     networks = {job: Network(images.pixels, job.latent_dim, hidden=()) for job in first_seeds(jobs)}
@@ -98,7 +100,13 @@ def _baselines(test_images: int, labels: bool, variance: float, noise: float) ->
     each = np.stack([_values(error, noise, test_images, 1000 + k).test_mse for k, error in enumerate(curve)], axis=1)
     pca = PCA(curve, curve, each.astype(np.float32), np.zeros(images.pixels), np.eye(images.pixels))
     return Baselines(
-        pca, pca, Variance(variance, variance), np.full(test_images, 0.7), Ground.of(images, 0), unlike=0.0
+        len(images.x_train),
+        pca,
+        pca,
+        Variance(variance, variance),
+        np.full(test_images, 0.7),
+        Ground.of(images, 0),
+        unlike=0.0,
     )
 
 

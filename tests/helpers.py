@@ -18,7 +18,7 @@ from latentfit import hardware, pca
 from latentfit.data import garments
 from latentfit.data.images import ImageSet
 from latentfit.measure.network import Baselines
-from latentfit.recipe import Job, Recipe
+from latentfit.recipe import Recipe
 from latentfit.results import Codes, ModelResult
 
 
@@ -45,7 +45,7 @@ def small_clothes(train: int = 300, test: int = 90, seed: int = 0) -> ImageSet:
 
 def baselines_of(images: ImageSet) -> Baselines:
     """What is measured of images of which none are held out."""
-    return Baselines.of(images, [Job(2, 0)], images, pca.fit(images.x_train, images.x_test))
+    return Baselines.of(images, 0, images, pca.fit(images.x_train, images.x_test))
 
 
 class Inline(Executor):
@@ -72,6 +72,7 @@ def model_result(latent_dim: int, seed: int = 0, explained: float | None = 0.9, 
         "test_mse": 0.01,
         "effective_dim": 1.0,
         "test_explained_variance": explained,
+        "explained_variance_error": 0.0,
         "dims_in_use": latent_dim,
         "codes": Codes((), (), ()),
     }

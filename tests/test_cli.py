@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from helpers import is_running
 
-from latentfit import cli
+from latentfit import cli, flags
 from latentfit.data import fashion_mnist, garments
 from latentfit.recipe import RECIPES, Recipe
 from latentfit.sweep.request import default_recipe
@@ -112,7 +112,7 @@ def test_each_phase_and_epoch_has_a_line(small_garments, tmp_path, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert [re.sub(r"\d+ s", "- s", line) for line in lines if " seed 0:" not in line] == [
         "latentfit: loading garments",
-        "latentfit: starting 1 worker for 2 networks",
+        "latentfit: 1 worker for 2 networks",
         "latentfit: network 1 of 2 is trained, about - s left for the others",
         "latentfit: measuring and summing up",
         "latentfit: drawing the report",
@@ -203,7 +203,7 @@ def test_data_describes_a_data_set(no_fashion_mnist, images, capsys):
         (["study", "garments", "--recipe", "best"], "recipe 'best' is not known"),
         (["study", "garments", "--latent-dims", "0"], "'0'; expected a whole number, 1 or more"),
         (["study", "garments", "--latent-dims", "-4"], "--latent-dims"),
-        (["study", "garments", "--keep", "90"], "'90'; expected a number between 0 and 1, for example 0.90"),
+        (["study", "garments", "--keep", "90"], "'90'; expected a number between 0 and 1, for example 0.90, or knee"),
         (["study", "garments", "--keep", "most"], "'most'; expected a number between 0 and 1"),
         (["study", "garments", "--latent-dims", "sixteen"], "'sixteen'; expected a whole number"),
         (["study", "--latent-dims", "16", "48", "garments"], "DATA comes before the flags"),
@@ -213,7 +213,9 @@ def test_data_describes_a_data_set(no_fashion_mnist, images, capsys):
         (["study", "garments", "--workers", "0"], "'0'; expected a whole number, 1 or more"),
         (["study", "garments", "--workers", "-1"], "'-1'; expected a whole number, 1 or more"),
         (["study", "garments", "--workers", "x"], "'x'; expected a whole number, 1 or more"),
-        (["study", "garments", "--minutes", "2"], "unrecognized arguments"),
+        (["study", "garments", "--hours", "2"], "unrecognized arguments"),
+        (["study", "garments", "--minutes", "2"], "minutes are for a search; expected a share to keep"),
+        (["study", "garments", "--minutes", "0"], "'0'; expected a number of minutes above 0"),
         (["study", "garments", "--range", "0"], "'0'; expected the largest pixel value, a number above 0: 255"),
         (["data", "garments", "--range", "inf"], "'inf'; expected the largest pixel value"),
         (["data", "garments", "--range", "white"], "'white'; expected the largest pixel value"),
@@ -262,15 +264,15 @@ def test_debug_shows_the_traceback(tmp_path, capsys):
 
 
 def test_latent_dims_take_commas_and_spaces():
-    options = cli.parser().parse_args(["study", "--latent-dims", "16", "48,2"])
+    options = flags.parser(int, int, int).parse_args(["study", "--latent-dims", "16", "48,2"])
     assert options.latent_dims == [[16], [48, 2]]
-    assert cli.parser().parse_args(["study"]).latent_dims is None
+    assert flags.parser(int, int, int).parse_args(["study"]).latent_dims is None
 
 
 def test_help_lists_all_flags_and_verbs(capsys):
     assert run("study", "--help") == 0
     flags = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
-    sizes = "--latent-dims --seeds --keep --curve --recipe --epochs --data-dir --range --test"
+    sizes = "--latent-dims --seeds --keep --minutes --curve --recipe --epochs --data-dir --range --test"
     others = "--help --out --explorer --fresh --quiet --precision --device --workers --debug"
     assert flags == {*sizes.split(), *others.split()}
     run("--help")

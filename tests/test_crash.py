@@ -26,7 +26,7 @@ from helpers import RECIPE, Inline, contents, is_running, small_clothes
 
 from latentfit import report
 from latentfit.errors import InputError, Lost
-from latentfit.sweep import files, lock, run, store
+from latentfit.sweep import files, lock, run, running, store
 
 TESTS = str(Path(__file__).parent)
 ZYGOTE = """
@@ -374,7 +374,7 @@ def test_a_folder_that_is_removed_while_a_study_runs_is_told_and_not_begun_again
     if moment == "before the pictures":
         monkeypatch.setattr(store, "write_shown", removing(store.write_shown))
     elif moment == "before the results":
-        monkeypatch.setattr(run, "summarize", removing(run.summarize))
+        monkeypatch.setattr(running, "summarize", removing(running.summarize))
     options = {"training": {"progress": remove}, "screening": {"tell": remove_when_screening}}.get(moment, {})
     with pytest.raises(Lost, match="was removed while the study ran"):
         study(out, curve=True, **options)

@@ -8,7 +8,7 @@ import pytest
 from factories import BETTER, EQUAL, WORSE, results, with_tests
 
 from latentfit.formatting import mse, share_text
-from latentfit.measure import headline, verdict
+from latentfit.measure import answer, headline
 from latentfit.measure.comparisons import compare_networks
 from latentfit.measure.interpolation import PairValues
 from latentfit.measure.network import ImageValues
@@ -83,7 +83,7 @@ def test_a_single_network_is_not_compared():
 
 def test_the_answer_is_the_headline_where_one_was_asked_for():
     found = results({(k, seed): 0.02 for k in (16, 48) for seed in (0, 1)})
-    asked = replace(found, verdict=verdict.verdict(found.models, 0.7))
+    asked = replace(found, verdict=answer.answer(found.models, 0.7))
     assert headline.headline(asked) == asked.verdict.sentence
     assert headline.headline(found) != found.verdict.sentence
     assert headline.headline(results({}, failures=[(16, 0)])) == "No network of this study could be trained."
@@ -114,7 +114,7 @@ def test_of_networks_that_are_all_worse_than_the_mean_image_none_is_better(seeds
 @pytest.mark.fault("no-variance")
 def test_images_without_variance_are_the_headline_whatever_was_asked():
     found = results(BETTER, variance=5.7e-10)
-    for study in (found, replace(found, verdict=verdict.verdict(found.models, 0.9))):
+    for study in (found, replace(found, verdict=answer.answer(found.models, 0.9))):
         assert headline.headline(study).startswith("The training and test images hold next to no variance")
         assert headline.comparable(study) == []
         assert {row[6] for row in headline.table(study)[1]} == {"-"}

@@ -13,7 +13,7 @@ from latentfit.measure import network as measure
 from latentfit.measure.network import ImageValues, Measurement
 from latentfit.recipe import Job, Recipe
 from latentfit.results import Codes, FailedModel, ModelResult, NestedCurve, SizeResult, Variance
-from latentfit.stats import Mean, mean_interval
+from latentfit.stats import Mean, mean_interval, ratio_error
 from latentfit.sweep import files
 from latentfit.sweep.job import train_group
 
@@ -40,6 +40,7 @@ def test_the_numbers_are_those_of_evaluate_and_latent(network, images, quick, tr
     codes = latent.encode(network, images.x_train)
     std = codes.std(axis=0, dtype=float)
     mean, falling = images.x_train.mean(axis=0), gates.last_tenth_fall(trained[1].history)
+    distances = np.square((images.x_test - mean) / 255).reshape(len(errors), -1).mean(axis=1)
     found = result()
     assert found == ModelResult(
         latent_dim=5,
@@ -71,6 +72,7 @@ def test_the_numbers_are_those_of_evaluate_and_latent(network, images, quick, tr
         last_tenth_fall=falling,
         dims_in_use=5,
         codes=Codes(pytest.approx(tuple(std)), tuple(codes.min(axis=0)), tuple(codes.max(axis=0))),
+        explained_variance_error=pytest.approx(ratio_error(errors, distances), rel=1e-4),
     )
 
 

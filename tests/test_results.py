@@ -4,7 +4,7 @@ import json
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -24,7 +24,7 @@ def example(kind, which):
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Literal:
         return inner[which]
-    if origin is UnionType:
+    if origin in (UnionType, Union):
         return example(inner[which], which)
     if origin is tuple:
         kinds = inner[:1] * (2 + 2 * which) if inner[1:] == (...,) else inner

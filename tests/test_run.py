@@ -25,7 +25,7 @@ from latentfit.data.images import ImageSet
 from latentfit.errors import InputError
 from latentfit.measure import network
 from latentfit.recipe import CONVERGED, Job, Recipe
-from latentfit.sweep import files, request, run, store
+from latentfit.sweep import files, request, run, running, store
 from latentfit.sweep.job import train_group
 
 IMAGES = small_clothes()
@@ -809,14 +809,14 @@ def test_each_network_that_is_finished_is_verified_once(tmp_path, monkeypatch, f
     options = {"keep": 0.6, "seeds": 2, "recipe": replace(RECIPE, epochs=12), "out": tmp_path, "executor": Inline()}
     if finished:
         run.study(IMAGES, (2,), **options)
-    loaded = {store: [], run: []}  # to verify, and to sum up
+    loaded = {store: [], running: []}  # to verify, and to sum up
     for module, names in loaded.items():
         real = module.load_network
         noting = lambda folder, names=names, real=real: (names.append(folder.name), real(folder))[1]  # noqa: E731
         monkeypatch.setattr(module, "load_network", noting)
     done = run.study(IMAGES, **options)
     assert len(done.found.sizes) > 2
-    assert sorted(loaded[store]) == sorted(loaded[run]) == ["k002-s0", "k002-s1"][:finished]
+    assert sorted(loaded[store]) == sorted(loaded[running]) == ["k002-s0", "k002-s1"][:finished]
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,10 @@ from latentfit.stats import (
     family,
     holm,
     mean_interval,
+    mean_over_both,
     paired,
     percentile_interval,
+    ratio_error,
     seeds_needed,
     welch,
 )
@@ -113,12 +115,12 @@ def test_one_value_has_no_interval():
 
 def test_seeds_needed_is_the_smallest_number_whose_interval_lies_above_the_limit():
     values = [0.90, 0.92, 0.91]
-    n = seeds_needed(values, 0.9)
+    n = seeds_needed(values, [0.0] * len(values), 0.9)
     half = [stats.t.ppf(0.975, m - 1) * np.std(values, ddof=1) / m**0.5 for m in (n - 1, n)]
     assert 0.91 - half[0] < 0.9 <= 0.91 - half[1]
     assert n > 3
-    assert seeds_needed([0.95, 0.9501], 0.9) == 2
-    assert seeds_needed([0.89, 0.91], 0.9) is None  # the mean is the limit: never
+    assert seeds_needed([0.95, 0.9501], [0.0, 0.0], 0.9) == 2
+    assert seeds_needed([0.89, 0.91], [0.0, 0.0], 0.9) is None  # the mean is the limit: never
 
 
 def test_the_bootstrap_of_a_mean_has_its_standard_error_and_draws_all_columns_alike():
@@ -140,3 +142,33 @@ def test_the_bootstrap_of_a_ratio_draws_both_parts_alike():
 
 def test_the_percentile_interval_leaves_out_a_fortieth_on_each_side():
     assert percentile_interval(np.arange(1001)) == pytest.approx((25, 975))
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize("images", [0.0, 0.3, 1.0, 5.0])  # standard error over images, in spreads of seeds
+def test_an_interval_over_seeds_and_images_covers_the_true_value(seeds, images):
+    rng, studies = np.random.default_rng(0), 4000
+    values = rng.normal(size=(studies, seeds)) + images * rng.normal(size=(studies, 1))
+    held = [low <= 0 <= high for low, high in (mean_over_both(v, [images] * seeds).interval for v in values)]
+    assert 0.93 < np.mean(held) < 0.98
+
+
+def test_an_interval_over_seeds_and_images_is_each_of_them_alone():
+    values = [0.90, 0.91, 0.93]
+    seeds, both = mean_interval(values), mean_over_both(values, [0, 0, 0])
+    assert (both.mean, both.interval) == (seeds.mean, pytest.approx(seeds.interval))
+    assert mean_over_both([0.9, 0.9], [0.01, 0.01]).interval == pytest.approx((0.8804, 0.9196))
+    assert mean_over_both([0.9, 0.9], [0, 0]).interval == (0.9, 0.9)
+    assert mean_over_both([0.9], [0.01]).interval is None
+
+
+def test_the_error_of_a_ratio_is_its_spread_over_other_images():
+    rng = np.random.default_rng(0)
+
+    def drawn():
+        b = rng.uniform(1, 3, 400)
+        return 0.1 * b + 0.05 * rng.normal(size=400), b
+
+    ratios = [a.mean() / b.mean() for a, b in (drawn() for _ in range(2000))]
+    assert ratio_error(*drawn()) == pytest.approx(np.std(ratios), rel=0.1)
+    assert ratio_error(np.ones(1), np.ones(1)) == 0

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from factories import BETTER, MANY, MANY_SEEDS, SEEDS, results
 
-from latentfit.measure import verdict
+from latentfit.measure import answer
 from latentfit.report import tables
 
 
@@ -77,7 +77,7 @@ def test_settings_say_what_was_asked():
     found = results({(16, 0): 0.02, (16, 1): 0.02, (48, 0): 0.01})
     assert [name for name, _ in tables.settings(found)] == ["Data", "Sizes", "Trainings"]
     dataset = replace(found.dataset, value_range=16.0, test_share=0.25)
-    asked = dict(tables.settings(replace(found, dataset=dataset, verdict=verdict.verdict(found.models, 0.9))))
+    asked = dict(tables.settings(replace(found, dataset=dataset, verdict=answer.answer(found.models, 0.9))))
     assert asked["Data"] == "clothes: 60,000 training and 10,000 test images of 28 × 28 pixels"
     assert asked["Trainings"] == "1 to 2 trainings of each size, seeds 0 and 1"
     assert (asked["Pixel values"][:7], asked["Test images"][:4], asked["To keep"][:4]) == ("0 to 16", "25 %", "90 %")

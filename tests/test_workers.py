@@ -156,7 +156,7 @@ def test_fewer_workers_than_cores_are_told_once_with_the_reason(eight_cores, ask
     lines = []
     crew = Crew(asked, lines.append)
     assert [crew.size(jobs, NEED, device) for _ in range(2)] == [count, count]
-    starting = f"starting {count} worker{'s' * (count > 1)} for {jobs} networks"
+    starting = f"{count} worker{'s' * (count > 1)} for {jobs} networks"
     assert lines == [*told, starting, starting]
     assert Crew(asked).size(jobs, NEED, device) == count  # nobody listens
 

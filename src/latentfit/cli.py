@@ -1,4 +1,4 @@
-"""The command line: verbs, flags, exit statuses and terminal output.
+"""The command line: what each verb does, exit statuses and terminal output.
 
 Verbs import heavy libraries when they run, so that `latentfit --help` is fast.
 """
@@ -6,7 +6,6 @@ Verbs import heavy libraries when they run, so that `latentfit --help` is fast.
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import signal
 import sys
@@ -16,21 +15,15 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
-from importlib.metadata import version
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from . import flags
 from .errors import InputError, Lost, StandInWarning, one_line
 from .recipe import RECIPES, Epoch, Job
 
 if TYPE_CHECKING:
     from .sweep.store import Study
-
-DATA_HELP = (
-    "fashion-mnist (the default), garments, auto (Fashion-MNIST where it can be had, garments where not), "
-    "or a path: an .npz, an .npy, a folder of IDX files"
-)
 
 SPLITS = {"given": "", "tenth": ", every tenth image of the file", "drawn": ", drawn at random from the file"}
 
@@ -40,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0: success. 1: failed after the start. 2: bad usage or input, nothing started. 130, 143: Ctrl-C, SIGTERM.
     """
-    options = parser().parse_args(arguments)
+    options = flags.parser(_study, _report, _data).parse_args(arguments)
     before = {signum: signal.signal(signum, _stop) for signum in (signal.SIGINT, signal.SIGTERM)}
     hook, sys.unraisablehook = sys.unraisablehook, lambda lost: _signal_again(lost, hook)
     try:
@@ -71,140 +64,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.unraisablehook = hook
         for signum, handler in before.items():
             signal.signal(signum, handler)
-
-
-def parser() -> argparse.ArgumentParser:
-    """The parser of all verbs and flags."""
-    program = argparse.ArgumentParser(
-        prog="latentfit",
-        description="Find the latent size that fits: train autoencoders of several latent sizes on a set of "
-        "images, measure what each costs, and show what is lost.",
-    )
-    program.add_argument("--version", action="version", version=f"latentfit {version('latentfit')}")
-    verbs = program.add_subparsers(title="verbs", metavar="VERB", required=True)
-    _add_study(verbs)
-    _add_report(verbs)
-    _add_data(verbs)
-    return program
-
-
-def _add_study(verbs: Any) -> None:
-    verb = _add(verbs, "study", _study, "train, measure, report: one folder that explains itself")
-    verb.add_argument("data", nargs="?", default="fashion-mnist", metavar="DATA", help=DATA_HELP)
-    verb.add_argument(
-        "--latent-dims",
-        nargs="+",
-        type=_sizes,
-        metavar="K",
-        help="latent sizes (16 48; with --keep a search: doubling from 2, then bisection)",
-    )
-    verb.add_argument("--seeds", type=_count, metavar="N", help="trainings a size; 5: seeds 0 to 4 (1; with --keep 3)")
-    verb.add_argument(
-        "--keep", type=_share, metavar="SHARE", help="say how many dimensions keep this share of the variance: 0.90"
-    )
-    verb.add_argument(
-        "--curve", action="store_true", help="screen sizes from the smallest to the largest with one more network"
-    )
-    verb.add_argument(
-        "--recipe",
-        metavar="NAME",
-        help="reference, swift (its error in less time) or converged (trained until it is done) (converged; reference "
-        "for a data set with a name and no --keep)",
-    )
-    verb.add_argument("--epochs", type=_count, metavar="N", help="in place of the recipe's own; converged: at most")
-    verb.add_argument("--out", type=Path, metavar="DIR", help="the study's folder (runs/NAME or runs/NAME-RECIPE)")
-    _add_reading(verb)
-    _add_hardware(verb)
-    _add_explorer(verb)
-    verb.add_argument("--fresh", action="store_true", help="start over in a folder that holds another study")
-    verb.add_argument("--quiet", action="store_true", help="only errors, and the warning of a stand-in")
-
-
-def _add_report(verbs: Any) -> None:
-    verb = _add(verbs, "report", _report, "redraw what is derived from a finished study")
-    verb.add_argument("folder", type=Path, metavar="DIR", help="what `latentfit study` wrote")
-    _add_explorer(verb)
-
-
-def _add_data(verbs: Any) -> None:
-    verb = _add(verbs, "data", _data, "fetch, verify and describe a data set")
-    verb.add_argument("data", nargs="?", default="fashion-mnist", metavar="DATA", help=DATA_HELP)
-    _add_reading(verb)
-
-
-def _add(verbs: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-    verb: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    verb.set_defaults(run=run)
-    verb.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    return verb
-
-
-def _add_explorer(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--explorer", choices=("on", "off"), default="on", help="put the networks into the report (on)")
-
-
-def _add_hardware(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "--precision",
-        default="auto",
-        metavar="P",
-        help="of the matrix products in training: auto, fp32, bf16 (auto: bf16 where it is faster)",
-    )
-    verb.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, mps (auto: CUDA if there is one)")
-    verb.add_argument(
-        "--workers",
-        type=_count,
-        metavar="N",
-        help="networks that train at once (as many as cores and memory allow; one on a GPU)",
-    )
-
-
-def _add_reading(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--data-dir", type=Path, metavar="DIR", help="where Fashion-MNIST's files are looked for first")
-    verb.add_argument(
-        "--range",
-        type=_end,
-        metavar="MAX",
-        help="pixel values in the files run from 0 to MAX (255 for bytes; 1 for floats, and for 0 and 1 alone)",
-    )
-    verb.add_argument(
-        "--test",
-        type=_share,
-        metavar="SHARE",
-        help="draw this share of an .npy's images at random as test images (every tenth image)",
-    )
-
-
-def _sizes(text: str) -> list[int]:
-    try:
-        return [_count(part) for part in text.split(",") if part]
-    except argparse.ArgumentTypeError as error:
-        hint = "" if any(c.isdigit() for c in text) else "; DATA comes before the flags"
-        raise argparse.ArgumentTypeError(f"{error}{hint}") from None
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number, 1 or more")
-    return int(text)
-
-
-def _share(text: str) -> float:
-    return _positive(text, 1, "a number between 0 and 1, for example 0.90")
-
-
-def _end(text: str) -> float:
-    return _positive(text, math.inf, "the largest pixel value, a number above 0: 255")
-
-
-def _positive(text: str, limit: float, expected: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < limit:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected {expected}")
-    return value
 
 
 def _study(options: argparse.Namespace) -> int:
@@ -246,6 +105,7 @@ def _study(options: argparse.Namespace) -> int:
             fresh=options.fresh,
             workers=options.workers,
             early=early,
+            minutes=options.minutes,
             progress=note,
             tell=lines.say,
         )
@@ -257,7 +117,7 @@ def _first_workers(options: argparse.Namespace, sizes: list[int] | None) -> int:
     from .sweep.workers import BASE, allowed, of_use
 
     seeds = options.seeds or (1 if options.keep is None else 3)
-    networks = seeds * (len(set(sizes)) if sizes else 2 if options.keep is None else 1)
+    networks = seeds * (len(set(sizes)) if sizes else 2)
     return min(networks, options.workers or of_use(networks, os.cpu_count() or 1, allowed(BASE))[0])
 
 
@@ -279,7 +139,8 @@ def _conclude(study: Study, options: argparse.Namespace, say: Callable[[str], No
     if not options.quiet:
         _print_answer(study)
     networks = [*study.found.models, *filter(None, [study.found.curve])]
-    return 0 if all(network.status == "ok" for network in networks) else 1
+    is_open = options.minutes is not None and bool(study.found.verdict.next)
+    return 0 if all(network.status == "ok" for network in networks) and not is_open else 1
 
 
 def _print_answer(study: Study) -> None:

@@ -16,6 +16,7 @@ from .recipe import Job, Recipe, first_seeds
 from .stats import Interval, Mean, PairedTest, WelchTest
 
 SCHEMA = 1
+Keep = float | Literal["knee"]  # what a study is asked: a share of the variance, or the size where a rise stops
 OPTIONAL = {"optional": True}  # metadata of a field without a key in JSON if it is None
 
 
@@ -78,6 +79,7 @@ class ModelResult(OfNetwork):
     codes: Codes
     val_mse: float | None = None  # of the held-out images, where they end a training
     steps: int | None = None  # likewise: of the training
+    explained_variance_error: float | None = None  # standard error of that of the test images, over other images
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,19 @@ class Interpolation:
 
 
 @dataclass(frozen=True)
+class Knee(OfSize):
+    """A size up to which explained variance rises and then stops, see `measure.knee`.
+
+    The gains from the size before to it and from it to the next; the first is at least so many times the second, with
+    95 % confidence.
+    """
+
+    gain_before: float
+    gain_after: float
+    at_least: float
+
+
+@dataclass(frozen=True)
 class NotAsked:
     """The verdict of a study without a share of the variance to keep."""
 
@@ -171,6 +186,7 @@ class NotAsked:
     interval: None
     next: tuple[int, ...]
     sentence: str
+    knee: Knee | None = None
 
 
 @dataclass(frozen=True)
@@ -178,7 +194,7 @@ class Verdict:
     """Which size is enough to keep a share of the variance, see `measure.verdict`."""
 
     status: Literal["found", "undecided", "not_reached"]
-    keep: float
+    keep: Keep
     latent_dim: int | None
     not_enough: int | None
     explained_variance: float | None
@@ -190,13 +206,8 @@ class Verdict:
     stuck: bool
     gates: tuple[str, ...]
     sentence: str
-
-
-@dataclass(frozen=True)
-class Answer(Verdict):
-    """The verdict for a share of the table, and the PCA components that keep it."""
-
-    pca_components: int | None
+    pca_components: int | None = None  # that keep as much
+    knee: Knee | None = None  # whatever the share
 
 
 @dataclass(frozen=True)
@@ -394,7 +405,7 @@ class Results:
     sizes: tuple[SizeResult, ...]
     size_comparisons: tuple[SizeComparison, ...]
     sampling: tuple[Sampling, ...]
-    answers: tuple[Answer, ...]
+    answers: tuple[Verdict, ...]  # to each share of a table, and to the one that was asked for
     lost: TradeOffs | None
     curve: NestedCurve | None
     intrinsic: Intrinsic | None

@@ -20,6 +20,7 @@ Interval = tuple[float, float]
 
 CONFIDENCE = 0.95
 LEVEL = 0.05
+NORMAL = 1.96  # half of a 95 % interval in standard errors, where they are known well
 
 
 @dataclass(frozen=True)
@@ -92,13 +93,49 @@ def mean_interval(values: Sequence[float]) -> Mean:
     return Mean(mean, (mean - half, mean + half))
 
 
-def seeds_needed(values: Sequence[float], limit: float, most: int = 1000) -> int | None:
-    """Number of values, at this mean and spread, for which the interval lies above a limit; None beyond `most`."""
+def mean_over_both(values: Sequence[float], errors: Sequence[float]) -> Mean:
+    """Mean over seeds and its 95 % interval for other seeds and other test images together.
+
+    The squared standard error is that over the seeds plus that over the images, and its factor is the mean of Student's
+    t for the seeds and the normal quantile for the images, weighted by the two parts (Cochran, Biometrics 7, 1951).
+
+    Args:
+        values: One a seed, one or more, all on the same test images.
+        errors: The standard error of each over the images; what differs from seed to seed in them counts in full.
+    """
+    mean, n = float(np.mean(values)), len(values)
+    if n < 2:
+        return Mean(mean, None)
+    half = _half(float(np.var(values, ddof=1)), n, float(np.mean(np.square(errors))))
+    return Mean(mean, (mean - half, mean + half))
+
+
+def ratio_error(a: Array, b: Array) -> float:
+    """Standard error of Σa / Σb over other images, for values of the same images (N,), linearised; 0 for one image.
+
+    Cochran, Sampling Techniques, 1977, section 2.11.
+    """
+    if len(a) < 2:
+        return 0.0
+    apart = a - float(a.mean()) / float(b.mean()) * b
+    return float(apart.std(ddof=1)) / math.sqrt(len(a)) / float(b.mean())
+
+
+def _half(spread: float, n: int, of_images: float) -> float:
+    """Half of the interval of `mean_over_both`, for a variance over n seeds and a squared error over the images."""
     from scipy.stats import t
 
-    mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
-    counts = range(len(values), most + 1)
-    return next((n for n in counts if mean - t.ppf((1 + CONFIDENCE) / 2, n - 1) * spread / n**0.5 >= limit), None)
+    of_seeds = spread / n
+    if not (both := of_seeds + of_images):
+        return 0.0
+    return float(t.ppf((1 + CONFIDENCE) / 2, n - 1) * of_seeds + NORMAL * of_images) / math.sqrt(both)
+
+
+def seeds_needed(values: Sequence[float], errors: Sequence[float], limit: float, most: int = 1000) -> int | None:
+    """Number of seeds, at this mean and spread, for which the interval lies above a limit; None beyond `most`."""
+    mean, spread = float(np.mean(values)), float(np.var(values, ddof=1))
+    of_images = float(np.mean(np.square(errors)))
+    return next((n for n in range(len(values), most + 1) if mean - _half(spread, n, of_images) >= limit), None)
 
 
 def paired(a: Array, b: Array) -> PairedTest:

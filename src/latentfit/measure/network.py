@@ -20,7 +20,7 @@ from ..model import Network
 from ..pca import PCA
 from ..recipe import Epoch, Job, Recipe
 from ..results import Codes, FailedModel, Model, ModelResult, NestedCurve, PCAResult, SizeResult, Variance
-from ..stats import Mean, mean_interval
+from ..stats import NORMAL, Mean, mean_interval, mean_over_both, ratio_error
 from . import gates
 from .interpolation import Ground
 
@@ -34,6 +34,7 @@ LARGER = "is larger than that of any picture with pixels in [0, 1]"
 class Baselines:
     """What is measured of the images alone, and every network of a study is compared with."""
 
+    images: int  # training images
     pca: PCA
     trained_pca: PCA  # of the images trained on: the same where none are held out
     variance: Variance
@@ -42,12 +43,12 @@ class Baselines:
     unlike: float | None  # see `gates.unlike_training`
 
     @classmethod
-    def of(cls, images: ImageSet, jobs: Sequence[Job], trained_on: ImageSet, trained_pca: PCA) -> Baselines:
-        """Measure a set of images for a study of these networks.
+    def of(cls, images: ImageSet, seed: int, trained_on: ImageSet, trained_pca: PCA) -> Baselines:
+        """Measure a set of images for a study.
 
         Args:
             images: The whole set.
-            jobs: The networks.
+            seed: The smallest of its networks.
             trained_on: The images that they are trained on, with `images` itself where none are held out.
             trained_pca: PCA of these.
         """
@@ -57,13 +58,19 @@ class Baselines:
         means = evaluate.mean_image(images.x_test).numpy(), fitted.mean
         distances = fitted.of_test_images(0)
         return cls(
+            images=len(images.x_train),
             pca=fitted,
             trained_pca=trained_pca,
             unlike=gates.unlike_training(*means, distances, fitted.at("train", 0), len(images.x_train)),
             variance=Variance(fitted.at("train", 0), fitted.at("test", 0)),  # the error without any component
             test_sharpness=evaluate.sharpness(images.x_test),
-            ground=Ground.of(images, min(job.seed for job in jobs)),
+            ground=Ground.of(images, seed),
         )
+
+    @property
+    def pixels(self) -> int:
+        """Numbers an image."""
+        return len(self.pca.mean)
 
     @property
     def varies(self) -> bool:
@@ -74,9 +81,24 @@ class Baselines:
         """Explained variance for an error; None where there is next to no variance."""
         return 1 - mse / variance if self.varies else None
 
+    def explained_error(self, errors: Array) -> float | None:
+        """Standard error of the explained variance over other test images, for the error of each of these, (N,)."""
+        return ratio_error(errors, self.pca.of_test_images(0)) if self.varies else None
+
     def components_for(self, keep: float) -> int | None:
         """The fewest PCA components that keep this share of the variance of the test images; None where none do."""
         return self.pca.components_for((1 - keep) * self.variance.test) if self.varies else None
+
+    def components_surely(self, keep: float) -> int | None:
+        """The same, but that the lower end of the 95 % interval for other test images is as high."""
+        k = self.components_for(keep)
+        while k is not None and k < len(self.pca.test):
+            errors = self.pca.of_test_images(k)
+            half = NORMAL * (self.explained_error(errors) or 0.0)
+            if 1 - float(errors.mean()) / self.variance.test - half >= keep:
+                return k
+            k += 1
+        return None
 
     def pca_results(self, sizes: Iterable[int]) -> tuple[PCAResult, ...]:
         """Error of PCA with each of these numbers of components."""
@@ -183,6 +205,7 @@ def model_result(
         last_tenth_fall=None if plateau else gates.last_tenth_fall(history),
         dims_in_use=gates.in_use(found.codes.std),
         codes=found.codes,
+        explained_variance_error=baselines.explained_error(found.per_image.test_mse),
     )
 
 
@@ -224,10 +247,17 @@ def _size_result(k: int, models: Sequence[Model]) -> SizeResult:
         test_mse=_mean([model.test_mse for model in trained]),
         test_psnr=_mean([model.test_psnr for model in trained]),
         test_ssim=_mean([model.test_ssim for model in trained]),
-        test_explained_variance=_mean([model.test_explained_variance for model in trained]),
+        test_explained_variance=_explained(trained),
         effective_dim=_mean([model.effective_dim for model in trained]),
         gates=gates.names(models),
     )
+
+
+def _explained(trained: Sequence[ModelResult]) -> Mean | None:
+    """Mean explained variance of the test images, with its interval for other seeds and other images."""
+    known = [(m.test_explained_variance, m.explained_variance_error or 0.0) for m in trained]
+    pairs = [(explained, error) for explained, error in known if explained is not None]
+    return mean_over_both(*zip(*pairs, strict=True)) if pairs else None
 
 
 def _mean(values: Iterable[float | None]) -> Mean | None:

@@ -13,12 +13,12 @@ from ..data.images import Dataset, ImageSet
 from ..data.quality import Quality, no_variance
 from ..hardware import Environment, side_by_side
 from ..model import Network
-from ..pca import most_components
 from ..recipe import Job, Recipe
 from ..results import (
     SCHEMA,
-    Answer,
     Compression,
+    Keep,
+    Knee,
     Model,
     ModelResult,
     Neighbours,
@@ -29,8 +29,10 @@ from ..results import (
     TradeOffs,
     Verdict,
 )
-from . import comparisons, interpolation, intrinsic, tradeoffs, verdict
+from . import comparisons, interpolation, intrinsic, knee, tradeoffs, verdict
+from .answer import answer
 from .network import CURVE_SIZES, Baselines, ImageValues, size_results
+from .search import Search
 
 Array = NDArray[Any]
 
@@ -47,7 +49,9 @@ class Settings:
     recipe: Recipe
     environment: Environment
     quality: Quality
-    keep: float | None
+    seeds: tuple[int, ...]
+    keep: Keep | None
+    scouts: Mapping[int, verdict.Size]
     curve: NestedCurve | None
 
 
@@ -84,7 +88,9 @@ def summarize(
         lambda: tradeoffs.compression(networks, {model.job: model.codes for model in trained}, errors, images),
     )
     sizes = size_results(models)
-    decided, answers = _verdicts(asked, models, images, baselines)
+    distances = baselines.pca.of_test_images(0)
+    found_knee = knee.find({job: values[job].test_mse for job in values}, distances) if baselines.varies else None
+    decided, answers = _verdicts(asked, models, baselines, found_knee)
     results = Results(
         schema=SCHEMA,
         dataset=asked.dataset,
@@ -129,15 +135,36 @@ def _trade_offs(
 
 
 def _verdicts(
-    asked: Settings, models: Sequence[Model], images: ImageSet, baselines: Baselines
-) -> tuple[Verdict | NotAsked, tuple[Answer, ...]]:
+    asked: Settings, models: Sequence[Model], baselines: Baselines, found_knee: Knee | None
+) -> tuple[Verdict | NotAsked, tuple[Verdict, ...]]:
     """The verdict, and the table of those at other shares with the one that was asked for."""
     flat = no_variance(vars(baselines.variance))
-    limit = most_components(len(images.x_train), images.pixels)
-    shares = sorted({*verdict.KEEPS, *([] if asked.keep is None else [asked.keep])})
-    found = {keep: verdict.verdict(models, keep, limit, asked.recipe, flat) for keep in shares}
-    answers = tuple(Answer(**vars(v), pca_components=baselines.components_for(keep)) for keep, v in found.items())
-    return verdict.not_asked(flat) if asked.keep is None else found[asked.keep], answers
+
+    def answered(keep: float) -> Verdict:
+        following: set[int] = set()
+        if baselines.varies:
+            scouts = asked.scouts if keep == asked.keep else {}
+            search = Search.of(keep, asked.seeds, models, baselines, asked.recipe, scouts)
+            following = {job.latent_dim for job in search.next().jobs}
+        components = baselines.components_for(keep)
+        return answer(models, keep, sorted(following), asked.recipe, components, found_knee, flat)
+
+    shares = {*verdict.KEEPS, *([asked.keep] if isinstance(asked.keep, float) else [])}
+    found = {keep: answered(keep) for keep in sorted(shares)}
+    if asked.keep is None:
+        decided: Verdict | NotAsked = verdict.not_asked(flat, found_knee)
+    elif asked.keep == "knee":
+        decided = answer(models, "knee", (), asked.recipe, _as_much(models, found_knee, baselines), found_knee, flat)
+    else:
+        decided = found[asked.keep]
+    return decided, tuple(found.values())
+
+
+def _as_much(models: Sequence[Model], at: Knee | None, baselines: Baselines) -> int | None:
+    """The PCA components that keep as much of the variance as the networks of a knee."""
+    if at is None:
+        return None
+    return baselines.components_for(verdict.sizes(models)[at.latent_dim].mean.mean)
 
 
 def _shown(images: ImageSet, pairs: NDArray[np.int64], seed: int) -> dict[str, Array]:

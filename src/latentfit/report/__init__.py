@@ -171,7 +171,7 @@ def command(results: Results, source: str | None) -> str | None:
     if source is None or not source.isprintable() or not same or jobs != [(k, s) for k in sizes for s in results.seeds]:
         return None
     keep, environment, dataset = results.verdict.keep, results.environment, results.dataset
-    flags = (f" --keep {keep!r}" if keep is not None else "") + (" --curve" if results.curve is not None else "")
+    flags = (f" --keep {keep}" if keep is not None else "") + (" --curve" if results.curve is not None else "")
     flags += Reading(dataset.value_range, test_share=dataset.test_share).flags
     return (
         f"latentfit study {shlex.quote(source)} --latent-dims {' '.join(map(str, sizes))} "

@@ -20,7 +20,7 @@ from ..formatting import (
     share_text,
     signed,
 )
-from ..measure import headline, verdict
+from ..measure import answer, headline
 from ..measure.gates import GATES, bounding
 from ..measure.headline import Table, comparable
 from ..pca import is_exact
@@ -67,7 +67,7 @@ def settings(results: Results) -> list[tuple[str, str]]:
     if dataset.value_range is not None:
         rows.append(("Pixel values", f"0 to {number(dataset.value_range)} in the files"))
     if dataset.test_share is not None:
-        rows.append(("Test images", f"{verdict.share(dataset.test_share)} of the file's images, drawn at random"))
+        rows.append(("Test images", f"{answer.share(dataset.test_share)} of the file's images, drawn at random"))
     if results.recipe.holds_out:
         count, own = dataset.val_images or held_out_of(dataset.train_images), dataset.val_images is not None
         held_out = f"{count:,} {'images of their own' if own else 'of the training images'} end each training"
@@ -75,7 +75,7 @@ def settings(results: Results) -> list[tuple[str, str]]:
     if not is_exact(dataset.train_images, math.prod(dataset.image_shape)):
         rows.append(("PCA", "by a randomized solver"))
     if keep is not None:
-        rows.append(("To keep", f"{verdict.share(keep)} of the variance of the test images"))
+        rows.append(("To keep", f"{answer.share(keep)} of the variance of the test images"))
     if results.curve:
         rows.append(("Screening", "one more network for all sizes"))
     return rows
@@ -95,7 +95,7 @@ def answers(results: Results) -> Table:
             "undecided": f"undecided, perhaps {a.best}",
             "not_reached": "-" if a.best is None else "not reached",
         }[a.status]
-        rows.append([verdict.share(a.keep), size, or_dash(a.not_enough, "d"), or_dash(a.pca_components, "d")])
+        rows.append([answer.share(a.keep), size, or_dash(a.not_enough, "d"), or_dash(a.pca_components, "d")])
     return ["variance to keep", "enough", "not enough", "PCA components"], rows
 
 

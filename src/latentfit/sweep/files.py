@@ -15,7 +15,7 @@ from functools import cache
 from itertools import chain
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ..errors import InputError
 from ..recipe import Job
@@ -144,7 +144,7 @@ def from_json(kind: Any, value: Any, where: str = "") -> Any:
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Literal and value in inner:
         return value
-    if origin is UnionType:
+    if origin in (UnionType, Union):  # the second where a Literal is one of the types
         return _read_union(inner, value, where)
     if origin is tuple and isinstance(value, list):
         kinds = inner[:1] * len(value) if inner[1:] == (...,) else inner

@@ -18,14 +18,15 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import Executor, Future, as_completed
+from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import loky
 from loky.backend import get_context
@@ -42,6 +43,10 @@ if TYPE_CHECKING:
 Progress = Callable[[Job, Epoch | None], None]
 
 RENEWALS = 3  # how often a broken pool is replaced before a study ends
+
+
+class TimeUp(Exception):
+    """The minutes that a study was given are over."""
 
 
 class WorkersLost(Lost):
@@ -76,7 +81,7 @@ def training(
     executor: Executor | None = None,
     progress: Progress | None = None,
     crew: Crew | None = None,
-    early: Workers | None = None,
+    seconds: float | None = None,
 ) -> Iterator[Iterator[TrainedNetwork]]:
     """Start to train networks; the value is an iterator over them in the order in which they finish.
 
@@ -87,29 +92,39 @@ def training(
         work: What is the same for all of them.
         executor: Where they are trained; it is not shut down. Local processes if it is not given.
         progress: Called from another thread after each epoch; only local processes report epochs.
-        crew: How many local processes there are at once.
-        early: Local processes that were started before; replaced if their number is not the right one.
+        crew: How many local processes there are at once; its spare ones are used if they are enough, and left to it.
+        seconds: How long it may take.
 
     Raises:
         WorkersLost: Local workers died, and again in each new pool.
+        TimeUp: After so many seconds.
     """
+    end = None if seconds is None else time.monotonic() + seconds
     if executor is not None:
         from .job import train_group
 
         rest = (work.images, work.recipe, work.products, work.device, None, work.expected, work.start)
         futures = [executor.submit(train_group, [job], *rest) for job in jobs]
         try:
-            yield (trained for future in as_completed(futures) for trained in future.result())
+            yield (trained for future in _in_time(futures, end) for trained in future.result())
         finally:
             for future in futures:
                 future.cancel()
         return
     with _shared(work) as (shared, folder):
-        pools = _LocalPools(jobs, shared, folder, progress, crew or Crew(), early)
+        pools = _LocalPools(jobs, shared, folder, progress, crew or Crew(), end)
         try:
             yield pools.results()
         finally:
-            pools.stop()
+            pools.leave()
+
+
+def _in_time(futures: Sequence[Future[Any]], end: float | None) -> Iterator[Future[Any]]:
+    """The futures as they finish; TimeUp at the end."""
+    try:
+        yield from as_completed(futures, None if end is None else max(0.0, end - time.monotonic()))
+    except FutureTimeout:  # in Python 3.11 an OSError
+        raise TimeUp from None
 
 
 @contextmanager
@@ -138,12 +153,35 @@ class Workers:
         self.reader, self.writer = get_context().Pipe(duplex=False)
         self.executor = loky.ProcessPoolExecutor(count, initializer=_start_worker, initargs=(self.writer, os.getpid()))
         self.executor.submit(os.getpid)  # loky starts its processes with the first task
+        self.progress: Progress | None = None
+        self.failure: Exception | None = None  # raised by a callback, for the caller's thread
+        self.listens = False
 
     def __enter__(self) -> Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def listen(self, progress: Progress | None) -> None:
+        """From now on call this function, in another thread, with each epoch."""
+        self.progress, self.failure = progress, None
+        if not self.listens:
+            self.listens = True
+            threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        with self.reader:
+            while True:
+                try:
+                    job, epoch = self.reader.recv()
+                except (EOFError, OSError):
+                    return
+                try:
+                    if self.progress and self.failure is None:
+                        self.progress(job, epoch)
+                except Exception as error:
+                    self.failure = error  # and read on: a full pipe would stop the workers
 
     def stop(self) -> None:
         """Stop what still runs; a second call does nothing."""
@@ -161,35 +199,35 @@ class _LocalPools:
         folder: str,
         progress: Progress | None,
         crew: Crew,
-        early: Workers | None,
+        end: float | None,
     ) -> None:
         self.missing = set(jobs)
-        self.work, self.folder, self.progress, self.crew = work, folder, progress, crew
+        self.work, self.folder, self.progress, self.crew, self.end = work, folder, progress, crew, end
         sizes = (work.images.pixels, *work.recipe.hidden, max(job.latent_dim for job in jobs))
+        spare, crew.spare = crew.spare, None
         self.workers = crew.size(
-            len(self.missing), need(sizes, work.recipe.starts_as_pca), work.device, early.count if early else 0
+            len(self.missing), need(sizes, work.recipe.starts_as_pca), work.device, spare.count if spare else 0
         )
-        self.failure: Exception | None = None  # raised by a callback, for the caller's thread
-        if early and early.count != self.workers:
-            early.stop()
-            early = None
-        self.start(early)
+        if spare and spare.count != self.workers and not spare.count > self.workers == len(self.missing):
+            spare.stop()
+            spare = None
+        self.start(spare)
 
-    def start(self, early: Workers | None = None) -> None:
-        self.pool = early or Workers(min(len(self.missing), self.workers))
+    def start(self, spare: Workers | None = None) -> None:
+        self.pool = spare or Workers(min(len(self.missing), self.workers))
         jobs = sorted(self.missing)
         try:
             self.futures = [self.pool.executor.submit(_train, job, self.work, self.folder) for job in jobs]
         except BrokenProcessPool:  # a worker died before its first task: `results` replaces the pool
             self.futures = []
-        threading.Thread(target=self._listen, args=(self.pool.reader,), daemon=True).start()
+        self.pool.listen(self.progress)
 
     def results(self) -> Iterator[TrainedNetwork]:
         for attempt in range(1 + RENEWALS):
             if attempt:
-                self.stop()
+                self.pool.stop()
                 self.start()
-            finished, self.futures = as_completed(self.futures), []  # release each result once it was passed on
+            finished, self.futures = _in_time(self.futures, self.end), []  # release each result once it was passed on
             for future in finished:
                 try:
                     trained = future.result()
@@ -198,8 +236,8 @@ class _LocalPools:
                 self.missing.discard(trained.job)
                 self.crew.note(trained.seconds)
                 yield trained
-                if self.failure is not None:
-                    raise self.failure
+                if self.pool.failure is not None:
+                    raise self.pool.failure
             if not self.missing:
                 return
         raise WorkersLost(
@@ -207,21 +245,12 @@ class _LocalPools:
             "finished models are kept, run the same command again to go on"
         )
 
-    def stop(self) -> None:
-        self.pool.stop()
-
-    def _listen(self, reader: Connection) -> None:
-        with reader:
-            while True:
-                try:
-                    job, epoch = reader.recv()
-                except (EOFError, OSError):
-                    return
-                try:
-                    if self.progress and self.failure is None:
-                        self.progress(job, epoch)
-                except Exception as error:
-                    self.failure = error  # and read on: a full pipe would stop the workers
+    def leave(self) -> None:
+        """Leave the workers to the crew if they have done everything, and stop them otherwise."""
+        if self.missing or self.pool.failure is not None:
+            self.pool.stop()
+        else:
+            self.crew.spare = self.pool
 
 
 _parent: Connection  # in a worker: where it reports its epochs

@@ -18,7 +18,7 @@ from ..hardware import best_device, precision_of, products_of
 from ..measure import verdict
 from ..measure.network import CURVE_SIZES
 from ..recipe import CONVERGED, RECIPES, REFERENCE, Job, Recipe
-from ..results import SCHEMA
+from ..results import SCHEMA, Keep
 from .files import from_json, read_json, to_json
 
 DEFAULT_SIZES = (16, 48)  # of a study that names none
@@ -40,7 +40,7 @@ class StudyFile:
     precision: str
     products: str = ""
     device: str
-    keep: float | None
+    keep: Keep | None
     search: bool
     curve: bool
 
@@ -50,8 +50,9 @@ class Request:
     """One study, resolved: everything that decides its numbers but the images.
 
     Attributes:
-        jobs: (latent_dim, seed) of every network, sorted.
+        jobs: (latent_dim, seed) of every network, sorted; of a search those that were found worth training so far.
         recipe: How they are trained, epochs included.
+        seeds: Those that were asked for; a search gives them to the sizes that its answer rests on.
         fits: Whether widths and budget are still to be derived from the images, see `Recipe.fitting`.
         source: The path of the images as it was given; None for a set with a name.
         precision: Of the training's matrix products: `fp32`, `bf16`, or `auto` while that is open.
@@ -64,19 +65,20 @@ class Request:
 
     jobs: tuple[Job, ...]
     recipe: Recipe
+    seeds: tuple[int, ...] = (0,)
     fits: bool = False
     source: str | None = None
     precision: str = "auto"
     products: str = ""
     device: str = "auto"
-    keep: float | None = None
+    keep: Keep | None = None
     search: bool = False
     curve: bool = False
 
     @property
     def nested(self) -> bool:
         """Whether a nested network is trained: for a single size it has nothing to show."""
-        return self.curve and self.jobs[0].latent_dim < self.jobs[-1].latent_dim
+        return self.curve and bool(self.jobs) and self.jobs[0].latent_dim < self.jobs[-1].latent_dim
 
     @property
     def environment(self) -> hardware.Environment:
@@ -98,7 +100,7 @@ class Request:
         epochs: int | None,
         precision: str = "auto",
         device: str = "auto",
-        keep: float | None = None,
+        keep: Keep | None = None,
         curve: bool = False,
     ) -> Request:
         """Resolve what a user asked; `auto` stays open until the study's folder was read.
@@ -111,9 +113,9 @@ class Request:
         if isinstance(latent_dims, int):
             raise InputError(f"latent_dims is {latent_dims}; expected several sizes or a list of one: [{latent_dims}]")
         search = latent_dims is None and keep is not None
-        wanted = ([verdict.FIRST] if search else DEFAULT_SIZES) if latent_dims is None else latent_dims
-        sizes = sorted({whole_number("latent size", size) for size in wanted})
-        if not sizes:
+        wanted = DEFAULT_SIZES if latent_dims is None else latent_dims
+        sizes = [] if search else sorted({whole_number("latent size", size) for size in wanted})
+        if not sizes and not search:
             raise InputError("no latent size was given; expected at least one, for example 16 48")
         seeds = whole_number("number of seeds", (verdict.SEEDS if keep is not None else 1) if seeds is None else seeds)
         keep = None if keep is None else verdict.check(keep)
@@ -121,10 +123,25 @@ class Request:
         fits = chosen is CONVERGED
         if epochs is not None:
             chosen = replace(chosen, epochs=epochs)
+        if keep == "knee" and not chosen.starts_as_pca:
+            raise InputError(
+                "the knee is looked for with networks that are trained until they are done; "
+                f"expected recipe converged, not {chosen.name}"
+            )
         hardware.check("fp32", "cpu" if device == "auto" else device)
         hardware.check_precision(precision, "cpu" if device == "auto" else device)
         jobs = tuple(Job(size, seed) for size in sizes for seed in range(seeds))
-        return cls(jobs, chosen, fits, precision=precision, device=device, keep=keep, search=search, curve=curve)
+        return cls(
+            jobs,
+            chosen,
+            tuple(range(seeds)),
+            fits,
+            precision=precision,
+            device=device,
+            keep=keep,
+            search=search,
+            curve=curve,
+        )
 
     def on_this_machine(self, before: StudyFile | None) -> Request:
         """The request with `auto` decided: as the study was begun, or as this machine does best."""
@@ -139,7 +156,7 @@ class Request:
         return replace(self, device=device, precision=precision_of(products), products=products)
 
     def fitting(self, images: ImageSet) -> Request:
-        """The request for these images: its recipe, and a search begins with no more dimensions than they have pixels.
+        """The request for these images, with its recipe.
 
         Raises:
             InputError: A latent size that was asked for is larger than the images.
@@ -149,9 +166,7 @@ class Request:
             recipe = CONVERGED.fitting(len(images.x_train))
             epochs = recipe.epochs if self.recipe is CONVERGED else self.recipe.epochs
             fitted = replace(self, recipe=replace(recipe, epochs=epochs), fits=False)
-        if self.search:
-            return replace(fitted, jobs=tuple(Job(min(k, limit), seed) for k, seed in self.jobs))
-        largest = self.jobs[-1].latent_dim
+        largest = max((job.latent_dim for job in self.jobs), default=1)
         if largest > images.pixels:
             raise InputError(
                 f"latent size {largest} is larger than an image of {images.name}; "
@@ -165,14 +180,14 @@ class Request:
         return fitted
 
 
-def default_recipe(source: str | Path | ImageSet, keep: float | None = None) -> str:
+def default_recipe(source: str | Path | ImageSet, keep: Keep | None = None) -> str:
     """The recipe of a study that names none, for what `study` takes and a share to keep."""
     name = source.name if isinstance(source, ImageSet) else source
     return REFERENCE.name if name in NAMES and keep is None else CONVERGED.name
 
 
 def recipe_of(
-    recipe: str | Recipe | None, source: str | Path | ImageSet, keep: float | None, folder: str | Path | None
+    recipe: str | Recipe | None, source: str | Path | ImageSet, keep: Keep | None, folder: str | Path | None
 ) -> str | Recipe:
     """The recipe that was asked for; where none was, that of a study in the folder, which may grow, or the default."""
     if recipe is not None:
@@ -227,12 +242,10 @@ def joined(folder: Path, before: StudyFile, request: Request, images: ImageSet) 
                 f"{folder / 'study.json'} has a model of size {job.latent_dim}, seed {job.seed}; expected "
                 f"sizes from 1 to {images.pixels} and seeds from 0; start over with --fresh"
             )
-    jobs = {*before.models, *request.jobs}
-    if request.search:  # every size with every seed, or sizes with different seeds would be compared
-        jobs = {Job(k, seed) for k in {job.latent_dim for job in jobs} for seed in {job.seed for job in jobs}}
     return replace(
         request,
-        jobs=tuple(sorted(jobs)),
+        jobs=tuple(sorted({*before.models, *request.jobs})),
+        seeds=tuple(sorted({*before.seeds, *request.seeds})) if request.search else request.seeds,
         source=request.source if images.stand_in else before.source,
         keep=request.keep if before.keep is None or request.keep is not None else verdict.check(before.keep),
         curve=request.curve or before.curve,
@@ -247,7 +260,7 @@ def describe(request: Request, images: ImageSet) -> StudyFile:
         dataset=images.description,
         recipe=request.recipe,
         latent_dims=tuple(sorted({job.latent_dim for job in request.jobs})),
-        seeds=tuple(sorted({job.seed for job in request.jobs})),
+        seeds=tuple(sorted({*request.seeds, *(job.seed for job in request.jobs)})),
         models=request.jobs,
         precision=request.precision,
         products=request.products,

@@ -34,7 +34,7 @@ from .request import Request, read_request
 from .weights import NO_TENSORS, ModelError, load_network
 
 DERIVED = ("results.csv", "report.html", "report.md", "figures")
-OURS = ("study.json", "models", "curve.json", "shown.safetensors", "results.json", "timing.json", *DERIVED)
+OURS = ("study.json", "models", "search", "curve.json", "shown.safetensors", "results.json", "timing.json", *DERIVED)
 HISTORY = ("epoch", "train_mse", "test_mse", "val_mse", "steps")
 
 
@@ -181,6 +181,8 @@ class Study:
             and "map" in self.shown
             and found.environment == request.environment
             and tuple(model.job for model in found.models) == request.jobs
+            and not (request.search and found.verdict.next)
+            and {*request.seeds} <= {*found.seeds}
             and found.verdict.keep == request.keep
             and found.recipe == request.recipe
             and (found.curve is not None) == request.nested

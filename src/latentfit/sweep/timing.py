@@ -15,16 +15,27 @@ from ..recipe import Job
 from .files import read_json, write_json
 from .job import TrainedNetwork
 
+RESERVE, RESERVED = 15, 0.05  # seconds, or a share of a run's minutes, for the summing up and the report
+
 
 class Clock:
-    """Seconds, memory and dates of one run: what `timing.json` holds, and no other file."""
+    """Seconds, memory and dates of one run: what `timing.json` holds, and no other file.
 
-    def __init__(self) -> None:
+    Args:
+        minutes: The run's time, None if it has all it needs.
+    """
+
+    def __init__(self, minutes: float | None = None) -> None:
         self.started = datetime.now(UTC)
         self.last = time.perf_counter()
+        self.end = None if minutes is None else self.last + 60 * minutes - max(RESERVE, RESERVED * 60 * minutes)
         self.seconds: dict[str, float] = {}
         self.networks: list[dict[str, Any]] = []
         self.worker_memory: list[int] = []
+
+    def left(self) -> float | None:
+        """Seconds that are left for training; None if there is no end."""
+        return None if self.end is None else self.end - time.perf_counter()
 
     def lap(self, what: str) -> None:
         """Add the seconds since the last lap to what there is of that name."""

@@ -13,10 +13,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import loky
 
 from ..errors import whole_number
+
+if TYPE_CHECKING:
+    from .pool import Workers
 
 BASE = 400 * 10**6  # bytes of a worker besides its network, mostly imports: "memory" in benchmarks/results/speed.json
 COPIES = 7  # of the weights, with gradient, Adam's moments and what is measured: 5 to 8 for weights of 50 to 420 MB
@@ -29,10 +33,12 @@ class Crew:
     Attributes:
         requested: Number that train at once; as many as are of use if it is not given.
         tell: Called with a line when workers start, and when one of many networks is trained.
+        spare: Workers that are there for the next training.
     """
 
     requested: int | None = None
     tell: Callable[[str], None] | None = None
+    spare: Workers | None = None
     jobs: int = 0
     count: int = 0
     seconds: list[float] = field(default_factory=list)
@@ -48,7 +54,7 @@ class Crew:
         Memory of workers that are running already is not free, but theirs.
         """
         cores, reason = os.cpu_count() or 1, ""
-        self.jobs, self.seconds = jobs, []
+        before, self.jobs, self.seconds = self.seconds, jobs, []
         if device != "cpu":
             self.count = 1
         elif self.requested:
@@ -58,8 +64,18 @@ class Crew:
         if reason and not self.has_explained:
             self.has_explained = True
             self._say(f"{self.count} of {cores} cores are used: {reason} allows {self._workers()} (--workers N)")
-        self._say(f"starting {self._workers()} for {jobs} network{'s' * (jobs > 1)}")
+        about = f", about {-(-jobs // self.count) * sum(before) / len(before):.0f} s" if before else ""
+        self._say(f"{self._workers()} for {jobs} network{'s' * (jobs > 1)}{about}")
         return self.count
+
+    def likely(self, jobs: int) -> int:
+        """The number of workers for so many networks, as far as it is known before they are."""
+        return self.requested or of_use(jobs, os.cpu_count() or 1, allowed(BASE))[0]
+
+    def stop(self) -> None:
+        """Stop the workers that are left."""
+        if self.spare:
+            self.spare.stop()
 
     def note(self, seconds: float) -> None:
         """Record the seconds of a trained network."""

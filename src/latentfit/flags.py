@@ -1,0 +1,170 @@
+"""Verbs and flags of the command line, and what their values may be."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .results import Keep
+
+Verb = Callable[[argparse.Namespace], int]
+
+DATA_HELP = (
+    "fashion-mnist (the default), garments, auto (Fashion-MNIST where it can be had, garments where not), "
+    "or a path: an .npz, an .npy, a folder of IDX files"
+)
+
+
+def parser(study: Verb, report: Verb, data: Verb) -> argparse.ArgumentParser:
+    """The parser of all verbs and flags; a verb is what runs it, and returns the exit status."""
+    program = argparse.ArgumentParser(
+        prog="latentfit",
+        description="Find the latent size that fits: train autoencoders of several latent sizes on a set of "
+        "images, measure what each costs, and show what is lost.",
+    )
+    program.add_argument("--version", action="version", version=f"latentfit {version('latentfit')}")
+    verbs = program.add_subparsers(title="verbs", metavar="VERB", required=True)
+    _add_study(verbs, study)
+    _add_report(verbs, report)
+    _add_data(verbs, data)
+    return program
+
+
+def _add_study(verbs: Any, run: Verb) -> None:
+    verb = _add(verbs, "study", run, "train, measure, report: one folder that explains itself")
+    verb.add_argument("data", nargs="?", default="fashion-mnist", metavar="DATA", help=DATA_HELP)
+    verb.add_argument(
+        "--latent-dims",
+        nargs="+",
+        type=_sizes,
+        metavar="K",
+        help="latent sizes (16 48; with --keep those that a search comes to)",
+    )
+    verb.add_argument("--seeds", type=_count, metavar="N", help="trainings a size; 5: seeds 0 to 4 (1; with --keep 3)")
+    verb.add_argument(
+        "--keep",
+        type=_keep,
+        metavar="SHARE",
+        help="say how many dimensions keep this share of the variance: 0.90; knee: where that share stops rising",
+    )
+    verb.add_argument(
+        "--minutes", type=_minutes, metavar="M", help="end the search of --keep within M minutes with what is known"
+    )
+    verb.add_argument(
+        "--curve", action="store_true", help="screen sizes from the smallest to the largest with one more network"
+    )
+    verb.add_argument(
+        "--recipe",
+        metavar="NAME",
+        help="reference, swift (its error in less time) or converged (trained until it is done) (converged; reference "
+        "for a data set with a name and no --keep)",
+    )
+    verb.add_argument("--epochs", type=_count, metavar="N", help="in place of the recipe's own; converged: at most")
+    verb.add_argument("--out", type=Path, metavar="DIR", help="the study's folder (runs/NAME or runs/NAME-RECIPE)")
+    _add_reading(verb)
+    _add_hardware(verb)
+    _add_explorer(verb)
+    verb.add_argument("--fresh", action="store_true", help="start over in a folder that holds another study")
+    verb.add_argument("--quiet", action="store_true", help="only errors, and the warning of a stand-in")
+
+
+def _add_report(verbs: Any, run: Verb) -> None:
+    verb = _add(verbs, "report", run, "redraw what is derived from a finished study")
+    verb.add_argument("folder", type=Path, metavar="DIR", help="what `latentfit study` wrote")
+    _add_explorer(verb)
+
+
+def _add_data(verbs: Any, run: Verb) -> None:
+    verb = _add(verbs, "data", run, "fetch, verify and describe a data set")
+    verb.add_argument("data", nargs="?", default="fashion-mnist", metavar="DATA", help=DATA_HELP)
+    _add_reading(verb)
+
+
+def _add(verbs: Any, name: str, run: Verb, text: str) -> argparse.ArgumentParser:
+    verb: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    verb.set_defaults(run=run)
+    verb.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return verb
+
+
+def _add_explorer(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--explorer", choices=("on", "off"), default="on", help="put the networks into the report (on)")
+
+
+def _add_hardware(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--precision",
+        default="auto",
+        metavar="P",
+        help="of the matrix products in training: auto, fp32, bf16 (auto: bf16 where it is faster)",
+    )
+    verb.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, mps (auto: CUDA if there is one)")
+    verb.add_argument(
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="networks that train at once (as many as cores and memory allow; one on a GPU)",
+    )
+
+
+def _add_reading(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--data-dir", type=Path, metavar="DIR", help="where Fashion-MNIST's files are looked for first")
+    verb.add_argument(
+        "--range",
+        type=_end,
+        metavar="MAX",
+        help="pixel values in the files run from 0 to MAX (255 for bytes; 1 for floats, and for 0 and 1 alone)",
+    )
+    verb.add_argument(
+        "--test",
+        type=_share,
+        metavar="SHARE",
+        help="draw this share of an .npy's images at random as test images (every tenth image)",
+    )
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        return [_count(part) for part in text.split(",") if part]
+    except argparse.ArgumentTypeError as error:
+        hint = "" if any(c.isdigit() for c in text) else "; DATA comes before the flags"
+        raise argparse.ArgumentTypeError(f"{error}{hint}") from None
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number, 1 or more")
+    return int(text)
+
+
+def _keep(text: str) -> Keep:
+    if text == "knee":
+        return "knee"
+    return _positive(text, 1, "a number between 0 and 1, for example 0.90, or knee")
+
+
+def _share(text: str) -> float:
+    return _positive(text, 1, "a number between 0 and 1, for example 0.90")
+
+
+def _minutes(text: str) -> float:
+    return _positive(text, math.inf, "a number of minutes above 0: 10")
+
+
+def _end(text: str) -> float:
+    return _positive(text, math.inf, "the largest pixel value, a number above 0: 255")
+
+
+def _positive(text: str, limit: float, expected: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < limit:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected {expected}")
+    return value

@@ -1,0 +1,225 @@
+"""The answer in words: how many dimensions are enough, what is not, what PCA needs, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ..formatting import BELOW, explained_share, latent, listed, plural
+from ..recipe import REFERENCE, Recipe
+from ..results import Keep, Knee, Model, ModelResult, Verdict
+from . import gates
+from .verdict import SEEDS, Size, all_failed, decide, of_knee, sizes
+
+HARDLY = 0.1  # of PCA's components: a network that saves no more is not worth its training
+NO_KNEE = "No knee: from size to size explained variance goes on rising, and no number of factors stands out."
+WORSE = "on average every size reconstructs them worse than the mean training image would, so no size is recommended"
+
+
+def answer(
+    models: Sequence[Model],
+    keep: Keep,
+    following: Sequence[int] = (),
+    recipe: Recipe = REFERENCE,
+    components: int | None = None,
+    knee: Knee | None = None,
+    no_variance: str | None = None,
+) -> Verdict:
+    """The smallest size that is enough to keep a share of the variance, see `verdict.decide`, with checks and sentence.
+
+    Args:
+        models: All networks of a study.
+        keep: The share to keep, between 0 and 1, or `knee`.
+        following: The sizes that a search would train next.
+        recipe: How they were trained: what the sentence advises depends on it.
+        components: The fewest components with which PCA keeps that share; None where none do.
+        knee: That of these networks, whatever the share.
+        no_variance: The sentence where the images hold next to no variance, of which no size keeps a share.
+
+    Returns:
+        `gates` are the failed checks of the sizes that the sentence is about: the one that is named, the largest that
+        is not enough, and those in between.
+    """
+    known = sizes(models)
+    if keep == "knee":
+        found = replace(of_knee(known, knee, following), pca_components=components)
+    else:
+        found = replace(decide(known, keep, following), pca_components=components, knee=knee)
+    about = {found.best, found.not_enough, *found.open}
+    fired = gates.names(model for model in models if model.latent_dim in about)
+    if no_variance:
+        return replace(found, gates=fired, next=(), sentence=no_variance)
+    found = replace(found, gates=fired)
+    if keep == "knee":
+        told = f"{_of_knee(knee)} {_explained_by(found)}" if knee else NO_KNEE
+    else:
+        by_status = {"found": _found, "undecided": _undecided, "not_reached": _not_reached}
+        told = by_status[found.status](found, keep, known, recipe) + _against_pca(found)
+        told += f" {_of_knee(knee)}" if knee else ""
+    if others := [name for name in fired if not gates.GATES[name].bounds]:
+        told += f" About the images: {check_text(others, recipe)}."
+    if found.next:
+        told += f" Next size to try: {listed([*map(str, found.next)])}."
+    if count := sum(not isinstance(model, ModelResult) for model in models):
+        told += f" {plural(count, 'training')} failed and cannot be counted."
+    return replace(found, sentence=told)
+
+
+def share(keep: Keep) -> str:
+    """A share that was asked for, as a percentage with the digits it has; or `the knee`."""
+    return "the knee" if keep == "knee" else f"{100 * keep:.10g} %"
+
+
+def explained_text(size: Size, keep: float) -> str:
+    """`91.2 %, 95 % interval 90.8 to 91.6 % over 3 seeds and the test images`, rounded to their sides of the share."""
+    mean, interval = f"{_sided(size.mean.mean, keep)} %", size.mean.interval
+    if interval is None:
+        return f"{mean}, trained once"
+    low, high = (_sided(end, keep) for end in interval)
+    if low == high:
+        low, high = (f"{100 * end:.3f}" for end in interval)
+    low, high = "below 0" if interval[0] < 0 else low, "100" if interval[1] > 1 else high
+    return f"{mean}, 95 % interval {low} to {high} % over {len(size.explained)} seeds and the test images"
+
+
+def _mean(size: Size, keep: float) -> str:
+    mean = size.mean.mean
+    return f"{_sided(mean, keep)} %" if mean >= 0 else BELOW
+
+
+def _sided(value: float, keep: float) -> str:
+    """A share in per cent, rounded no further than to its own side of the share to keep."""
+    texts = [f"{100 * value:.{digits}f}" for digits in (1, 2, 3, 4)]
+    return next((text for text in texts if (float(text) >= 100 * keep) == (value >= keep)), texts[-1])
+
+
+def _found(a: Verdict, keep: float, known: Mapping[int, Size], recipe: Recipe) -> str:
+    k = a.latent_dim
+    assert k is not None
+    verb = "is" if k == 1 else "are"
+    head = f"{latent(k)[0].upper()}{latent(k)[1:]} {verb} enough to keep {share(keep)} of the variance"
+    bounding = gates.bounding(a.gates)
+    if bounding:
+        head = f"At most {latent(k)} {verb} needed with this training to keep {share(keep)} of the variance"
+    parts = [f"{head} of the test images ({explained_text(known[k], keep)})", *_below(a, keep, known)]
+    told = ["; ".join(parts) + "."]
+    if bounding:
+        told.append(f"That is an upper bound: {check_text(bounding, recipe)}.")
+    if larger := [j for j in known if j > k and known[j].standing(keep) == "not enough"]:
+        told.append(f"More dimensions are not enough at {listed([*map(str, larger)])}: see how those were trained.")
+    return " ".join(told)
+
+
+def _below(a: Verdict, keep: float, known: Mapping[int, Size]) -> list[str]:
+    """What is said of the sizes below the one that is enough."""
+    k, lacking = a.latent_dim or 0, a.not_enough or 0
+    parts = [f"{j} may be ({explained_text(known[j], keep)})" for j in a.open if j > lacking]
+    if lacking:
+        parts.append(f"{lacking} {'is' if lacking == 1 else 'are'} not ({_mean(known[lacking], keep)})")
+    if not parts:
+        return ["no smaller size was tried"] if k > 1 else []
+    nearest = max(j for j in (lacking, *a.open) if j < k)
+    return [*parts, "sizes between were not tested"] if k - nearest > 1 else parts
+
+
+def _undecided(a: Verdict, keep: float, known: Mapping[int, Size], recipe: Recipe) -> str:
+    k = a.best
+    assert k is not None
+    if a.interval is None:
+        smaller = [j for j in known if j < k]
+        beside = f", and {smaller[-1]} kept {explained_share(known[smaller[-1]].mean.mean)}" if smaller else ""
+        text = (
+            f"With one training of a size there is no interval, so it cannot be called enough to keep "
+            f"{share(keep)} of the variance of the test images: the smallest network that did has "
+            f"{latent(k)} ({explained_share(known[k].mean.mean)}){beside}. Train each size again with --seeds {SEEDS}."
+        )
+    else:
+        count = a.more_seeds
+        more = f"; at this spread {plural(count, 'more seed')} a size would settle it" if count else ""
+        text = (
+            f"These runs do not decide how many dimensions keep {share(keep)} of the variance of the test images: "
+            f"{latent(k)} kept it on average ({explained_text(known[k], keep)}), but not surely{more}."
+        )
+        if a.not_enough is not None:
+            text += f" Not enough: {a.not_enough}."
+    bounding = gates.bounding(a.gates)
+    return text + (f" Better training could do with less: {check_text(bounding, recipe)}." if bounding else "")
+
+
+def _not_reached(a: Verdict, keep: float, known: Mapping[int, Size], recipe: Recipe) -> str:
+    k = a.best
+    if k is None or a.explained_variance is None:
+        return "No training came to its end, so no size can be recommended."
+    bounding = gates.bounding(a.gates)
+    better = f" Better training may get further: {check_text(bounding, recipe)}." if bounding else ""
+    if a.explained_variance < 0:
+        return f"No size of this study keeps {share(keep)} of the variance of the test images; {WORSE}.{better}"
+    surely = all(size.mean.interval for size in known.values()) and a.interval and a.interval[1] < keep
+    text = (
+        f"No size of this study {'keeps' if surely else 'is shown to keep'} {share(keep)} of the variance of the "
+        f"test images; the best it got is {explained_text(known[k], keep)} with {latent(k)}.{better}"
+    )
+    if a.stuck:
+        text += f" More dimensions did not help: {gates.better_training(recipe)}."
+    elif not a.next:
+        text += " There is no larger size to try."
+    return text
+
+
+def _of_knee(knee: Knee) -> str:
+    """Where the rise of explained variance stops, and what that says of the images."""
+    n, before, after = knee.latent_dim, 100 * knee.gain_before, 100 * knee.gain_after
+    return (
+        f"Explained variance rises by {before:.2g} points at {n} and by {max(after, 0):.1g} at {n + 1}, at "
+        f"least {knee.at_least:.0f} times less with 95 % confidence: these images behave like "
+        f"{plural(n, 'continuous factor')}."
+    )
+
+
+def _explained_by(a: Verdict) -> str:
+    """What the size of the knee keeps, and how many components PCA needs for that."""
+    assert a.explained_variance is not None
+    if a.pca_components is None:
+        return f"They keep {explained_share(a.explained_variance)}, which PCA does not with any number of components."
+    return (
+        f"They keep {explained_share(a.explained_variance)} of the variance of the test images, for which PCA needs "
+        f"{plural(a.pca_components, 'component')}."
+    )
+
+
+def _against_pca(a: Verdict) -> str:
+    """What PCA needs for the same share, and whether a network is worth its training."""
+    if a.explained_variance is None:
+        return ""
+    if a.pca_components is None:
+        return " PCA does not keep it with any number of components."
+    needs = f" PCA needs {plural(a.pca_components, 'component')}"
+    if a.latent_dim is None:
+        return f"{needs} for that."
+    saved = a.pca_components - a.latent_dim
+    if saved <= HARDLY * a.pca_components:
+        return f"{needs}, so PCA will do."
+    return f"{needs}; the network saves {saved}."
+
+
+def check_text(names: Sequence[str], recipe: Recipe) -> str:
+    """The failed checks in words, and what to do about them."""
+    advice = dict.fromkeys(gates.advice(name, recipe) for name in names)
+    return f"{listed([gates.check_of(name, recipe).words for name in names])} ({', '.join(advice)})"
+
+
+def progress_text(models: Sequence[Model], keep: Keep) -> str:
+    """One line while a search runs: each size so far with its explained variance, its state and its failed checks."""
+    parts, known = [], sizes(models)
+    for k, size in known.items():
+        fired = [gates.GATES[name].short for name in gates.names(m for m in models if m.latent_dim == k)]
+        beside = f"; gates: {', '.join(fired)}" if fired else ""
+        if keep == "knee":
+            parts.append(f"{k}: {explained_share(size.mean.mean, 2)}{beside}")
+        else:
+            parts.append(f"{k}: {_mean(size, keep)} ({size.standing(keep)}{beside})")
+    failed = all_failed(models)
+    flat = {model.latent_dim for model in models} - {*known, *failed}
+    parts += [f"{k}: no variance to keep" for k in sorted(flat)]
+    parts += [f"{k}: failed" for k in sorted(failed)]
+    return f"{'explained' if keep == 'knee' else f'to keep {share(keep)}'}: {', '.join(parts)}"

@@ -1,0 +1,274 @@
+"""One process that works on a study: what it trains, measures and writes, until its folder is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from .. import hardware, pca
+from ..data.images import ImageSet
+from ..data.quality import Quality, look, notes
+from ..errors import InputError, Lost
+from ..formatting import dims
+from ..measure import answer
+from ..measure import network as measure
+from ..measure.network import Baselines, ImageValues
+from ..measure.search import Step
+from ..measure.summary import Settings, summarize
+from ..model import Network
+from ..pca import PCA
+from ..recipe import Job, first_seeds
+from ..results import Model, ModelResult, NestedCurve
+from ..train import build
+from . import files, pool, searching, store
+from .job import TrainedNetwork
+from .pool import Progress, TimeUp, Work
+from .request import Request, describe, joined, read_request
+from .searching import Scout
+from .timing import Clock
+from .weights import from_weights, load_network, save_network
+from .workers import Crew
+
+
+@dataclass
+class Run:
+    """One run of a study; whether a network in the folder is finished and whole is verified once."""
+
+    folder: Path
+    images: ImageSet
+    request: Request
+    executor: Executor | None
+    progress: Progress | None
+    tell: Callable[[str], None] | None
+    clock: Clock
+    check: Callable[[], None]  # raises where the folder is no longer this study's
+    crew: Crew
+    models: dict[Job, Model] = field(default_factory=dict)
+    networks: dict[Job, Network] = field(default_factory=dict)
+    values: dict[Job, ImageValues] = field(default_factory=dict)
+
+    def open(self, fresh: bool) -> None:
+        """Check the folder against the request, add what was asked before, and write `study.json`."""
+        folder = self.folder
+        try:
+            if not (folder / "study.json").exists() and not store.is_free(folder):
+                raise InputError(f"{folder} holds other files and no study; give an empty or new folder with --out")
+            before = None if fresh else read_request(folder)
+            self.request = self.request.on_this_machine(before)
+            if before is not None:
+                self.request = joined(folder, before, self.request, self.images)
+            if fresh or self.missing() or (self.request.nested and self.read_curve() is None):
+                hardware.check(self.request.products, self.request.device)
+            if fresh:
+                store.clear(folder)
+            store.remove_leftovers(folder)
+            path, wanted = folder / "study.json", files.dump_json(describe(self.request, self.images))
+            if not path.exists() or path.read_bytes() != wanted:
+                files.write(path, wanted)
+            (folder / "models").mkdir(exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{folder} cannot be used: {error.strerror}; give another --out") from None
+
+    def missing(self) -> list[Job]:
+        """The networks that are not finished."""
+        for job in self.request.jobs:
+            if job not in self.models and (found := store.finished(self.folder, job, self.images)):
+                self.models[job] = found
+        return [job for job in self.request.jobs if job not in self.models]
+
+    def is_finished(self) -> bool:
+        """Whether every network is there, and the results are those of this request."""
+        if self.missing() or not (self.folder / "timing.json").exists():
+            return False
+        with suppress(InputError):
+            return store.load(self.folder).is_of(self.request, self.images)
+        return False
+
+    def finish(self) -> None:
+        """Train and measure everything that is missing, and write the results."""
+        self.complete()
+        try:
+            self.train()
+            while self.search():
+                pass
+        except TimeUp:
+            self.give_up()
+        self.clock.lap("train")
+        if self.request.nested:
+            self.train_nested()
+            self.clock.lap("screen")
+        self.check()
+        self.say("measuring and summing up")
+        self.sum_up()
+        self.clock.lap("sum up")
+        self.clock.write(self.folder)
+
+    def complete(self) -> None:
+        """Add to networks of earlier versions what these did not measure."""
+        for job, model in self.models.items():
+            if isinstance(model, ModelResult) and model.explained_variance_error is None and self.baselines.varies:
+                at = store.model_folder(self.folder, job)
+                self.values[job] = ImageValues.of(load_network(at), self.images.x_test)
+                error = self.baselines.explained_error(self.values[job].test_mse)
+                self.models[job] = replace(model, explained_variance_error=error)
+                files.write_json(at / "metrics.json", self.models[job])
+
+    def say(self, text: str) -> None:
+        """Pass a line to the `tell` callback."""
+        if self.tell:
+            self.tell(text)
+
+    @cached_property
+    def quality(self) -> Quality:
+        """What is unusual about the images."""
+        found = look(self.images)
+        return Quality(**vars(found), notes=tuple(notes(found)))
+
+    @cached_property
+    def trained_on(self) -> ImageSet:
+        """The images that networks are trained on, with those that are held out where the recipe stops by them."""
+        return self.images.with_held_out() if self.request.recipe.holds_out else self.images
+
+    @cached_property
+    def trained_pca(self) -> PCA:
+        """PCA of the images trained on."""
+        return pca.fit(self.trained_on.x_train, self.images.x_test)
+
+    @cached_property
+    def baselines(self) -> Baselines:
+        """Measurements of the images alone, computed on first use, with the notes on them."""
+        for note in self.quality.notes:
+            self.say(note)
+        return Baselines.of(self.images, self.request.seeds[0], self.trained_on, self.trained_pca)
+
+    def work(self, jobs: Iterable[Job], expected: Mapping[int, float] | None = None) -> Work:
+        """What workers need to train these networks."""
+        request = self.request
+        start = None
+        if request.recipe.starts_as_pca:
+            start = self.trained_pca.start(max(job.latent_dim for job in jobs))
+        return Work(self.trained_on, request.recipe, request.products, request.device, expected, start)
+
+    def train(self) -> None:
+        """Train the networks that are missing, and save each when it finishes."""
+        if not (missing := self.missing()):
+            return
+        request, left = self.request, self.clock.left()
+        if left is not None and left <= 0:
+            raise TimeUp
+        with pool.training(missing, self.work(missing), self.executor, self.progress, self.crew, left) as results:
+            # while workers train
+            self.baselines.ground.prepare(self.baselines.pca, {job.latent_dim for job in request.jobs})
+            for trained in results:
+                self.check()
+                self.save(trained)
+                self.clock.note(trained)
+                self.clock.write(self.folder)
+                if self.progress:
+                    self.progress(trained.job, None)
+                if request.search and request.keep is not None:
+                    self.say(answer.progress_text(list(self.models.values()), request.keep))
+
+    def save(self, trained: TrainedNetwork) -> None:
+        """Write one network: history, weights, and last `metrics.json`, which marks it as finished."""
+        at = store.model_folder(self.folder, trained.job)
+        at.mkdir(exist_ok=True)
+        store.write_history(at, trained.history)
+        recipe, job = self.request.recipe, trained.job
+        if trained.measurement is None:
+            model: Model = measure.failed(job, trained.reason or "")
+        else:
+            save_network(at, trained.weights, self.images, recipe, job)
+            model = measure.model_result(job, trained.measurement, trained.history, self.images, recipe, self.baselines)
+            self.values[job] = trained.measurement.per_image
+            others = {o: n for o, n in self.networks.items() if o.latent_dim != job.latent_dim}
+            if all(job < other for other in self.networks.keys() - others.keys()):  # of each size one is kept
+                self.networks = others | {job: from_weights(build(self.images.pixels, recipe, *job), trained.weights)}
+        files.write_json(at / "metrics.json", model)
+        self.models[job] = model
+
+    @cached_property
+    def scouts(self) -> dict[int, Scout]:
+        """The short trainings of a search so far."""
+        return searching.read_scouts(self.folder)
+
+    def next_step(self) -> Step:
+        """What a search trains next; nothing where it has ended, or nothing is searched."""
+        models = [self.models[j] for j in self.request.jobs]  # in order, not as they came: sums depend on it
+        can_scout = self.request.recipe.starts_as_pca and self.trained_on.x_val is not None
+        return searching.next_step(self.request, models, self.baselines, self.scouts if can_scout else None)
+
+    def search(self) -> bool:
+        """Train what a search wants next; whether there was anything."""
+        step = self.next_step()
+        if step != Step() and not self.models and not self.scouts:
+            workers = self.crew.likely(len(self.request.seeds) * 2)
+            self.say(searching.expectation(self.request, self.work([Job(1, 0)]), workers))
+        if step.scout is not None:
+            job = Job(step.scout, self.request.seeds[0])
+            self.say(f"looking for the size with a short training of {dims(job.latent_dim)}")
+            scout = searching.train(job, self.work([job]), self.baselines, self.executor, self.clock)
+            searching.write_scout(self.folder, scout)
+            self.scouts[job.latent_dim] = scout
+        elif step.jobs:
+            self.request = replace(self.request, jobs=tuple(sorted(step.jobs.union(self.request.jobs))))
+            files.write_json(self.folder / "study.json", describe(self.request, self.images))
+            self.train()
+        return step != Step()
+
+    def give_up(self) -> None:
+        """End a search before its end: the study is of the networks that are there."""
+        self.request = replace(self.request, jobs=tuple(job for job in self.request.jobs if job in self.models))
+        files.write_json(self.folder / "study.json", describe(self.request, self.images))
+        if not self.request.jobs:
+            raise Lost(searching.nothing_trained(self.request, self.baselines))
+        self.say("the minutes are over; the same command goes on")
+
+    def read_curve(self) -> NestedCurve | None:
+        """The errors of a finished nested network for these sizes; None where there are none."""
+        return store.read_curve(self.folder, self.request.nested_sizes, self.request.jobs[0].seed)
+
+    def train_nested(self) -> None:
+        """Train the nested network, unless `curve.json` has its errors."""
+        if self.read_curve() is not None:
+            return
+        sizes, request = self.request.nested_sizes, self.request
+        expected = {k: max(self.baselines.pca.at("train", k), 1e-6) for k in sizes}
+        job = Job(sizes[-1], request.jobs[0].seed)
+        self.say(f"screening all sizes from {sizes[0]} to {sizes[-1]} with one network")
+        with pool.training([job], self.work([job], expected), self.executor) as results:
+            for trained in results:
+                self.check()
+                self.clock.worker_memory.append(trained.peak_memory or 0)
+                curve = measure.nested_curve(trained.job, trained.errors, trained.reason, sizes)
+                files.write_json(self.folder / "curve.json", curve)
+
+    def sum_up(self) -> None:
+        """Measure what needs all networks, and write `shown.safetensors` and then `results.json`."""
+        request = self.request
+        models = [self.models[job] for job in request.jobs]
+        trained = [model.job for model in models if isinstance(model, ModelResult)]
+        first, networks = first_seeds(trained), dict[Job, Network]()
+        for job in trained:
+            if job in first or job not in self.values:
+                network = self.networks.get(job) or load_network(store.model_folder(self.folder, job))
+                networks |= {job: network} if job in first else {}
+                self.values[job] = self.values.get(job) or ImageValues.of(network, self.images.x_test)
+        settings = Settings(
+            dataset=self.images.description,
+            recipe=request.recipe,
+            environment=request.environment,
+            quality=self.quality,
+            seeds=request.seeds,
+            keep=request.keep,
+            scouts=searching.as_sizes(self.scouts) or {},
+            curve=self.read_curve() if request.nested else None,
+        )
+        values = {job: self.values[job] for job in trained}
+        results, shown = summarize(settings, models, networks, values, self.images, self.baselines)
+        store.write_shown(self.folder, shown)
+        files.write_json(self.folder / "results.json", results)

@@ -1,0 +1,156 @@
+"""What a search for a size does beside training networks: short trainings that show where to look, and the time left.
+
+A short training (a "scout", see `measure.search`) is kept in the study's folder beside its networks, is no network of
+the study, and no sentence rests on it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..errors import InputError
+from ..formatting import plural
+from ..measure.answer import share
+from ..measure.network import Baselines
+from ..measure.search import Search, Step, knee_step
+from ..measure.verdict import Size
+from ..pca import most_components
+from ..recipe import Job, Recipe
+from ..results import Model, OfNetwork
+from ..train import build, fit
+from .files import read, write_json
+from .job import train_group
+from .pool import TimeUp, Work
+from .request import Request
+from .timing import Clock
+
+EPOCHS, STEPS = 3, 1_000  # of a scout: whichever takes longer
+HIDDEN, RATE = (512, 256), 0.003
+USUAL_STEPS, USUAL_EPOCHS = 2_500, 26  # of a network that is trained until it is done: whichever takes longer
+
+
+@dataclass(frozen=True)
+class Scout(OfNetwork):
+    """What one found: explained variance of the test images and its standard error; None where it diverged."""
+
+    explained: float | None
+    error: float | None
+
+
+def next_step(
+    request: Request, models: Sequence[Model], baselines: Baselines, scouts: Mapping[int, Scout] | None
+) -> Step:
+    """What a search trains next; nothing where it has ended, or nothing is searched.
+
+    Args:
+        request: What is asked.
+        models: The networks that were trained in full.
+        baselines: Measurements of the images alone.
+        scouts: The short trainings, by size; None where the recipe has none.
+    """
+    if not request.search or request.keep is None:
+        return Step()
+    if not baselines.varies:  # no size keeps a share, and a study shows at least one network
+        return Step() if models else Step(jobs=frozenset(Job(1, seed) for seed in request.seeds))
+    known = None if scouts is None else as_sizes(scouts)
+    if request.keep == "knee":
+        tried: dict[int, list[int]] = {}
+        for model in models:
+            tried.setdefault(model.latent_dim, []).append(model.seed)
+        return knee_step(known or {}, tried, request.seeds, most_components(baselines.images, baselines.pixels))
+    return Search.of(request.keep, request.seeds, models, baselines, request.recipe, known).next()
+
+
+def expectation(request: Request, work: Work, workers: int) -> str:
+    """How long a search is expected to take, by some steps of a training that are timed here."""
+    recipe, x_train = work.recipe, work.images.x_train
+    ends, few = list[float](), replace(recipe, schedule="constant", epochs=3, learning_rate=1e-9)
+    network = build(work.images.pixels, recipe, 1, 0, work.start)
+    fit(network, x_train[: 10 * recipe.batch_size], few, progress=lambda _: ends.append(time.perf_counter()))
+    timed = math.ceil(min(len(x_train), 10 * recipe.batch_size) / recipe.batch_size)
+    an_epoch = math.ceil(len(x_train) / recipe.batch_size)
+    steps = recipe.epochs * an_epoch
+    if recipe.holds_out:
+        steps = min(steps, max(USUAL_STEPS, USUAL_EPOCHS * an_epoch))
+    each = (ends[-1] - ends[-2]) / timed * steps
+    networks = (3 if request.keep == "knee" else 2) * len(request.seeds)
+    together = math.ceil(networks / workers) * each
+    trainings = f"{networks} networks or more, {duration(each)} each, {workers} at a time"
+    return f"expected to take about {duration(together)}: {trainings}"
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `12 minutes`."""
+    return f"{max(seconds, 1):.0f} s" if seconds < 100 else f"{seconds / 60:.0f} minutes"
+
+
+def recipe_of_scouts(recipe: Recipe, images: int) -> Recipe:
+    """A recipe that starts as PCA, shortened for so many training images: a fixed number of epochs, none held out."""
+    epochs = max(EPOCHS, math.ceil(STEPS * recipe.batch_size / images))
+    return replace(
+        recipe, hidden=HIDDEN, learning_rate=RATE, schedule="cosine", epochs=min(epochs, recipe.epochs), name="scout"
+    )
+
+
+def train(job: Job, work: Work, baselines: Baselines, executor: Executor | None, clock: Clock) -> Scout:
+    """Train a scout: in this process, while workers start, or on an executor.
+
+    Raises:
+        TimeUp: The clock's time is over.
+    """
+
+    def check(*_: object) -> None:
+        if (left := clock.left()) is not None and left <= 0:
+            raise TimeUp
+
+    check()
+    recipe = recipe_of_scouts(work.recipe, len(work.images.x_train))
+    settings = (work.images, recipe, work.products, work.device)
+    if executor is None:
+        trained = train_group([job], *settings, check, start=work.start)[0]
+    else:
+        trained = executor.submit(train_group, [job], *settings, start=work.start).result()[0]
+    if trained.measurement is None:
+        return Scout(*job, None, None)
+    errors = trained.measurement.per_image.test_mse
+    explained = baselines.explained(float(errors.mean()), baselines.variance.test)
+    return Scout(*job, explained, baselines.explained_error(errors))
+
+
+def write_scout(study: Path, scout: Scout) -> None:
+    """Keep it in DIR/search/k016.json."""
+    (study / "search").mkdir(exist_ok=True)
+    write_json(study / "search" / f"k{scout.latent_dim:03d}.json", scout)
+
+
+def read_scouts(study: Path) -> dict[int, Scout]:
+    """Those of a folder, by size; what cannot be read is none."""
+    found = {}
+    for path in sorted((study / "search").glob("k*.json")):
+        with suppress(InputError):
+            scout = read(Scout, path)
+            found[scout.latent_dim] = scout
+    return found
+
+
+def as_sizes(scouts: Mapping[int, Scout]) -> dict[int, Size] | None:
+    """What `measure.search` takes; None where one diverged: then nobody looks by them."""
+    if any(scout.explained is None for scout in scouts.values()):
+        return None
+    return {k: Size((scout.explained or 0.0,), (scout.error or 0.0,), (scout.seed,)) for k, scout in scouts.items()}
+
+
+def nothing_trained(request: Request, baselines: Baselines) -> str:
+    """What is known where the time was too short for a single network."""
+    known = ""
+    if isinstance(request.keep, float):
+        count = baselines.components_for(request.keep)
+        needs = "does not keep" if count is None else f"needs {plural(count, 'component')} to keep"
+        known = f" PCA {needs} {share(request.keep)} of the variance of the test images;"
+    return f"the minutes were too few for a network;{known} the same command goes on"
