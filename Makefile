@@ -65,9 +65,11 @@ bench-setup: ## minutes and megabytes of the set-ups of `make study` and `make t
 	$(MAKE) .venv/study
 	$(BIN)/python tools/fill_readme.py
 
-evidence: .venv/id ## studies whose answer is known; writes docs/verdict.md
+evidence: .venv/id ## studies whose answer is known (long; it goes on where it was stopped); writes docs/verdict.md
 	$(BIN)/python benchmarks/recipes.py
 	$(BIN)/python benchmarks/evidence.py
+	$(BIN)/python benchmarks/simulate.py
+	$(BIN)/python tools/fill_verdict.py
 
 evidence-one: .venv/id ## one of each kind, printed
 	$(BIN)/python benchmarks/evidence.py --one

@@ -1,242 +1,188 @@
-"""Is the answer true? Studies with a known answer, and the coverage of their intervals: `make evidence`.
+"""Is the answer true? Studies whose right answer is known: `make evidence`.
 
-`flat`: Gaussian sets of rank r in 100 pixels, all r directions alike, and a share between what r - 1 and r keep: the
-answer should be r or r + 1. `curved`: a blob that moves, grows and fades, whose number of factors is known. `garments`:
-drawn clothes. `coverage`: how often the 95 % interval of three trainings contains the mean of all.
-The page `docs/verdict.md` is made from `benchmarks/results/evidence.json`, which this writes.
+`linear`: Gaussian sets of rank r, and a share above what r - 1 dimensions reach: the answer is r. `curved`: images made
+of n continuous factors, and a share between what n - 1 and n reach: the answer is n. `knee`: sets with and without a
+number of factors, which `--keep knee` should find or deny. `fashion`: searches on Fashion-MNIST at four shares. Beside
+them the answers of the six estimators of intrinsic dimension. `simulate.py` has what thousands of studies would show.
+
+Rows are kept as they come, so a run that was stopped goes on; `docs/verdict.md` is made from them by `verdict_page.py`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import tempfile
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, as_completed
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+os.environ["OMP_NUM_THREADS"] = "1"  # two studies at once, each in one thread
+
 import loky
-import numpy as np
-from recipes import RECIPES
-from recipes import RESULT as OF_RECIPES
-from scipy.stats import binom
+import made
+import torch
 
 import latentfit
 from latentfit.data import garments
 from latentfit.data.images import ImageSet
 from latentfit.hardware import processor
-from latentfit.measure.headline import headline
-from latentfit.recipe import SWIFT, Recipe
-from latentfit.results import Results
-from latentfit.stats import mean_interval
-from latentfit.sweep import files
+from latentfit.recipe import CONVERGED
+from latentfit.results import Keep
 from latentfit.sweep.job import train_group
 
 RESULT = Path(__file__).parent / "results" / "evidence.json"
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "verdict.md"
-FLAGSHIP = PAGE.parent.parent / "results" / "flagship" / "results.json"
-RECIPE = Recipe(
-    "evidence",
-    hidden=(128,),
-    activation="silu",
-    output="linear",
-    learning_rate=0.003,
-    schedule="cosine",
-    initialization="glorot",
-    beta2=0.99,
-    batch_size=64,
-    epochs=30,
-)
-RANKS = range(2, 12)
-SETS = 2  # a rank
-REPEATS = 40
-SEEDS = 3
+KINDS = ("packing", "linear", "curved", "knee", "fashion")
+RANKS, SETS = range(2, 12), 2
+RUNS = 4  # of each curved kind
+KEEPS = (0.90, 0.80, 0.85, 0.95)  # of Fashion-MNIST, in the order in which they are asked
+ASKED = ("status", "latent_dim", "not_enough", "open", "explained_variance", "interval", "pca_components", "gates")
+
+Row = dict[str, Any]
 
 
-def flat(rank: int, seed: int) -> ImageSet:
-    """A Gaussian set of a rank in 10 × 10 pixels: every direction has the same variance."""
-    rng = np.random.default_rng([rank, seed])
-    axes = np.linalg.qr(rng.normal(size=(100, rank)))[0]  # (D, r)
-    x = (0.5 + 0.2 * rng.normal(size=(5000, rank)) @ axes.T).clip(0, 1).astype(np.float32).reshape(-1, 10, 10)
-    return ImageSet(f"rank {rank}", x[:4000], x[4000:])
+class Here(Executor):
+    """Runs jobs in this process: a study takes one core, and two studies run side by side."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run it now."""
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
 
 
-def curved(seed: int) -> ImageSet:
-    """A blob in 16 × 16 pixels with four factors: where it is (two), how wide, how bright."""
-    rng = np.random.default_rng(seed)
-    across, down = rng.uniform(4, 12, (2, 5000, 1, 1))
-    width, bright = rng.uniform(1.2, 3, (5000, 1, 1)), rng.uniform(0.4, 1, (5000, 1, 1))
-    rows, columns = np.mgrid[:16, :16]
-    x = bright * np.exp(-((columns - across) ** 2 + (rows - down) ** 2) / (2 * width**2))
-    return ImageSet("blobs", x[:4000].astype(np.float32), x[4000:].astype(np.float32))
+def answered(images: ImageSet, keep: Keep, folder: Path | None = None) -> Row:
+    """What a search says, how many trainings it took, and what the estimators say."""
+    with tempfile.TemporaryDirectory() as temporary:
+        out = folder or Path(temporary) / "study"
+        before = len([*out.glob("models/*")]) + len([*out.glob("search/*")])
+        study = latentfit.study(images, keep=keep, out=out, executor=None if folder else Here())
+        verdict = study.results["verdict"]
+        scouts = len([*out.glob("search/*")])
+        return {name: verdict[name] for name in ASKED} | {
+            "keep": keep,
+            "knee": verdict["knee"],
+            "sentence": verdict["sentence"],
+            "short": scouts,
+            "trainings": len(study.results["models"]) + scouts - before,
+            "seconds": sum(m["seconds"] for m in json.loads((out / "timing.json").read_text())["models"]),
+            "estimates": {e["name"]: e["value"] for e in study.results["intrinsic"]["estimates"]},
+        }
 
 
-def answered(images: ImageSet, keep: float, recipe: Recipe, executor: Executor) -> dict[str, Any]:
-    """The verdict of a search."""
-    with tempfile.TemporaryDirectory() as folder:
-        results = latentfit.study(
-            images, keep=keep, recipe=recipe, out=Path(folder) / "study", executor=executor
-        ).results
-    trained = sorted({m["latent_dim"] for m in results["models"]})
-    names = ("status", "latent_dim", "not_enough", "explained_variance", "interval", "gates", "sentence")
-    return {"keep": keep, "tried": trained} | {name: results["verdict"][name] for name in names}
+def reached(images: ImageSet, size: int) -> float:
+    """Explained variance of the test images by one network, trained until it is done."""
+    recipe = CONVERGED.fitting(len(images.x_train))
+    (trained,) = train_group([(size, 0)], images.with_held_out(), recipe)
+    assert trained.measurement is not None
+    errors = trained.measurement.per_image.test_mse
+    mean = images.x_train.mean(axis=0, dtype=float)
+    return 1 - float(errors.mean()) / float(((images.x_test - mean) ** 2).mean())
 
 
-def of_flat(ranks: Sequence[int], sets: int, executor: Executor) -> list[dict[str, Any]]:
-    """The search on Gaussian sets: the share is at the midpoint of what r - 1 and r directions keep."""
-    rows = []
-    for rank in ranks:
-        for seed in range(sets):
-            rows.append({"rank": rank, "set": seed} | answered(flat(rank, seed), 1 - 0.5 / rank, RECIPE, executor))
-            print(f"rank {rank}, set {seed}: {rows[-1]['latent_dim']}", flush=True)
-    return rows
+def of_packing(rank: int) -> Row:
+    """What r - 1 dimensions reach of a set of rank r, with ten times the images, and so a network twice as wide."""
+    return {"rank": rank, "packed": reached(made.linear(rank, 0, 40_000), rank - 1)}
 
 
-def of_others(executor: Executor) -> list[dict[str, Any]]:
-    """The search on sets that are not flat."""
-    rows = [{"set": "blobs", "factors": 4} | answered(curved(0), keep, RECIPE, executor) for keep in (0.9, 0.95, 0.99)]
+def of_linear(rank: int, seed: int, packed: float) -> Row:
+    """A search at the midpoint of 1 and what r - 1 dimensions reach."""
+    return {"rank": rank, "packed": packed} | answered(made.linear(rank, seed), round((1 + packed) / 2, 4))
+
+
+def of_curved(name: str, seed: int) -> Row:
+    """A search at the midpoint of what one factor fewer and all of them reach."""
+    images, factors = made.curved(name, seed), made.CURVED[name][0]
+    fewer, all_of_them = reached(images, factors - 1), reached(images, factors)
+    between = {"factors": factors, "fewer": fewer, "all": all_of_them}
+    return between | answered(images, round((fewer + all_of_them) / 2, 4))
+
+
+def of_garments() -> Row:
+    """The drawn clothes: eight factors within a class, some of which hardly change a pixel."""
     drawn = garments.draw(8000, 2000)
-    clothes = Recipe(**{**vars(SWIFT), "name": "evidence", "epochs": 10})
-    factors = drawn.true_factors
-    return [*rows, {"set": "garments", "factors": factors} | answered(drawn, 0.9, clothes, executor)]
+    return {"factors": drawn.true_factors} | answered(drawn, 0.95)
 
 
-def of_coverage(repeats: int, executor: Executor) -> dict[str, Any]:
-    """How often the interval of three trainings contains the mean of all: each study has seeds of its own."""
-    images, recipe = curved(1), Recipe(**{**vars(RECIPE), "epochs": 5})
-    jobs = [(3, seed) for seed in range(SEEDS * repeats)]
-    futures = [executor.submit(train_group, [job], images, recipe) for job in jobs]
-    rows = [future.result()[0].history[-1] for future in futures]
-    errors = [row.test_mse for row in rows if row.test_mse is not None]
-    mean = float(np.mean(errors))
-    intervals = [mean_interval(errors[i : i + SEEDS]).interval for i in range(0, len(errors), SEEDS)]
-    return {
-        "studies": repeats,
-        "seeds": SEEDS,
-        "held": sum(low <= mean <= high for low, high in filter(None, intervals)),
-        "errors": errors,
-    }
+def of_knee(make: Callable[[], ImageSet], factors: int | None) -> Row:
+    """A search for the knee of a set with so many factors, or none that could be counted."""
+    return {"factors": factors} | answered(make(), "knee")
 
 
-def _recipes(found: dict[str, Any]) -> list[str]:
-    """Every recipe on every set: explained variance, steps and seconds."""
-    rows, names = found["rows"], list(RECIPES)
-    ours = [row for row in rows if row["recipe"] == "converged"]
-    fired = [
-        f"{row['set']} at {row['latent_dim']}" for row in ours if {*row["gates"]} & {"still_falling", "worse_than_pca"}
-    ]
-    lines = [
-        "## Every recipe on every kind of set",
-        "",
-        f"`make evidence` on {found['machine']['processor']} with torch {found['machine']['torch']}: explained",
-        "variance of the test images, and steps of a training with its seconds on a core that other work shared.",
-        "`thorough` is the recipe that `converged` replaced. PCA is of all training images; the gate `worse_than_pca`",
-        "compares with PCA of the images trained on, by two paired standard errors. The constants of `converged` were",
-        "chosen on the sets with a star, and are judged by the others.",
-        "",
-        f"Of {len(ours)} networks of `converged`, {len(fired)} are worse than PCA or were ended by their budget"
-        + (f": {', '.join(fired)}." if fired else "."),
-        "",
-        f"| set | latent | PCA | {' | '.join(names)} | steps, seconds of `converged` | its gates |",
-        f"|---|---:|---:|{'---:|' * len(names)}---:|---|",
-    ]
-    by_place = {(row["set"], row["latent_dim"], row["recipe"]): row for row in rows}
-    for row in ours:
-        others = [by_place.get((row["set"], row["latent_dim"], name)) for name in names]
-        shares = [f"{100 * other['explained']:.2f} %" if other else "-" for other in others]
-        star = "*" if row["purpose"] == "chosen on" else ""
-        lines.append(
-            f"| {row['set']}{star} | {row['latent_dim']} | {100 * row['pca']:.2f} % | {' | '.join(shares)} "
-            f"| {row['steps']:,}, {row['seconds']:.0f} | {', '.join(row['gates']) or '-'} |"
-        )
-    return [*lines, ""]
+def of_fashion(keep: float, folder: Path) -> Row:
+    """A search on Fashion-MNIST, in a folder that has the networks of those before."""
+    return answered(latentfit.load_data("fashion-mnist"), keep, folder)
 
 
-def page(found: dict[str, Any]) -> str:
-    """The page: sentences and tables."""
-    right = [row["latent_dim"] in (row["rank"], row["rank"] + 1) for row in found["flat"]]
-    runs = found["coverage"]
-    low, high = (int(binom.ppf(q, runs["studies"], 0.95)) for q in (0.025, 0.975))
-    lines = [
-        "# Is the answer true?",
-        "",
-        "![Test error of Fashion-MNIST against latent size](../results/flagship/figures/error-by-size.png)",
-        "",
-        f"`make flagship`, ten sizes with five seeds each: {headline(files.read(Results, FLAGSHIP))}",
-        "",
-        f"`make evidence` on {found['machine']['processor']} with torch {found['machine']['torch']} wrote",
-        "`benchmarks/results/evidence.json`, and this page is made from it.",
-        "",
-        *_recipes(json.loads(OF_RECIPES.read_text())),
-        "## Sets whose rank is known",
-        "",
-        "Gaussian sets of rank r in 100 pixels, all r directions alike, 4,000 training and 1,000 test images, and a",
-        "share half way between what r - 1 and r directions keep. The search (three trainings a size) should answer r",
-        "or r + 1.",
-        "",
-        f'It did in {sum(right)} of {len(right)} runs. "At most": a gate fired, better training may need less.',
-        "",
-        "| rank | share to keep | answer | not enough | sizes tried | |",
-        "|---:|---:|---:|---:|---|---|",
-    ]
-    for row, ok in zip(found["flat"], right, strict=True):
-        tried = ", ".join(map(str, row["tried"]))
-        lacking = "-" if row["not_enough"] is None else row["not_enough"]
-        size = f"{'at most ' if row['gates'] else ''}{row['latent_dim']}" if row["latent_dim"] else row["status"]
-        lines.append(
-            f"| {row['rank']} | {row['keep']:.1%} | {size} | {lacking} | {tried} | {'yes' if ok else '**no**'} |"
-        )
-    lines += [
-        "",
-        "## Sets that are curved, and clothes",
-        "",
-        "Blobs of 16 × 16 pixels have four factors (place, width, brightness); `garments` have eight within a class,",
-        "and ten classes. What a network needs to keep a share of the variance is another question than how many",
-        "factors there are: fewer may do for a low share, and a network of limited training needs more for a high one.",
-        "",
-    ]
-    for row in found["others"]:
-        lines.append(
-            f"- **{row['set']}**, {row['factors']} factors, tried {', '.join(map(str, row['tried']))}: "
-            f"{row['sentence']}"
-        )
-    lines += [
-        "",
-        "## Do the intervals hold what they promise?",
-        "",
-        f"{runs['studies']} studies of {runs['seeds']} trainings each (blobs, three dimensions, five epochs): the 95 %",
-        f"interval held the mean of all {len(runs['errors'])} trainings in {runs['held']} of {runs['studies']}. If",
-        f"each held it with 95 %, the count would lie between {low} and {high} in 95 of 100 such checks.",
-        "",
-    ]
-    return "\n".join(lines)
+def knees() -> Iterator[tuple[str, partial[Row]]]:
+    """Sets with a knee, by images and noise; sets without one; and sets with a factor that is periodic."""
+    for name, (factors, _) in made.CURVED.items():
+        for i, (train, noise) in enumerate(((4000, 0.0), (1000, 0.0), (1000, 0.01), (1000, 0.03), (300, 0.0))):
+            for seed in range(2):
+                make = partial(made.curved, name, 10 * i + seed, train, noise)
+                yield f"{name}, {train:,} images, noise {noise}, {seed}", partial(of_knee, make, factors)
+    for i in range(24):
+        power, train = 0.25 * (1 + i % 8), (300, 1000, 4000)[i % 3]
+        spectrum = partial(made.spectrum, power, i, train)
+        yield f"spectrum {power}, {train:,} images, {i}", partial(of_knee, spectrum, None)
+        clouds = partial(made.clouds, 0.5 + power, i, train)
+        yield f"clouds {0.5 + power}, {train:,} images, {i}", partial(of_knee, clouds, None)
+    for seed in range(4):
+        yield f"turning bars, {seed}", partial(of_knee, partial(made.turning, seed, 1000), 3)
+
+
+def rows(kind: str, kept: dict[str, Row], folder: Path) -> Iterator[tuple[str, partial[Row]]]:
+    """Name of every study of a kind, and what runs it."""
+    if kind == "packing":
+        yield from ((f"{rank}", partial(of_packing, rank)) for rank in RANKS)
+    if kind == "linear":
+        for rank in RANKS:
+            packed = kept[f"packing: {rank}"]["packed"]
+            yield from ((f"rank {rank}, {seed}", partial(of_linear, rank, seed, packed)) for seed in range(1, 1 + SETS))
+    if kind == "curved":
+        for name in made.CURVED:
+            yield from ((f"{name}, {seed}", partial(of_curved, name, seed)) for seed in range(RUNS))
+        yield "garments", partial(of_garments)
+    if kind == "knee":
+        yield from knees()
+    if kind == "fashion":
+        yield from ((f"{keep}", partial(of_fashion, keep, folder)) for keep in KEEPS)
 
 
 def main() -> None:
-    """Run the studies, keep the results, and write the page."""
+    """Run what is missing, and keep each row when it is there."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--one", action="store_true", help="one study of each kind, printed and not kept")
-    one = parser.parse_args().one
-    executor: Any = loky.get_reusable_executor(max_workers=loky.cpu_count())
-    kinds: dict[str, Callable[[], Any]] = {
-        "flat": lambda: of_flat([3] if one else RANKS, 1 if one else SETS, executor),
-        "others": lambda: of_others(executor),
-        "coverage": lambda: of_coverage(4 if one else REPEATS, executor),
-    }
-    import torch
-
-    found: dict[str, Any] = {
-        "machine": {"processor": processor(), "system": platform.platform(), "torch": torch.__version__}
-    }
-    for name, run in kinds.items():
-        found[name] = run()
-    if one:
-        print(page(found))
+    parser.add_argument("kinds", nargs="*", default=KINDS, metavar="KIND", help=f"of {', '.join(KINDS)}")
+    parser.add_argument("--one", action="store_true", help="one small study of two kinds, printed and not kept")
+    parser.add_argument("--out", type=Path, default=Path("runs/evidence"), help="where Fashion-MNIST's study is kept")
+    asked = parser.parse_args()
+    if asked.one:
+        for run in (partial(of_linear, 3, 1, 0.8), partial(of_curved, "edges", 0)):
+            print(run()["sentence"], flush=True)
         return
-    RESULT.write_text(json.dumps(found, indent=1) + "\n")
-    PAGE.write_text(page(found))
+    kept: dict[str, Row] = json.loads(RESULT.read_text())["rows"] if RESULT.exists() else {}
+    executor = loky.get_reusable_executor(max_workers=loky.cpu_count(), timeout=None)
+    for kind in asked.kinds:
+        wanted = {name: run for name, run in rows(kind, kept, asked.out) if f"{kind}: {name}" not in kept}
+        if kind == "fashion":  # a search takes all cores
+            for name, run in wanted.items():
+                keep(kept, f"{kind}: {name}", run())
+            continue
+        together = {executor.submit(run): name for name, run in wanted.items()}
+        for future in as_completed(together):
+            keep(kept, f"{kind}: {together[future]}", future.result())
+
+
+def keep(kept: dict[str, Row], name: str, row: Row) -> None:
+    """Write a row."""
+    kept[name] = row
+    machine = {"processor": processor(), "system": platform.platform(), "torch": torch.__version__}
+    RESULT.write_text(json.dumps({"machine": machine, "rows": kept}, indent=1) + "\n")
+    print(name, row.get("sentence", row), flush=True)
 
 
 if __name__ == "__main__":

@@ -45,9 +45,9 @@ def analysis(results: Results) -> list[Finding]:
 
 
 def sampling(results: Results) -> str | None:
-    """How far other test images could move the numbers: the half widths of the paired bootstrap's intervals."""
+    """How far other test images could move the numbers of single networks, whose tables have no interval for them."""
     known = [entry for entry in results.sampling if entry.test_explained_variance[0] >= 0]
-    if not known or flat_text(results):
+    if not known or flat_text(results) or any(size.seeds > 1 for size in results.sizes):
         return None
     halves = [
         f"± {50 * (high - low):.2f} points at {entry.latent_dim}"

@@ -23,9 +23,10 @@ from ..formatting import (
 from ..measure import answer, headline
 from ..measure.gates import GATES, bounding
 from ..measure.headline import Table, comparable
+from ..measure.verdict import sizes
 from ..pca import is_exact
 from ..results import InterpolationMeans, Results
-from ..stats import PairedTest, WelchTest
+from ..stats import PairedTest, WelchTest, mean_interval
 
 
 class Noted(NamedTuple):
@@ -177,12 +178,14 @@ def compression(results: Results) -> Table | None:
 def trust(results: Results) -> Table:
     """What the numbers of each size depend on: seeds, test images, training."""
     over_images = {entry.latent_dim: entry.test_explained_variance for entry in results.sampling}
+    trained = sizes(results.models)
     first = {model.latent_dim: model for model in results.first}
     header = ["latent", "seeds", "over seeds", "over images", "last tenth", "test over train", "gates"]
     rows = []
     for size in results.sizes:
         k, mean, model = size.latent_dim, size.test_explained_variance, first.get(size.latent_dim)
-        intervals = [mean.interval, over_images.get(k)] if mean and mean.mean >= 0 else [None, None]
+        known = mean is not None and mean.mean >= 0
+        intervals = [mean_interval(trained[k].explained).interval, over_images.get(k)] if known else [None, None]
         fall = model.last_tenth_fall if model else None
         rows.append(
             [
@@ -198,8 +201,10 @@ def trust(results: Results) -> Table:
 
 
 ANSWERS = (
-    "A size is enough if the 95 % interval of its mean explained variance over seeds (Student's t) lies at or above "
-    "the share, and not enough if it lies below; for the rest the runs do not tell. One training has no interval: "
+    "A size is enough if the 95 % interval of its mean explained variance lies at or above the share, and not enough "
+    "if it lies below; for the rest the runs do not tell. The interval is for other seeds and other test images "
+    "together: their variances add, and its factor is Student's t for the seeds and the normal quantile for the "
+    "images, weighted by the two (Cochran, 1951). One training has no interval: "
     'more seeds give one. "At most" says that a gate of the training fired: it was not as good as it could be, and '
     "better training could do with less. PCA components are those that keep the same on the test images."
 )
