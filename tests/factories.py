@@ -70,6 +70,7 @@ def results(
         Environment(latentfit="", torch="", device="cpu", precision="fp32", processor=""),
         Quality(**vars(quality.look(images)), notes=()),
         seeds=(0,),
+        search=False,
         keep=None,
         scouts={},
         curve=None,

@@ -28,8 +28,8 @@ def models(sizes, fired=(), failed=()):
     return [*trained, *(network.failed(Job(*job), "it broke") for job in failed)]
 
 
-def sentence(sizes, keep=0.9, recipe=REFERENCE, following=(), components=85, **others):
-    return answer.answer(models(sizes, **others), keep, following, recipe, components).sentence
+def sentence(sizes, keep=0.9, recipe=REFERENCE, following=(), components=85, limit=None, **others):
+    return answer.answer(models(sizes, **others), keep, following, recipe, components, limit=limit).sentence
 
 
 @pytest.mark.parametrize(("keep", "text"), [(0.9, "90 %"), (0.999, "99.9 %"), (0.1 + 0.2, "30 %"), (0.125, "12.5 %")])
@@ -108,7 +108,14 @@ THREE = {8: LACKING, 16: LACKING, 32: LACKING}
             ["No size of this study keeps 99 %", "85.1 %", "with 8 latent dimensions", "More dimensions did not help"],
             ["enough"],
         ),
-        ({16: LACKING}, {}, ["No size of this study keeps 90 %"], []),
+        ({16: LACKING}, {}, ["No size of this study keeps 90 %"], ["no larger size"]),
+        ({16: LACKING}, {"limit": 16}, ["There is no larger size to try."], []),
+        (
+            {14: LACKING, 15: [0.88], 16: ENOUGH},
+            {},
+            ["14 are not (85.1 %); sizes between were not tested with every seed."],
+            ["15"],
+        ),
         ({16: [0.88, 0.9, 0.912]}, {}, ["No size of this study is shown to keep 90 %"], []),
         ({16: [0.88]}, {}, ["No size of this study is shown to keep 90 %"], []),
         ({8: [0.8996, 0.8997, 0.8998], 9: ENOUGH}, {}, ["8 are not (89.97 %)"], ["90.0 %"]),  # its side shows
@@ -214,14 +221,19 @@ def test_a_knee_is_told_whatever_the_share():
 def test_the_knee_that_was_asked_for_is_the_answer_and_without_one_there_is_none():
     given = models({15: LACKING, 16: ENOUGH, 17: ENOUGH}, fired=[15])
     found = answer.answer(given, "knee", components=85, knee=KNEE)
-    assert (found.status, found.keep, found.latent_dim, found.not_enough) == ("found", "knee", 16, 15)
+    assert (found.status, found.keep, found.latent_dim, found.not_enough) == ("found", "knee", 16, None)
     assert "They keep 91.1 % of the variance of the test images, for which PCA needs 85 components." in found.sentence
     assert found.gates == ("still_falling",)
     alone = answer.answer(given, "knee", components=None, knee=KNEE).sentence
     assert "They keep 91.1 %, which PCA does not with any number of components." in alone
+    assert "Better training may change that: training error still fell" in found.sentence
     none = answer.answer(given, "knee")
     assert (none.status, none.latent_dim, none.knee) == ("not_reached", None, None)
-    assert none.sentence.startswith("No knee")
+    assert none.sentence.startswith("No knee is sure: at none of the sizes")
+    few = models({3: ENOUGH, 9: ENOUGH})
+    assert answer.answer(few, "knee").sentence.startswith("No knee was looked for: that takes three sizes in a row")
+    looked = answer.answer(few, "knee", looked=[1, 2, 4, 8]).sentence
+    assert looked.startswith("No knee: in short trainings of 1 to 8 dimensions explained variance goes on rising")
     assert answer.progress_text(given, "knee").startswith("explained: 15: 85.10 %; gates: still falling, 16: 91.1")
 
 

@@ -1,11 +1,13 @@
 """What a search trains next: few networks, and the two sizes that its answer rests on."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers import model_result
 
-from latentfit.measure.search import MOST, Search, Step, bracket, knee_step
+from latentfit.measure.search import MOST, Search, Step, bracket, knee_step, seeds_of
 from latentfit.measure.verdict import Size, decide
 from latentfit.recipe import Job
 
@@ -113,6 +115,12 @@ def test_where_no_size_is_enough_the_search_ends_at_the_largest():
     assert decide(sizes, 0.9).status == "not_reached"
 
 
+def test_sizes_that_were_trained_for_another_question_do_not_end_a_search():
+    sizes = {k: Size((float(curve(40, 85)[k]),) * 3, (0.0,) * 3, SEEDS) for k in range(1, 12)}
+    step = Search(0.9, SEEDS, curve(85, 85), 85, dict.fromkeys(sizes, SEEDS), sizes, {}).next()
+    assert max(job.latent_dim for job in step.jobs) > 11
+
+
 def test_what_a_folder_has_is_not_trained_again():
     sizes = {15: Size((0.88, 0.881, 0.882), (0.0,) * 3, SEEDS), 16: Size((0.91, 0.911, 0.912), (0.0,) * 3, SEEDS)}
     tried = dict.fromkeys(sizes, SEEDS)
@@ -149,15 +157,14 @@ def factors(n, largest=40):
 
 
 def play_knee(explained, seeds=SEEDS, largest=40):
-    scouts, tried = {}, {}
-    while (step := knee_step(scouts, tried, seeds, largest)) != Step():
+    baselines, models, scouts = SimpleNamespace(images=500, pixels=largest), [], {}
+    while (step := knee_step(scouts, models, seeds, baselines)) != Step():
         if step.scout is not None:
             assert step.scout not in scouts
             scouts[step.scout] = Size((float(explained[step.scout]),), (0.0,), (0,))
-        for k, seed in step.jobs:
-            assert seed not in tried.setdefault(k, set())
-            tried[k].add(seed)
-    return scouts, tried
+        assert not {model.job for model in models} & step.jobs
+        models += [model_result(*job) for job in sorted(step.jobs)]
+    return scouts, {k: {*found} for k, found in seeds_of(models).items()}
 
 
 @pytest.mark.parametrize("n", range(1, 9))

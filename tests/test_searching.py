@@ -15,7 +15,7 @@ from latentfit.measure import answer, verdict
 from latentfit.measure.search import Search
 from latentfit.recipe import CONVERGED, Job
 from latentfit.report import tables
-from latentfit.sweep import run
+from latentfit.sweep import run, searching
 
 IMAGES = small_clothes()
 BETTER = replace(
@@ -264,10 +264,26 @@ def test_the_knee_of_a_study_is_searched_for_and_answered(tmp_path):
     assert asked.results["verdict"]["knee"]["latent_dim"] == 2
 
 
-def test_the_knee_needs_networks_that_are_trained_until_they_are_done(tmp_path):
-    with pytest.raises(InputError, match="expected recipe converged, not small"):
-        search(tmp_path / "out", keep="knee", recipe=RECIPE)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"recipe": RECIPE}, "expected recipe converged, not small"),
+        ({"recipe": "swift"}, "expected recipe converged, not swift"),
+        ({"seeds": 1}, "two trainings of a size or more"),
+        ({"images": small_clothes(20, 20)}, "too few images to look for the knee; expected 25"),
+    ],
+)
+def test_where_no_knee_could_be_found_none_is_looked_for(tmp_path, options, message):
+    with pytest.raises(InputError, match=message):
+        search(tmp_path / "out", keep="knee", **{"recipe": QUICK} | options)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("keep", ["knee", 0.8])
+def test_short_trainings_that_diverge_do_not_turn_for_ever(tmp_path, monkeypatch, keep):
+    nothing = lambda job, *_: searching.Scout(*job, None, None)  # noqa: E731
+    monkeypatch.setattr(searching, "train", nothing)
+    assert search(tmp_path, keep=keep, recipe=QUICK).found.models
 
 
 def test_a_search_ends_in_time_with_what_it_knows_and_goes_on_later(tmp_path, monkeypatch):
@@ -284,8 +300,30 @@ def test_a_search_ends_in_time_with_what_it_knows_and_goes_on_later(tmp_path, mo
     assert "the minutes are over; the same command goes on" in told
     assert 0 < len(part.results["models"]) < len(whole.results["models"])
     assert part.results["verdict"]["next"]
+    asked = json.loads((tmp_path / "part" / "study.json").read_bytes())["models"]
+    assert len(asked) > len(part.results["models"])  # the request stays
     done = search(tmp_path / "part", keep=0.8, recipe=QUICK)
     assert done.results["verdict"] == whole.results["verdict"]
+
+
+def test_a_search_for_the_knee_that_ran_out_of_time_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(searching, "train", lambda job, *_: searching.Scout(*job, 0.9 - 0.5 ** job[0], 0.001))
+    monkeypatch.setattr("latentfit.sweep.timing.RESERVE", 0)
+    clock = iter(())  # there is no time at all
+    monkeypatch.setattr("latentfit.sweep.timing.Clock.left", lambda self: next(clock, 0.0) if self.end else None)
+    run.study(IMAGES, (3,), seeds=1, recipe=QUICK, out=tmp_path, executor=Inline())
+    part = search(tmp_path, keep="knee", recipe=QUICK, minutes=1)
+    assert part.results["verdict"]["next"]
+    more = Inline()
+    done = search(tmp_path, keep="knee", recipe=QUICK, executor=more)
+    assert (bool(more.jobs), done.results["verdict"]["next"]) == (True, [])
+
+
+@pytest.mark.parametrize("minutes", [0, -1, float("nan"), float("inf")])
+def test_minutes_are_a_number_above_0(tmp_path, minutes):
+    with pytest.raises(InputError, match="expected a number above 0"):
+        search(tmp_path / "out", minutes=minutes)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("options", [{"keep": None}, {"latent_dims": (2,)}])

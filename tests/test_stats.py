@@ -171,4 +171,14 @@ def test_the_error_of_a_ratio_is_its_spread_over_other_images():
 
     ratios = [a.mean() / b.mean() for a, b in (drawn() for _ in range(2000))]
     assert ratio_error(*drawn()) == pytest.approx(np.std(ratios), rel=0.1)
-    assert ratio_error(np.ones(1), np.ones(1)) == 0
+    assert ratio_error(np.ones(1), np.ones(1)) == 1  # nothing is known of other images
+
+
+@pytest.mark.parametrize("images", [2, 3, 5, 10])
+def test_of_few_images_the_interval_is_as_wide_as_it_has_to_be(images):
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(2000):
+        a = 0.1 + 0.02 * rng.normal(size=images)
+        low, high = mean_over_both([a.mean()] * 3, [ratio_error(a, np.ones(images))] * 3).interval
+        held += low <= 0.1 <= high
+    assert 0.93 < held / 2000 < 0.97

@@ -20,7 +20,7 @@ Interval = tuple[float, float]
 
 CONFIDENCE = 0.95
 LEVEL = 0.05
-NORMAL = 1.96  # half of a 95 % interval in standard errors, where they are known well
+NORMAL = 1.959964  # half of a 95 % interval in standard errors, where they are known well
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,8 @@ def mean_over_both(values: Sequence[float], errors: Sequence[float]) -> Mean:
 
     Args:
         values: One a seed, one or more, all on the same test images.
-        errors: The standard error of each over the images; what differs from seed to seed in them counts in full.
+        errors: The standard error of each over the images, see `ratio_error`; what differs from seed to seed in them
+            counts in full.
     """
     mean, n = float(np.mean(values)), len(values)
     if n < 2:
@@ -111,14 +112,18 @@ def mean_over_both(values: Sequence[float], errors: Sequence[float]) -> Mean:
 
 
 def ratio_error(a: Array, b: Array) -> float:
-    """Standard error of Σa / Σb over other images, for values of the same images (N,), linearised; 0 for one image.
+    """Standard error of Σa / Σb over other images, for values of the same images (N,), linearised.
 
-    Cochran, Sampling Techniques, 1977, section 2.11.
+    Cochran, Sampling Techniques, 1977, section 2.11. Where images are few it is widened, so that NORMAL times it is
+    half of a 95 % interval by Student's t; of a single image, which says nothing of others, it is 1.
     """
+    from scipy.stats import t
+
     if len(a) < 2:
-        return 0.0
+        return 1.0
     apart = a - float(a.mean()) / float(b.mean()) * b
-    return float(apart.std(ddof=1)) / math.sqrt(len(a)) / float(b.mean())
+    wider = float(t.ppf((1 + CONFIDENCE) / 2, len(a) - 1)) / NORMAL
+    return wider * float(apart.std(ddof=1)) / math.sqrt(len(a)) / float(b.mean())
 
 
 def _half(spread: float, n: int, of_images: float) -> float:

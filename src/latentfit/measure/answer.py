@@ -12,7 +12,6 @@ from . import gates
 from .verdict import SEEDS, Size, all_failed, decide, of_knee, sizes
 
 HARDLY = 0.1  # of PCA's components: a network that saves no more is not worth its training
-NO_KNEE = "No knee: from size to size explained variance goes on rising, and no number of factors stands out."
 WORSE = "on average every size reconstructs them worse than the mean training image would, so no size is recommended"
 
 
@@ -24,6 +23,9 @@ def answer(
     components: int | None = None,
     knee: Knee | None = None,
     no_variance: str | None = None,
+    *,
+    limit: int | None = None,
+    looked: Sequence[int] = (),
 ) -> Verdict:
     """The smallest size that is enough to keep a share of the variance, see `verdict.decide`, with checks and sentence.
 
@@ -35,10 +37,12 @@ def answer(
         components: The fewest components with which PCA keeps that share; None where none do.
         knee: That of these networks, whatever the share.
         no_variance: The sentence where the images hold next to no variance, of which no size keeps a share.
+        limit: The largest size there could be.
+        looked: The sizes of the short trainings of a search for the knee.
 
     Returns:
         `gates` are the failed checks of the sizes that the sentence is about: the one that is named, the largest that
-        is not enough, and those in between.
+        is not enough, and those in between; of a knee, itself and those beside it.
     """
     known = sizes(models)
     if keep == "knee":
@@ -46,20 +50,27 @@ def answer(
     else:
         found = replace(decide(known, keep, following), pca_components=components, knee=knee)
     about = {found.best, found.not_enough, *found.open}
+    if keep == "knee" and knee:
+        about = {knee.latent_dim + i for i in (-1, 0, 1)}
     fired = gates.names(model for model in models if model.latent_dim in about)
     if no_variance:
         return replace(found, gates=fired, next=(), sentence=no_variance)
     found = replace(found, gates=fired)
     if keep == "knee":
-        told = f"{_of_knee(knee)} {_explained_by(found)}" if knee else NO_KNEE
+        told = f"{_of_knee(knee)} {_explained_by(found)}" if knee else _no_knee(known, looked)
+        if bounding := gates.bounding(fired):
+            told += f" Better training may change that: {check_text(bounding, recipe)}."
     else:
-        by_status = {"found": _found, "undecided": _undecided, "not_reached": _not_reached}
-        told = by_status[found.status](found, keep, known, recipe) + _against_pca(found)
+        if found.status == "not_reached":
+            told = _not_reached(found, keep, known, recipe, limit)
+        else:
+            told = {"found": _found, "undecided": _undecided}[found.status](found, keep, known, recipe)
+        told += _against_pca(found)
         told += f" {_of_knee(knee)}" if knee else ""
     if others := [name for name in fired if not gates.GATES[name].bounds]:
         told += f" About the images: {check_text(others, recipe)}."
     if found.next:
-        told += f" Next size to try: {listed([*map(str, found.next)])}."
+        told += f" Next {'size' if len(found.next) == 1 else 'sizes'} to try: {listed([*map(str, found.next)])}."
     if count := sum(not isinstance(model, ModelResult) for model in models):
         told += f" {plural(count, 'training')} failed and cannot be counted."
     return replace(found, sentence=told)
@@ -76,8 +87,9 @@ def explained_text(size: Size, keep: float) -> str:
     if interval is None:
         return f"{mean}, trained once"
     low, high = (_sided(end, keep) for end in interval)
-    if low == high:
-        low, high = (f"{100 * end:.3f}" for end in interval)
+    exact = [f"{100 * end:.3f}" for end in interval]
+    if low == high and exact[0] != exact[1]:
+        low, high = exact
     low, high = "below 0" if interval[0] < 0 else low, "100" if interval[1] > 1 else high
     return f"{mean}, 95 % interval {low} to {high} % over {len(size.explained)} seeds and the test images"
 
@@ -119,7 +131,10 @@ def _below(a: Verdict, keep: float, known: Mapping[int, Size]) -> list[str]:
     if not parts:
         return ["no smaller size was tried"] if k > 1 else []
     nearest = max(j for j in (lacking, *a.open) if j < k)
-    return [*parts, "sizes between were not tested"] if k - nearest > 1 else parts
+    if k - nearest <= 1:
+        return parts
+    once = any(nearest < j < k for j in known)
+    return [*parts, f"sizes between were not tested{' with every seed' if once else ''}"]
 
 
 def _undecided(a: Verdict, keep: float, known: Mapping[int, Size], recipe: Recipe) -> str:
@@ -146,7 +161,7 @@ def _undecided(a: Verdict, keep: float, known: Mapping[int, Size], recipe: Recip
     return text + (f" Better training could do with less: {check_text(bounding, recipe)}." if bounding else "")
 
 
-def _not_reached(a: Verdict, keep: float, known: Mapping[int, Size], recipe: Recipe) -> str:
+def _not_reached(a: Verdict, keep: float, known: Mapping[int, Size], recipe: Recipe, limit: int | None) -> str:
     k = a.best
     if k is None or a.explained_variance is None:
         return "No training came to its end, so no size can be recommended."
@@ -161,7 +176,7 @@ def _not_reached(a: Verdict, keep: float, known: Mapping[int, Size], recipe: Rec
     )
     if a.stuck:
         text += f" More dimensions did not help: {gates.better_training(recipe)}."
-    elif not a.next:
+    elif limit is not None and max(known) >= limit:
         text += " There is no larger size to try."
     return text
 
@@ -174,6 +189,20 @@ def _of_knee(knee: Knee) -> str:
         f"least {knee.at_least:.0f} times less with 95 % confidence: these images behave like "
         f"{plural(n, 'continuous factor')}."
     )
+
+
+def _no_knee(known: Mapping[int, Size], looked: Sequence[int]) -> str:
+    """Why there is none: it was not seen, is not sure, or was not looked for."""
+    if any(all(k in known and len(known[k].explained) > 1 for k in (n - 1, n, n + 1) if k) for n in known):
+        return (
+            "No knee is sure: at none of the sizes that were trained with those beside them does the rise surely stop."
+        )
+    if looked:
+        return (
+            f"No knee: in short trainings of {min(looked)} to {max(looked)} dimensions explained variance goes on "
+            "rising, and no number of factors stands out."
+        )
+    return "No knee was looked for: that takes three sizes in a row, each trained twice or more."
 
 
 def _explained_by(a: Verdict) -> str:

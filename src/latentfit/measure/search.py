@@ -35,7 +35,8 @@ BRACKET = 0.05  # of a size: how far below it one that is not enough, or may not
 FIRST = 1 / 3  # of PCA's number of components: where the first scout looks
 AHEAD = 0.85  # unexplained variance of a network as a share of a scout's, before both are known anywhere
 NEAR = 1.3  # ratio of two sizes up to which one network trained in full is enough to correct the curve of the other
-MOST = 8  # sizes with all their seeds, where no two of them end the search
+MOST = 8  # sizes with all their seeds within a factor of two of the likely answer, where no two of them end it
+DOUBLED = (1, 2, 4, 8, 16, 32)  # sizes of the short trainings among which a knee is looked for
 STOP = 4  # times: how much larger the gain up to a doubled size is than the one after it, where a knee may be
 FLOOR = 0.1  # of the share that may be lost: below it, curves have bends that say nothing about where it is
 
@@ -93,13 +94,10 @@ class Search:
         """
         largest = most_components(baselines.images, baselines.pixels)
         enough = baselines.components_surely(keep)
-        tried: dict[int, list[int]] = {}
-        for model in models:
-            tried.setdefault(model.latent_dim, []).append(model.seed)
         if enough is not None and recipe.starts_as_pca:
             largest = max(enough, 1)
         left = [baselines.pca.at("test", k) / baselines.variance.test for k in range(largest + 1)]
-        return cls(keep, tuple(seeds), 1 - np.array(left), enough or largest, tried, sizes(models), scouts)
+        return cls(keep, tuple(seeds), 1 - np.array(left), enough or largest, seeds_of(models), sizes(models), scouts)
 
     @property
     def largest(self) -> int:
@@ -144,9 +142,11 @@ class Search:
         known = {k: self.sizes[k].standing(self.keep, once) for k in complete if k in self.sizes}
         enough = next((k for k, standing in known.items() if standing == "enough"), None)
         below = max((k for k in known if enough is None or k < enough), default=0)
-        if len(complete) >= MOST or (enough is not None and enough - below <= bracket(enough)):
+        if enough is not None and enough - below <= bracket(enough):
             return []
         aim = self.crossing(below, enough or self.largest) if self.scouts or self.sizes else self._first
+        if sum(aim / 2 < k < 2 * aim for k in complete) >= MOST:
+            return []
         size = self._nearest(aim, below, enough)
         if enough is not None and (size is None or size >= enough - bracket(enough)):
             size = self._nearest(enough - bracket(enough), below, enough)
@@ -189,9 +189,7 @@ class Search:
         return _shifted(short + ahead, left(self.sizes))
 
 
-def knee_step(
-    scouts: Mapping[int, Size], tried: Mapping[int, Collection[int]], seeds: Sequence[int], largest: int
-) -> Step:
+def knee_step(scouts: Mapping[int, Size], models: Sequence[Model], seeds: Sequence[int], baselines: Baselines) -> Step:
     """What a search for the knee trains next.
 
     Scouts find the likeliest size, which then gets all seeds, as do those beside it; where they see none, one network
@@ -199,12 +197,13 @@ def knee_step(
 
     Args:
         scouts: The short trainings so far.
-        tried: The seeds with which each size was trained in full.
+        models: The networks that were trained in full.
         seeds: Of each of the three sizes.
-        largest: The largest size there could be.
+        baselines: What there is to know of the images.
     """
+    largest, tried = most_components(baselines.images, baselines.pixels), seeds_of(models)
     explained = {0: 0.0} | {k: size.mean.mean for k, size in scouts.items()}
-    doubled = [0, *(k for k in (1, 2, 4, 8, 16, 32) if k <= largest)]
+    doubled = [0, *(k for k in DOUBLED if k <= largest)]
     if unknown := [k for k in doubled if k not in explained]:
         return Step(scout=unknown[0])
     likeliest, ratio = _likeliest(explained, doubled)
@@ -228,6 +227,14 @@ def _likeliest(explained: Mapping[int, float], sizes: Sequence[int]) -> tuple[in
     ]
     ratio, size = max(ratios, default=(0.0, 1))
     return size, ratio
+
+
+def seeds_of(models: Sequence[Model]) -> dict[int, list[int]]:
+    """The seeds with which each size was trained, those that failed included."""
+    found: dict[int, list[int]] = {}
+    for model in models:
+        found.setdefault(model.latent_dim, []).append(model.seed)
+    return found
 
 
 def bracket(size: int) -> int:

@@ -13,6 +13,7 @@ from ..data.images import Dataset, ImageSet
 from ..data.quality import Quality, no_variance
 from ..hardware import Environment, side_by_side
 from ..model import Network
+from ..pca import most_components
 from ..recipe import Job, Recipe
 from ..results import (
     SCHEMA,
@@ -32,7 +33,7 @@ from ..results import (
 from . import comparisons, interpolation, intrinsic, knee, tradeoffs, verdict
 from .answer import answer
 from .network import CURVE_SIZES, Baselines, ImageValues, size_results
-from .search import Search
+from .search import Search, Step, knee_step
 
 Array = NDArray[Any]
 
@@ -50,6 +51,7 @@ class Settings:
     environment: Environment
     quality: Quality
     seeds: tuple[int, ...]
+    search: bool
     keep: Keep | None
     scouts: Mapping[int, verdict.Size]
     curve: NestedCurve | None
@@ -147,14 +149,19 @@ def _verdicts(
             search = Search.of(keep, asked.seeds, models, baselines, asked.recipe, scouts)
             following = {job.latent_dim for job in search.next().jobs}
         components = baselines.components_for(keep)
-        return answer(models, keep, sorted(following), asked.recipe, components, found_knee, flat)
+        limit = most_components(baselines.images, baselines.pixels)
+        return answer(models, keep, sorted(following), asked.recipe, components, found_knee, flat, limit=limit)
 
     shares = {*verdict.KEEPS, *([asked.keep] if isinstance(asked.keep, float) else [])}
     found = {keep: answered(keep) for keep in sorted(shares)}
     if asked.keep is None:
         decided: Verdict | NotAsked = verdict.not_asked(flat, found_knee)
     elif asked.keep == "knee":
-        decided = answer(models, "knee", (), asked.recipe, _as_much(models, found_knee, baselines), found_knee, flat)
+        step = knee_step(asked.scouts, models, asked.seeds, baselines) if asked.search and baselines.varies else Step()
+        following = sorted({job.latent_dim for job in step.jobs} | ({step.scout} if step.scout else set()))
+        components = _as_much(models, found_knee, baselines)
+        looked = [*asked.scouts]
+        decided = answer(models, "knee", following, asked.recipe, components, found_knee, flat, looked=looked)
     else:
         decided = found[asked.keep]
     return decided, tuple(found.values())

@@ -113,7 +113,8 @@ def decide(sizes: Mapping[int, Size], keep: float, following: Collection[int] = 
     means = {k: size.mean.mean for k, size in sizes.items()}
     enough = [k for k, s in standing.items() if s == "enough"]
     reaching = [k for k in means if means[k] >= keep]
-    ranked = [*enough[:1], *reaching[:1], *sorted(means, key=lambda k: -means[k])]
+    several = [k for k in reaching if sizes[k].mean.interval]
+    ranked = [*enough[:1], *several[:1], *reaching[:1], *sorted(means, key=lambda k: -means[k])]
     best = ranked[0] if ranked else None
     smaller = [k for k in sizes if not enough or k < enough[0]]
     below = [k for k in smaller if standing[k] == "not enough"]
@@ -152,7 +153,7 @@ def of_knee(sizes: Mapping[int, Size], knee: Knee | None, following: Collection[
         status="found" if knee else "not_reached",
         keep="knee",
         latent_dim=n,
-        not_enough=n - 1 if n is not None and n > 1 else None,
+        not_enough=None,
         explained_variance=mean.mean if mean else None,
         interval=mean.interval if mean else None,
         best=n,

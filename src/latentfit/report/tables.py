@@ -76,7 +76,8 @@ def settings(results: Results) -> list[tuple[str, str]]:
     if not is_exact(dataset.train_images, math.prod(dataset.image_shape)):
         rows.append(("PCA", "by a randomized solver"))
     if keep is not None:
-        rows.append(("To keep", f"{answer.share(keep)} of the variance of the test images"))
+        kept = "the knee" if keep == "knee" else f"{answer.share(keep)} of the variance of the test images"
+        rows.append(("Looked for" if keep == "knee" else "To keep", kept))
     if results.curve:
         rows.append(("Screening", "one more network for all sizes"))
     return rows

@@ -120,10 +120,14 @@ def training(
 
 
 def _in_time(futures: Sequence[Future[Any]], end: float | None) -> Iterator[Future[Any]]:
-    """The futures as they finish; TimeUp at the end."""
+    """The futures as they finish; TimeUp at the end, after those that have finished by then."""
+    left = {*futures}
     try:
-        yield from as_completed(futures, None if end is None else max(0.0, end - time.monotonic()))
+        for future in as_completed(futures, None if end is None else max(0.0, end - time.monotonic())):
+            left.discard(future)
+            yield future
     except FutureTimeout:  # in Python 3.11 an OSError
+        yield from (future for future in left if future.done())
         raise TimeUp from None
 
 
@@ -165,7 +169,7 @@ class Workers:
 
     def listen(self, progress: Progress | None) -> None:
         """From now on call this function, in another thread, with each epoch."""
-        self.progress, self.failure = progress, None
+        self.progress = progress
         if not self.listens:
             self.listens = True
             threading.Thread(target=self._listen, daemon=True).start()
@@ -238,6 +242,8 @@ class _LocalPools:
                 yield trained
                 if self.pool.failure is not None:
                     raise self.pool.failure
+            if self.pool.failure is not None:
+                raise self.pool.failure
             if not self.missing:
                 return
         raise WorkersLost(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .. import hardware, pca
 from ..data import NAMES
-from ..data.images import Dataset, ImageSet
+from ..data.images import Dataset, ImageSet, held_out_of
 from ..errors import InputError, whole_number
 from ..hardware import best_device, precision_of, products_of
 from ..measure import verdict
@@ -123,7 +123,11 @@ class Request:
         fits = chosen is CONVERGED
         if epochs is not None:
             chosen = replace(chosen, epochs=epochs)
-        if keep == "knee" and not chosen.starts_as_pca:
+        if keep == "knee" and seeds < 2:
+            raise InputError(
+                "the knee takes two trainings of a size or more, to know how sure it is; expected --seeds 2"
+            )
+        if keep == "knee" and not (chosen.starts_as_pca and chosen.holds_out):
             raise InputError(
                 "the knee is looked for with networks that are trained until they are done; "
                 f"expected recipe converged, not {chosen.name}"
@@ -166,6 +170,10 @@ class Request:
             recipe = CONVERGED.fitting(len(images.x_train))
             epochs = recipe.epochs if self.recipe is CONVERGED else self.recipe.epochs
             fitted = replace(self, recipe=replace(recipe, epochs=epochs), fits=False)
+        if self.keep == "knee" and images.x_val is None and not held_out_of(len(images.x_train)):
+            raise InputError(
+                f"{images.name} has too few images to look for the knee; expected 25 for training, or more"
+            )
         largest = max((job.latent_dim for job in self.jobs), default=1)
         if largest > images.pixels:
             raise InputError(

@@ -7,6 +7,7 @@ files are there and whole is not run again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -96,6 +97,8 @@ def study(
     clock = Clock(minutes)
     recipe = recipe_of(recipe, source, keep, None if fresh else out)
     request = Request.of(latent_dims, seeds, recipe, epochs, precision, device, keep, curve)
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise InputError(f"minutes {minutes!r}; expected a number above 0")
     if minutes is not None and not request.search:
         raise InputError("minutes are for a search; expected a share to keep, and no latent sizes")
     crew = Crew(workers, tell, early)

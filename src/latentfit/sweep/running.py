@@ -85,7 +85,8 @@ class Run:
         if self.missing() or not (self.folder / "timing.json").exists():
             return False
         with suppress(InputError):
-            return store.load(self.folder).is_of(self.request, self.images)
+            is_whole = store.load(self.folder).is_of(self.request, self.images)
+            return is_whole and (not self.request.search or self.next_step() == Step())
         return False
 
     def finish(self) -> None:
@@ -95,10 +96,13 @@ class Run:
             self.train()
             while self.search():
                 pass
+            in_time = True
         except TimeUp:
             self.give_up()
+            in_time = False
+        self.crew.stop()
         self.clock.lap("train")
-        if self.request.nested:
+        if self.request.nested and in_time:
             self.train_nested()
             self.clock.lap("screen")
         self.check()
@@ -221,9 +225,8 @@ class Run:
         return step != Step()
 
     def give_up(self) -> None:
-        """End a search before its end: the study is of the networks that are there."""
+        """End a search before its end: the results are of the networks that are there, the request stays."""
         self.request = replace(self.request, jobs=tuple(job for job in self.request.jobs if job in self.models))
-        files.write_json(self.folder / "study.json", describe(self.request, self.images))
         if not self.request.jobs:
             raise Lost(searching.nothing_trained(self.request, self.baselines))
         self.say("the minutes are over; the same command goes on")
@@ -264,8 +267,9 @@ class Run:
             environment=request.environment,
             quality=self.quality,
             seeds=request.seeds,
+            search=request.search,
             keep=request.keep,
-            scouts=searching.as_sizes(self.scouts) or {},
+            scouts=searching.as_sizes(self.scouts),
             curve=self.read_curve() if request.nested else None,
         )
         values = {job: self.values[job] for job in trained}

@@ -20,7 +20,6 @@ from ..measure.answer import share
 from ..measure.network import Baselines
 from ..measure.search import Search, Step, knee_step
 from ..measure.verdict import Size
-from ..pca import most_components
 from ..recipe import Job, Recipe
 from ..results import Model, OfNetwork
 from ..train import build, fit
@@ -58,12 +57,9 @@ def next_step(
         return Step()
     if not baselines.varies:  # no size keeps a share, and a study shows at least one network
         return Step() if models else Step(jobs=frozenset(Job(1, seed) for seed in request.seeds))
-    known = None if scouts is None else as_sizes(scouts)
     if request.keep == "knee":
-        tried: dict[int, list[int]] = {}
-        for model in models:
-            tried.setdefault(model.latent_dim, []).append(model.seed)
-        return knee_step(known or {}, tried, request.seeds, most_components(baselines.images, baselines.pixels))
+        return knee_step(as_sizes(scouts or {}), models, request.seeds, baselines)
+    known = as_sizes(scouts) if scouts is not None and all(s.explained is not None for s in scouts.values()) else None
     return Search.of(request.keep, request.seeds, models, baselines, request.recipe, known).next()
 
 
@@ -139,10 +135,8 @@ def read_scouts(study: Path) -> dict[int, Scout]:
     return found
 
 
-def as_sizes(scouts: Mapping[int, Scout]) -> dict[int, Size] | None:
-    """What `measure.search` takes; None where one diverged: then nobody looks by them."""
-    if any(scout.explained is None for scout in scouts.values()):
-        return None
+def as_sizes(scouts: Mapping[int, Scout]) -> dict[int, Size]:
+    """What `measure.search` takes; one that diverged explains nothing."""
     return {k: Size((scout.explained or 0.0,), (scout.error or 0.0,), (scout.seed,)) for k, scout in scouts.items()}
 
 

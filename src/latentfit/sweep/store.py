@@ -181,8 +181,7 @@ class Study:
             and "map" in self.shown
             and found.environment == request.environment
             and tuple(model.job for model in found.models) == request.jobs
-            and not (request.search and found.verdict.next)
-            and {*request.seeds} <= {*found.seeds}
+            and all(m.explained_variance_error is not None for m in found.trained.values() if m.test_explained_variance)
             and found.verdict.keep == request.keep
             and found.recipe == request.recipe
             and (found.curve is not None) == request.nested

@@ -76,6 +76,7 @@ class Crew:
         """Stop the workers that are left."""
         if self.spare:
             self.spare.stop()
+            self.spare = None
 
     def note(self, seconds: float) -> None:
         """Record the seconds of a trained network."""
