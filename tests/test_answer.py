@@ -220,19 +220,20 @@ def test_a_knee_is_told_whatever_the_share():
 
 def test_the_knee_that_was_asked_for_is_the_answer_and_without_one_there_is_none():
     given = models({15: LACKING, 16: ENOUGH, 17: ENOUGH}, fired=[15])
-    found = answer.answer(given, "knee", components=85, knee=KNEE)
+    found = answer.answer_of_knee(given, KNEE, components=85)
     assert (found.status, found.keep, found.latent_dim, found.not_enough) == ("found", "knee", 16, None)
     assert "They keep 91.1 % of the variance of the test images, for which PCA needs 85 components." in found.sentence
     assert found.gates == ("still_falling",)
-    alone = answer.answer(given, "knee", components=None, knee=KNEE).sentence
+    alone = answer.answer_of_knee(given, KNEE).sentence
     assert "They keep 91.1 %, which PCA does not with any number of components." in alone
     assert "Better training may change that: training error still fell" in found.sentence
-    none = answer.answer(given, "knee")
+    none = answer.answer_of_knee(given, None)
     assert (none.status, none.latent_dim, none.knee) == ("not_reached", None, None)
     assert none.sentence.startswith("No knee is sure: at none of the sizes")
     few = models({3: ENOUGH, 9: ENOUGH})
-    assert answer.answer(few, "knee").sentence.startswith("No knee was looked for: that takes three sizes in a row")
-    looked = answer.answer(few, "knee", looked=[1, 2, 4, 8]).sentence
+    alone = answer.answer_of_knee(few, None).sentence
+    assert alone.startswith("No knee was looked for: that takes three sizes in a row")
+    looked = answer.answer_of_knee(few, None, looked=[1, 2, 4, 8]).sentence
     assert looked.startswith("No knee: in short trainings of 1 to 8 dimensions explained variance goes on rising")
     assert answer.progress_text(given, "knee").startswith("explained: 15: 85.10 %; gates: still falling, 16: 91.1")
 

@@ -114,11 +114,11 @@ def _study(options: argparse.Namespace) -> int:
 
 def _first_workers(options: argparse.Namespace, sizes: list[int] | None) -> int:
     """Guess how many workers to start before the request is resolved; the pool corrects a wrong guess."""
-    from .sweep.workers import BASE, allowed, of_use
+    from .sweep.workers import Crew
 
     seeds = options.seeds or (1 if options.keep is None else 3)
     networks = seeds * (len(set(sizes)) if sizes else 2)
-    return min(networks, options.workers or of_use(networks, os.cpu_count() or 1, allowed(BASE))[0])
+    return min(networks, Crew(options.workers).likely(networks))
 
 
 def _import_report() -> None:

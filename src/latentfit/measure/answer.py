@@ -17,68 +17,95 @@ WORSE = "on average every size reconstructs them worse than the mean training im
 
 def answer(
     models: Sequence[Model],
-    keep: Keep,
+    keep: float,
     following: Sequence[int] = (),
     recipe: Recipe = REFERENCE,
     components: int | None = None,
     knee: Knee | None = None,
     no_variance: str | None = None,
-    *,
     limit: int | None = None,
-    looked: Sequence[int] = (),
 ) -> Verdict:
     """The smallest size that is enough to keep a share of the variance, see `verdict.decide`, with checks and sentence.
 
     Args:
         models: All networks of a study.
-        keep: The share to keep, between 0 and 1, or `knee`.
+        keep: The share to keep, between 0 and 1.
         following: The sizes that a search would train next.
         recipe: How they were trained: what the sentence advises depends on it.
         components: The fewest components with which PCA keeps that share; None where none do.
         knee: That of these networks, whatever the share.
         no_variance: The sentence where the images hold next to no variance, of which no size keeps a share.
         limit: The largest size there could be.
-        looked: The sizes of the short trainings of a search for the knee.
 
     Returns:
         `gates` are the failed checks of the sizes that the sentence is about: the one that is named, the largest that
-        is not enough, and those in between; of a knee, itself and those beside it.
+        is not enough, and those in between.
     """
     known = sizes(models)
-    if keep == "knee":
-        found = replace(of_knee(known, knee, following), pca_components=components)
-    else:
-        found = replace(decide(known, keep, following), pca_components=components, knee=knee)
+    found = replace(decide(known, keep, following), pca_components=components, knee=knee)
     about = {found.best, found.not_enough, *found.open}
-    if keep == "knee" and knee:
-        about = {knee.latent_dim + i for i in (-1, 0, 1)}
-    fired = gates.names(model for model in models if model.latent_dim in about)
+    found = replace(found, gates=gates.names(model for model in models if model.latent_dim in about))
     if no_variance:
-        return replace(found, gates=fired, next=(), sentence=no_variance)
-    found = replace(found, gates=fired)
-    if keep == "knee":
-        told = f"{_of_knee(knee)} {_explained_by(found)}" if knee else _no_knee(known, looked)
-        if bounding := gates.bounding(fired):
-            told += f" Better training may change that: {check_text(bounding, recipe)}."
+        return replace(found, next=(), sentence=no_variance)
+    if found.status == "not_reached":
+        told = _not_reached(found, keep, known, recipe, limit)
     else:
-        if found.status == "not_reached":
-            told = _not_reached(found, keep, known, recipe, limit)
-        else:
-            told = {"found": _found, "undecided": _undecided}[found.status](found, keep, known, recipe)
-        told += _against_pca(found)
-        told += f" {_of_knee(knee)}" if knee else ""
-    if others := [name for name in fired if not gates.GATES[name].bounds]:
+        told = {"found": _found, "undecided": _undecided}[found.status](found, keep, known, recipe)
+    told += _against_pca(found)
+    told += f" {_of_knee(knee)}" if knee else ""
+    return replace(found, sentence=told + _rest(found, models, recipe))
+
+
+def answer_of_knee(
+    models: Sequence[Model],
+    knee: Knee | None,
+    following: Sequence[int] = (),
+    recipe: Recipe = REFERENCE,
+    components: int | None = None,
+    no_variance: str | None = None,
+    looked: Sequence[int] = (),
+) -> Verdict:
+    """The size where explained variance stops rising, see `measure.knee`, with checks and sentence.
+
+    Args:
+        models: All networks of a study.
+        knee: That of these networks.
+        following: As of `answer`.
+        recipe: As of `answer`.
+        components: The fewest components with which PCA keeps as much as the knee; None where none do.
+        no_variance: As of `answer`.
+        looked: The sizes of the short trainings of a search.
+
+    Returns:
+        `gates` are the failed checks of the knee and of the sizes beside it.
+    """
+    known = sizes(models)
+    about = {knee.latent_dim + i for i in (-1, 0, 1)} if knee else set()
+    fired = gates.names(model for model in models if model.latent_dim in about)
+    found = replace(of_knee(known, knee, following), pca_components=components, gates=fired)
+    if no_variance:
+        return replace(found, next=(), sentence=no_variance)
+    told = f"{_of_knee(knee)} {_explained_by(found)}" if knee else _no_knee(known, looked)
+    if bounding := gates.bounding(fired):
+        told += f" Better training may change that: {check_text(bounding, recipe)}."
+    return replace(found, sentence=told + _rest(found, models, recipe))
+
+
+def _rest(a: Verdict, models: Sequence[Model], recipe: Recipe) -> str:
+    """What ends every answer: checks of the images, the next sizes, failed trainings."""
+    told = ""
+    if others := [name for name in a.gates if not gates.GATES[name].bounds]:
         told += f" About the images: {check_text(others, recipe)}."
-    if found.next:
-        told += f" Next {'size' if len(found.next) == 1 else 'sizes'} to try: {listed([*map(str, found.next)])}."
+    if a.next:
+        told += f" Next {'size' if len(a.next) == 1 else 'sizes'} to try: {listed([*map(str, a.next)])}."
     if count := sum(not isinstance(model, ModelResult) for model in models):
         told += f" {plural(count, 'training')} failed and cannot be counted."
-    return replace(found, sentence=told)
+    return told
 
 
-def share(keep: Keep) -> str:
-    """A share that was asked for, as a percentage with the digits it has; or `the knee`."""
-    return "the knee" if keep == "knee" else f"{100 * keep:.10g} %"
+def share(keep: float) -> str:
+    """A share that was asked for, as a percentage with the digits it has."""
+    return f"{100 * keep:.10g} %"
 
 
 def explained_text(size: Size, keep: float) -> str:

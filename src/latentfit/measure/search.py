@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from ..pca import most_components
 from ..recipe import Job, Recipe
-from ..results import Model
+from ..results import Keep, Model
 from .network import Baselines
 from .verdict import Size, sizes
 
@@ -187,6 +187,22 @@ class Search:
         short = _shifted(np.log(np.maximum(1 - self.pca[1:], floor)), left(scouts))
         ahead = math.log(AHEAD) if scouts and not self.sizes else 0.0
         return _shifted(short + ahead, left(self.sizes))
+
+
+def next_step(
+    keep: Keep,
+    seeds: Sequence[int],
+    models: Sequence[Model],
+    baselines: Baselines,
+    recipe: Recipe,
+    scouts: Mapping[int, Size] | None,
+) -> Step:
+    """What to train next for a share to keep, see `Search.of`, or for the knee; nothing where images do not vary."""
+    if not baselines.varies:
+        return Step()
+    if keep == "knee":
+        return knee_step(scouts or {}, models, seeds, baselines)
+    return Search.of(keep, seeds, models, baselines, recipe, scouts).next()
 
 
 def knee_step(scouts: Mapping[int, Size], models: Sequence[Model], seeds: Sequence[int], baselines: Baselines) -> Step:

@@ -31,9 +31,9 @@ from ..results import (
     Verdict,
 )
 from . import comparisons, interpolation, intrinsic, knee, tradeoffs, verdict
-from .answer import answer
+from .answer import answer, answer_of_knee
 from .network import CURVE_SIZES, Baselines, ImageValues, size_results
-from .search import Search, Step, knee_step
+from .search import next_step
 
 Array = NDArray[Any]
 
@@ -53,7 +53,7 @@ class Settings:
     seeds: tuple[int, ...]
     search: bool
     keep: Keep | None
-    scouts: Mapping[int, verdict.Size]
+    scouts: Mapping[int, verdict.Size] | None
     curve: NestedCurve | None
 
 
@@ -142,26 +142,24 @@ def _verdicts(
     """The verdict, and the table of those at other shares with the one that was asked for."""
     flat = no_variance(vars(baselines.variance))
 
+    limit = most_components(baselines.images, baselines.pixels)
+
+    def following(keep: Keep) -> list[int]:
+        scouts = asked.scouts if keep == asked.keep else {}
+        step = next_step(keep, asked.seeds, models, baselines, asked.recipe, scouts)
+        return sorted({job.latent_dim for job in step.jobs} | ({step.scout} if step.scout else set()))
+
     def answered(keep: float) -> Verdict:
-        following: set[int] = set()
-        if baselines.varies:
-            scouts = asked.scouts if keep == asked.keep else {}
-            search = Search.of(keep, asked.seeds, models, baselines, asked.recipe, scouts)
-            following = {job.latent_dim for job in search.next().jobs}
         components = baselines.components_for(keep)
-        limit = most_components(baselines.images, baselines.pixels)
-        return answer(models, keep, sorted(following), asked.recipe, components, found_knee, flat, limit=limit)
+        return answer(models, keep, following(keep), asked.recipe, components, found_knee, flat, limit)
 
     shares = {*verdict.KEEPS, *([asked.keep] if isinstance(asked.keep, float) else [])}
     found = {keep: answered(keep) for keep in sorted(shares)}
     if asked.keep is None:
         decided: Verdict | NotAsked = verdict.not_asked(flat, found_knee)
     elif asked.keep == "knee":
-        step = knee_step(asked.scouts, models, asked.seeds, baselines) if asked.search and baselines.varies else Step()
-        following = sorted({job.latent_dim for job in step.jobs} | ({step.scout} if step.scout else set()))
-        components = _as_much(models, found_knee, baselines)
-        looked = [*asked.scouts]
-        decided = answer(models, "knee", following, asked.recipe, components, found_knee, flat, looked=looked)
+        to_try, components = following("knee") if asked.search else [], _as_much(models, found_knee, baselines)
+        decided = answer_of_knee(models, found_knee, to_try, asked.recipe, components, flat, [*(asked.scouts or ())])
     else:
         decided = found[asked.keep]
     return decided, tuple(found.values())

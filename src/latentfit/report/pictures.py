@@ -21,6 +21,7 @@ from PIL import Image
 
 from .. import evaluate, figures, formatting, latent
 from ..figures import Curve
+from ..measure.gates import bounding
 from ..model import Network, to_unit
 from ..recipe import Epoch, first_seeds
 from ..results import Results
@@ -185,7 +186,7 @@ class Shown:
                 [model.train_mse for model in models],
                 [model.test_mse for model in models],
                 dict(sorted(pca.items())),
-                gated=[size.latent_dim for size in results.sizes if size.gates],
+                gated=[size.latent_dim for size in results.sizes if bounding(size.gates)],
                 enough=results.verdict.latent_dim,
                 curve=curve,
                 marks={e.name: e.value for e in estimates if e.value is not None},

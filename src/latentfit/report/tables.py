@@ -97,7 +97,7 @@ def answers(results: Results) -> Table:
             "undecided": f"undecided, perhaps {a.best}",
             "not_reached": "-" if a.best is None else "not reached",
         }[a.status]
-        rows.append([answer.share(a.keep), size, or_dash(a.not_enough, "d"), or_dash(a.pca_components, "d")])
+        rows.append([answer.share(float(a.keep)), size, or_dash(a.not_enough, "d"), or_dash(a.pca_components, "d")])
     return ["variance to keep", "enough", "not enough", "PCA components"], rows
 
 
@@ -212,7 +212,8 @@ ANSWERS = (
 RESULTS = (
     "MSE is the mean over all pixels of all images of a split, pixels in [0, 1]. Variance kept is 1 − MSE over the "
     "mean squared distance from the mean training image, on the test images. Worth in PCA is how many PCA components "
-    "reach the same test error. Numbers with ± are means over seeds and half of their 95 % interval. A gate is a sign "
+    "reach the same test error. Numbers with ± are means over seeds and half of their 95 % interval, which for the "
+    "variance kept is for other test images too. A gate is a sign "
     f"that training was not as good as it could be ({listed([GATES[name].short for name in bounding(GATES)])}), or of "
     f"what the images are ({listed([gate.short for gate in GATES.values() if not gate.bounds])})."
 )

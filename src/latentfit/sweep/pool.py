@@ -122,8 +122,9 @@ def training(
 def _in_time(futures: Sequence[Future[Any]], end: float | None) -> Iterator[Future[Any]]:
     """The futures as they finish; TimeUp at the end, after those that have finished by then."""
     left = {*futures}
+    del futures  # a list would keep every result until the last
     try:
-        for future in as_completed(futures, None if end is None else max(0.0, end - time.monotonic())):
+        for future in as_completed({*left}, None if end is None else max(0.0, end - time.monotonic())):
             left.discard(future)
             yield future
     except FutureTimeout:  # in Python 3.11 an OSError

@@ -19,6 +19,7 @@ from ..measure import network as measure
 from ..measure.network import Baselines, ImageValues
 from ..measure.search import Step
 from ..measure.summary import Settings, summarize
+from ..measure.verdict import Size
 from ..model import Network
 from ..pca import PCA
 from ..recipe import Job, first_seeds
@@ -200,11 +201,17 @@ class Run:
         """The short trainings of a search so far."""
         return searching.read_scouts(self.folder)
 
+    @property
+    def known_scouts(self) -> dict[int, Size] | None:
+        """What they say to the search; None where the recipe has none."""
+        if not self.request.recipe.starts_as_pca or self.trained_on.x_val is None:
+            return None
+        return searching.as_sizes(self.scouts, self.request.keep)
+
     def next_step(self) -> Step:
         """What a search trains next; nothing where it has ended, or nothing is searched."""
         models = [self.models[j] for j in self.request.jobs]  # in order, not as they came: sums depend on it
-        can_scout = self.request.recipe.starts_as_pca and self.trained_on.x_val is not None
-        return searching.next_step(self.request, models, self.baselines, self.scouts if can_scout else None)
+        return searching.next_step(self.request, models, self.baselines, self.known_scouts)
 
     def search(self) -> bool:
         """Train what a search wants next; whether there was anything."""
@@ -269,7 +276,7 @@ class Run:
             seeds=request.seeds,
             search=request.search,
             keep=request.keep,
-            scouts=searching.as_sizes(self.scouts),
+            scouts=self.known_scouts,
             curve=self.read_curve() if request.nested else None,
         )
         values = {job: self.values[job] for job in trained}

@@ -16,12 +16,13 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..formatting import plural
+from ..measure import search
 from ..measure.answer import share
 from ..measure.network import Baselines
-from ..measure.search import Search, Step, knee_step
+from ..measure.search import Step
 from ..measure.verdict import Size
 from ..recipe import Job, Recipe
-from ..results import Model, OfNetwork
+from ..results import Keep, Model, OfNetwork
 from ..train import build, fit
 from .files import read, write_json
 from .job import train_group
@@ -43,7 +44,7 @@ class Scout(OfNetwork):
 
 
 def next_step(
-    request: Request, models: Sequence[Model], baselines: Baselines, scouts: Mapping[int, Scout] | None
+    request: Request, models: Sequence[Model], baselines: Baselines, scouts: Mapping[int, Size] | None
 ) -> Step:
     """What a search trains next; nothing where it has ended, or nothing is searched.
 
@@ -51,16 +52,13 @@ def next_step(
         request: What is asked.
         models: The networks that were trained in full.
         baselines: Measurements of the images alone.
-        scouts: The short trainings, by size; None where the recipe has none.
+        scouts: See `as_sizes`.
     """
     if not request.search or request.keep is None:
         return Step()
-    if not baselines.varies:  # no size keeps a share, and a study shows at least one network
-        return Step() if models else Step(jobs=frozenset(Job(1, seed) for seed in request.seeds))
-    if request.keep == "knee":
-        return knee_step(as_sizes(scouts or {}), models, request.seeds, baselines)
-    known = as_sizes(scouts) if scouts is not None and all(s.explained is not None for s in scouts.values()) else None
-    return Search.of(request.keep, request.seeds, models, baselines, request.recipe, known).next()
+    if not baselines.varies and not models:  # no size keeps a share, and a study shows at least one network
+        return Step(jobs=frozenset(Job(1, seed) for seed in request.seeds))
+    return search.next_step(request.keep, request.seeds, models, baselines, request.recipe, scouts)
 
 
 def expectation(request: Request, work: Work, workers: int) -> str:
@@ -135,8 +133,10 @@ def read_scouts(study: Path) -> dict[int, Scout]:
     return found
 
 
-def as_sizes(scouts: Mapping[int, Scout]) -> dict[int, Size]:
-    """What `measure.search` takes; one that diverged explains nothing."""
+def as_sizes(scouts: Mapping[int, Scout], keep: Keep | None) -> dict[int, Size] | None:
+    """What `measure.search` takes; one that diverged explains nothing, and ends the looking by scouts for a share."""
+    if keep != "knee" and any(scout.explained is None for scout in scouts.values()):
+        return None
     return {k: Size((scout.explained or 0.0,), (scout.error or 0.0,), (scout.seed,)) for k, scout in scouts.items()}
 
 
