@@ -175,14 +175,6 @@ def test_failed_checks_are_hollow_and_make_the_answer_an_upper_bound(gated, soun
     assert [text.get_text() for text in ax.texts] == [answer]
 
 
-def test_the_nested_network_is_a_dashed_line_in_the_legend():
-    (ax,) = figures.error_by_size([2, 8], [0.02, 0.01], [0.03, 0.02], {1: 0.05}, curve={2: 0.04, 4: 0.03, 8: 0.02}).axes
-    (line,) = (line for line in ax.lines if list(line.get_xdata()) == [2, 4, 8])
-    assert list(line.get_ydata()) == [0.04, 0.03, 0.02]
-    assert line.is_dashed()
-    assert "one network for all sizes, test" in texts(ax.get_legend())
-
-
 def test_the_band_is_the_interval_of_the_mean():
     figure = figures.error_by_size([4, 4, 8, 8], [0.02] * 4, [0.03, 0.031, 0.02, 0.0205], {1: 0.05})
     (band,) = figure.axes[0].collections

@@ -220,6 +220,11 @@ def test_short_trainings_show_where_to_look_and_are_no_networks_of_the_study(tmp
     assert {*json.loads(files[0].read_text())} == {"latent_dim", "seed", "explained", "error"}
     assert lines[0].startswith("expected to take about ")
     assert len([line for line in lines if line.startswith("expected")]) == 1
+    found = [float(line.split()[2]) / 100 for line in lines if line.startswith("it keeps ")]
+    kept = [json.loads((tmp_path / "search" / f"k{k:03d}.json").read_text())["explained"] for k in looked]
+    assert found == pytest.approx(kept, abs=0.001)
+    left = [int(line.rpartition(": ")[2].split()[0]) for line in lines if "; left are about" in line]
+    assert (left[0], left[-1]) == (3, 1)  # of two sizes with two seeds; at the end of the last step as many as it lacks
     assert {path.name for path in (tmp_path / "models").iterdir()} == {
         f"k{m['latent_dim']:03d}-s{m['seed']}" for m in done.results["models"]
     }
@@ -297,7 +302,8 @@ def test_a_search_ends_in_time_with_what_it_knows_and_goes_on_later(tmp_path, mo
     monkeypatch.setattr("latentfit.sweep.timing.Clock.left", lambda self: next(clock, 0.0) if self.end else None)
     told = []
     part = search(tmp_path / "part", keep=0.8, recipe=QUICK, minutes=1, tell=told.append)
-    assert "the minutes are over; the same command goes on" in told
+    (over,) = (line for line in told if line.startswith("the minutes are over"))
+    assert re.search(r"; the same command goes on; left are about \d+ s: \d+ networks? or more, \d+ s each, ", over)
     assert 0 < len(part.results["models"]) < len(whole.results["models"])
     assert part.results["verdict"]["next"]
     asked = json.loads((tmp_path / "part" / "study.json").read_bytes())["models"]

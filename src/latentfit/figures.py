@@ -158,7 +158,6 @@ def error_by_size(
     gated: Collection[int] = (),
     enough: int | None = None,
     marks: Mapping[str, float] | None = None,
-    curve: Mapping[int, float] | None = None,
 ) -> Figure:
     """Error against latent size: a point per network, PCA's test error as a line.
 
@@ -173,7 +172,6 @@ def error_by_size(
         gated: Sizes that failed a training check; their test errors have hollow markers.
         enough: Recommended size, drawn as a vertical line.
         marks: Other estimates of the dimension by name, drawn above the axes.
-        curve: Test error of the nested network by latent size, drawn as a dashed line.
     """
     with rc_context(STYLE):
         ax = ax or _axes(3.4)
@@ -183,9 +181,6 @@ def error_by_size(
         _draw_means(ax, sizes, test_mse)
         (of_train,) = ax.plot(sizes, train_mse, color=INK, marker="o", linestyle="", markerfacecolor="none")
         handles = {"PCA, test": of_pca, "network, training": of_train} | _draw_tests(ax, sizes, test_mse, gated)
-        if curve:
-            look: Any = {"color": COLOURS[1], "linestyle": (0, (4, 2)), "linewidth": 1.2}
-            (handles["one network for all sizes, test"],) = ax.plot(list(curve), list(curve.values()), **look)
         if enough is not None:
             _draw_answer(ax, enough, f"at most {enough}" if enough in gated else f"enough: {enough}")
         _log_errors(ax)

@@ -62,6 +62,13 @@ def latent(k: int) -> str:
     return dims(k).replace(" ", " latent ")
 
 
+def duration(seconds: float) -> str:
+    """`40 s`, `12 minutes`, `2.5 hours`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
+
+
 def change(share: float) -> str:
     """Falls or rises by a share."""
     return f"falls by {percent(share)}" if share >= 0 else f"rises by {percent(-share)}"

@@ -12,7 +12,7 @@ from typing import Any, Self, TextIO
 
 from tqdm import tqdm
 
-from .formatting import dims
+from .formatting import dims, duration
 from .recipe import Epoch, Job
 
 PLAIN = 5  # lines per network without a terminal
@@ -92,7 +92,7 @@ class Lines:
             self.first[job] = now
             return text
         left = (now - self.first[job]) / (row.epoch - 1) * (self.epochs - row.epoch)
-        return f"{text}, {left:.0f} s left"
+        return f"{text}, {duration(left)} left"
 
 
 def name(job: Job) -> str:

@@ -362,11 +362,6 @@ class NestedCurve(OfNetwork):
     test_mse: tuple[float | None, ...]
     apart: tuple[Apart, ...] | None = field(default=None, metadata=OPTIONAL)
 
-    @property
-    def errors(self) -> dict[int, float]:
-        """Latent size to test error, of the sizes that have one."""
-        return {k: error for k, error in zip(self.sizes, self.test_mse, strict=True) if error is not None}
-
 
 @dataclass(frozen=True)
 class Estimate:

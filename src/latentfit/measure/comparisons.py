@@ -103,4 +103,5 @@ def sampling(values: Mapping[Job, ImageValues], baselines: Baselines) -> tuple[S
 def compare_nested(curve: NestedCurve, sizes: Sequence[SizeResult]) -> tuple[Apart, ...]:
     """The nested network's error above the mean of the networks trained for a size, as a share of that mean."""
     means = {size.latent_dim: size.test_mse.mean for size in sizes if size.test_mse}
-    return tuple(Apart(k, curve.errors[k] / mean - 1) for k, mean in means.items() if curve.errors.get(k) and mean > 0)
+    nested = {k: error for k, error in zip(curve.sizes, curve.test_mse, strict=True) if error}
+    return tuple(Apart(k, nested[k] / mean - 1) for k, mean in means.items() if k in nested and mean > 0)

@@ -179,7 +179,6 @@ class Shown:
         top = 4 * max((model.latent_dim for model in models), default=16)
         pca = {row.latent_dim: row.test_mse for row in (*results.pca_curve, *results.pca) if row.latent_dim <= top}
         estimates = results.intrinsic.estimates if results.intrinsic else ()
-        curve = results.curve.errors if results.curve and not results.curve.reason else {}
         return Picture(
             figures.error_by_size(
                 [model.latent_dim for model in models],
@@ -188,12 +187,10 @@ class Shown:
                 dict(sorted(pca.items())),
                 gated=[size.latent_dim for size in results.sizes if bounding(size.gates)],
                 enough=results.verdict.latent_dim,
-                curve=curve,
                 marks={e.name: e.value for e in estimates if e.value is not None},
             ),
             "Error against latent size: each network on the training and on the test images, and PCA's test error. "
             "Where a size was trained several times the line is the mean test error and the band its 95 % interval."
-            + (" Dashed: a screening, one network for all sizes." if curve else "")
             + (" Names above: estimates of the images' own dimension." if results.intrinsic else ""),
         )
 

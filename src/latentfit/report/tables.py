@@ -92,8 +92,9 @@ def answers(results: Results) -> Table:
     """The verdict at several shares, a row a share."""
     rows = []
     for a in results.answers:
+        bounded = bounding(a.gates) or (not a.not_enough and a.latent_dim != 1)
         size = {
-            "found": f"{'at most ' if bounding(a.gates) else ''}{a.latent_dim}",
+            "found": f"{'at most ' if bounded else ''}{a.latent_dim}",
             "undecided": f"undecided, perhaps {a.best}",
             "not_reached": "-" if a.best is None else "not reached",
         }[a.status]
@@ -205,9 +206,10 @@ ANSWERS = (
     "A size is enough if the 95 % interval of its mean explained variance lies at or above the share, and not enough "
     "if it lies below; for the rest the runs do not tell. The interval is for other seeds and other test images "
     "together: their variances add, and its factor is Student's t for the seeds and the normal quantile for the "
-    "images, weighted by the two (Cochran, 1951). One training has no interval: "
-    'more seeds give one. "At most" says that a gate of the training fired: it was not as good as it could be, and '
-    "better training could do with less. PCA components are those that keep the same on the test images."
+    "images, weighted by the two (Cochran, 1951). One training has no interval: more seeds give one. "
+    '"At most" says that no smaller size was shown to be too small, or that a gate of the training fired: '
+    "it was not as good as it could be, and better training could do with less. PCA components are those that "
+    "keep the same on the test images."
 )
 RESULTS = (
     "MSE is the mean over all pixels of all images of a split, pixels in [0, 1]. Variance kept is 1 − MSE over the "

@@ -181,6 +181,6 @@ def nested_sentences(results: Results) -> list[str]:
     compared = f"; against the networks trained for a size its test error is {listed(apart)}" if apart else ""
     return [
         f"One network with {dims(curve.latent_dim)}, trained with codes cut at a random length for each image, "
-        f"gives the dashed line{compared}.",
-        "It is a screening: it says where to look, and no answer rests on it.",
+        f"screened all sizes{compared}.",
+        "It is too poor a guide to be drawn, and no answer rests on it; its errors are in results.json.",
     ]

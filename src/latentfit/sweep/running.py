@@ -13,7 +13,7 @@ from .. import hardware, pca
 from ..data.images import ImageSet
 from ..data.quality import Quality, look, notes
 from ..errors import InputError, Lost
-from ..formatting import dims
+from ..formatting import dims, percent
 from ..measure import answer
 from ..measure import network as measure
 from ..measure.network import Baselines, ImageValues
@@ -29,7 +29,7 @@ from . import files, pool, searching, store
 from .job import TrainedNetwork
 from .pool import Progress, TimeUp, Work
 from .request import Request, describe, joined, read_request
-from .searching import Scout
+from .searching import Forecast, Scout
 from .timing import Clock
 from .weights import from_weights, load_network, save_network
 from .workers import Crew
@@ -51,6 +51,7 @@ class Run:
     models: dict[Job, Model] = field(default_factory=dict)
     networks: dict[Job, Network] = field(default_factory=dict)
     values: dict[Job, ImageValues] = field(default_factory=dict)
+    forecast: Forecast | None = None  # of a search
 
     def open(self, fresh: bool) -> None:
         """Check the folder against the request, add what was asked before, and write `study.json`."""
@@ -176,7 +177,7 @@ class Run:
                 if self.progress:
                     self.progress(trained.job, None)
                 if request.search and request.keep is not None:
-                    self.say(answer.progress_text(list(self.models.values()), request.keep))
+                    self.say(answer.progress_text(list(self.models.values()), request.keep) + self.time_left())
 
     def save(self, trained: TrainedNetwork) -> None:
         """Write one network: history, weights, and last `metrics.json`, which marks it as finished."""
@@ -216,13 +217,15 @@ class Run:
     def search(self) -> bool:
         """Train what a search wants next; whether there was anything."""
         step = self.next_step()
-        if step != Step() and not self.models and not self.scouts:
-            workers = self.crew.likely(len(self.request.seeds) * 2)
-            self.say(searching.expectation(self.request, self.work([Job(1, 0)]), workers))
+        if step != Step() and self.forecast is None:
+            workers, work = self.crew.likely(len(self.request.seeds) * 2), self.work([Job(1, 0)])
+            self.forecast = searching.forecast(self.request, work, workers, len(self.models))
+            self.say(f"expected to take {self.forecast}")
         if step.scout is not None:
             job = Job(step.scout, self.request.seeds[0])
             self.say(f"looking for the size with a short training of {dims(job.latent_dim)}")
             scout = searching.train(job, self.work([job]), self.baselines, self.executor, self.clock)
+            self.say(f"it keeps {'nothing: it diverged' if scout.explained is None else percent(scout.explained, 1)}")
             searching.write_scout(self.folder, scout)
             self.scouts[job.latent_dim] = scout
         elif step.jobs:
@@ -231,12 +234,20 @@ class Run:
             self.train()
         return step != Step()
 
+    def time_left(self) -> str:
+        """What a search says of the time that is left, by the networks that it has trained so far."""
+        seconds, missing = self.clock.trained, len(self.missing())
+        if self.forecast is None or not seconds:
+            return ""
+        left = self.forecast.after(seconds, missing)
+        return f"; left are {left}" if left.networks else ""
+
     def give_up(self) -> None:
         """End a search before its end: the results are of the networks that are there, the request stays."""
         self.request = replace(self.request, jobs=tuple(job for job in self.request.jobs if job in self.models))
         if not self.request.jobs:
-            raise Lost(searching.nothing_trained(self.request, self.baselines))
-        self.say("the minutes are over; the same command goes on")
+            raise Lost(searching.nothing_trained(self.request, self.baselines, self.forecast))
+        self.say(f"the minutes are over; the same command goes on{self.time_left()}")
 
     def read_curve(self) -> NestedCurve | None:
         """The errors of a finished nested network for these sizes; None where there are none."""

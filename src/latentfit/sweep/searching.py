@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import InputError
-from ..formatting import plural
+from ..formatting import duration, plural
 from ..measure import search
 from ..measure.answer import share
 from ..measure.network import Baselines
@@ -61,8 +61,35 @@ def next_step(
     return search.next_step(request.keep, request.seeds, models, baselines, request.recipe, scouts)
 
 
-def expectation(request: Request, work: Work, workers: int) -> str:
-    """How long a search is expected to take, by some steps of a training that are timed here."""
+@dataclass(frozen=True)
+class Forecast:
+    """How long a search should take: networks that it still needs, or more, side by side, and seconds of each."""
+
+    networks: int
+    workers: int
+    seconds: float
+
+    def __str__(self) -> str:
+        together = duration(math.ceil(self.networks / self.workers) * self.seconds)
+        trainings = (
+            f"{plural(self.networks, 'network')} or more, {duration(self.seconds)} each, {self.workers} at a time"
+        )
+        return f"about {together}: {trainings}"
+
+    def after(self, seconds: Sequence[float], missing: int) -> Forecast:
+        """The same when so many networks have been trained, by their seconds, and so many of this step are not."""
+        return replace(self, networks=max(self.networks - len(seconds), missing), seconds=sum(seconds) / len(seconds))
+
+
+def forecast(request: Request, work: Work, workers: int, finished: int) -> Forecast:
+    """How long a search should take, by some steps of a training that are timed here.
+
+    Args:
+        request: What is asked.
+        work: What workers would get.
+        workers: How many there would be.
+        finished: Networks that are there.
+    """
     recipe, x_train = work.recipe, work.images.x_train
     ends, few = list[float](), replace(recipe, schedule="constant", epochs=3, learning_rate=1e-9)
     network = build(work.images.pixels, recipe, 1, 0, work.start)
@@ -72,16 +99,9 @@ def expectation(request: Request, work: Work, workers: int) -> str:
     steps = recipe.epochs * an_epoch
     if recipe.holds_out:
         steps = min(steps, max(USUAL_STEPS, USUAL_EPOCHS * an_epoch))
-    each = (ends[-1] - ends[-2]) / timed * steps
+    seconds = (ends[-1] - ends[-2]) / timed * steps
     networks = (3 if request.keep == "knee" else 2) * len(request.seeds)
-    together = math.ceil(networks / workers) * each
-    trainings = f"{networks} networks or more, {duration(each)} each, {workers} at a time"
-    return f"expected to take about {duration(together)}: {trainings}"
-
-
-def duration(seconds: float) -> str:
-    """`40 s`, `12 minutes`."""
-    return f"{max(seconds, 1):.0f} s" if seconds < 100 else f"{seconds / 60:.0f} minutes"
+    return Forecast(max(networks - finished, 1), workers, max(seconds, 1))
 
 
 def recipe_of_scouts(recipe: Recipe, images: int) -> Recipe:
@@ -140,11 +160,12 @@ def as_sizes(scouts: Mapping[int, Scout], keep: Keep | None) -> dict[int, Size] 
     return {k: Size((scout.explained or 0.0,), (scout.error or 0.0,), (scout.seed,)) for k, scout in scouts.items()}
 
 
-def nothing_trained(request: Request, baselines: Baselines) -> str:
+def nothing_trained(request: Request, baselines: Baselines, expected: Forecast | None) -> str:
     """What is known where the time was too short for a single network."""
     known = ""
     if isinstance(request.keep, float):
         count = baselines.components_for(request.keep)
         needs = "does not keep" if count is None else f"needs {plural(count, 'component')} to keep"
         known = f" PCA {needs} {share(request.keep)} of the variance of the test images;"
-    return f"the minutes were too few for a network;{known} the same command goes on"
+    takes = f"one takes about {duration(expected.seconds)}, so give it more" if expected else "give it more"
+    return f"the minutes were too few for a network;{known} {takes}"

@@ -37,6 +37,11 @@ class Clock:
         """Seconds that are left for training; None if there is no end."""
         return None if self.end is None else self.end - time.perf_counter()
 
+    @property
+    def trained(self) -> list[float]:
+        """Seconds of each network that this run trained."""
+        return [network["seconds"] for network in self.networks]
+
     def lap(self, what: str) -> None:
         """Add the seconds since the last lap to what there is of that name."""
         now = time.perf_counter()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import loky
 
 from ..errors import whole_number
+from ..formatting import duration
 
 if TYPE_CHECKING:
     from .pool import Workers
@@ -84,7 +85,7 @@ class Crew:
         done, left = len(self.seconds), self.jobs - len(self.seconds)
         if self.jobs > self.count and left >= self.count:
             about = sum(self.seconds) / done * left / self.count
-            self._say(f"network {done} of {self.jobs} is trained, about {about:.0f} s left for the others")
+            self._say(f"network {done} of {self.jobs} is trained, about {duration(about)} left for the others")
 
     def _workers(self) -> str:
         return f"{self.count} worker{'s' * (self.count > 1)}"
