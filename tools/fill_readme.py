@@ -20,14 +20,14 @@ import fill_performance
 from latentfit import figures, formatting, report
 from latentfit.data import garments
 from latentfit.measure import headline
-from latentfit.report import tables
+from latentfit.report import answer, tables
 from latentfit.results import Results
 from latentfit.sweep import files
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
 KEPT = ("study.json", "results.json", "results.csv", "report.html", "report.md", "figures")
-COLUMNS = {"latent": 0, "train MSE": 2, "test MSE": 3, "PSNR dB": 4, "SSIM": 5, "variance kept": 6, "gates": 9}
+COLUMNS = ("latent", "train MSE", "test MSE", "PSNR dB", "SSIM", "variance kept", "gates")
 
 
 def take(study: Path) -> None:
@@ -71,9 +71,9 @@ def filled(readme: str) -> str:
 
 def table(results: Results) -> str:
     """The networks' rows, and PCA's with as many components."""
-    _, rows = headline.table(results)
+    header, rows = headline.table(results)
     lines = [f"| | {' | '.join(COLUMNS)} |", f"|---|{'---:|' * len(COLUMNS)}"]
-    lines += [f"| network | {' | '.join(row[i] for i in COLUMNS.values())} |" for row in rows]
+    lines += [f"| network | {' | '.join(row[header.index(name)] for name in COLUMNS)} |" for row in rows]
     for pca in results.pca:
         explained = formatting.percent(1 - pca.test_mse / results.variance.test, 1)
         errors = [formatting.mse(error) for error in (pca.train_mse, pca.test_mse)]
@@ -84,11 +84,7 @@ def table(results: Results) -> str:
 def shares(results: Results) -> str:
     """The answer of the study of many sizes, its table of shares, and the command that makes it."""
     header, rows = tables.answers(results)
-    command = report.command(results, "fashion-mnist")
-    made = f"Made by `{command}`."
-    if command is None:
-        recipe = report.recipe_text(results.recipe)
-        made = f"Made with `{results.recipe.name}` ({recipe}), which `converged` replaced; `make flagship` makes it."
+    made = f"Made by `{answer.command(results, 'fashion-mnist')}` (`make flagship`)."
     return f"{headline.headline(results)}\n\n{report.markdown_table(header, rows)}\n\n{made}"
 
 

@@ -19,7 +19,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from numpy.typing import NDArray
 
 from .formatting import dims, plural
-from .stats import mean_interval
+from .stats import Mean
 
 Array = NDArray[Any]
 
@@ -27,6 +27,7 @@ INK = "#1a1a1a"
 GREY = "#767676"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1a1a1a")
 MOST = 6  # latent sizes in one chart
+SIGNS = tuple(np.array([int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)]) for c in (COLOURS[1], COLOURS[0]))  # up, down
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 STYLE: Any = {
     "axes.axisbelow": True,
@@ -49,7 +50,8 @@ STYLE: Any = {
 }
 DPI = 200
 TINY = 1e-12  # smaller errors are drawn here, or not at all: a log scale has no 0
-WIDTH = 5.0  # inches; narrow enough for readable text on a telephone
+WIDTH, NARROW = 5.0, 3.2  # inches, of a chart in a paper and on a telephone
+LABEL = 8.5  # points, of what is written in a chart
 
 
 class Curve(NamedTuple):
@@ -84,7 +86,7 @@ def image_rows(rows: Sequence[tuple[str, Array]], breaks: Sequence[int] = (), sc
         axes.imshow(tiled, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
         axes.set_axis_off()
         place = ((left - 0.08) / wide, (y + down / 2) / total)
-        figure.text(*place, caption, ha="right", va="center", size=8, color=INK)
+        figure.text(*place, caption, ha="right", va="center", size=LABEL, color=INK)
     return figure
 
 
@@ -127,7 +129,7 @@ def error_curves(curves: Mapping[int, Curve], pca: Mapping[int, float], ax: Axes
         ax: Axes to draw on; by default those of a new Figure.
     """
     with rc_context(STYLE):
-        ax = ax or _axes(3.4)
+        ax = ax or axes(3.4)
         labels = []
         for i, (k, curve) in enumerate(curves.items()):
             colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
@@ -149,95 +151,82 @@ def error_curves(curves: Mapping[int, Curve], pca: Mapping[int, float], ax: Axes
         return _figure(ax)
 
 
-def error_by_size(
-    sizes: Sequence[int],
-    train_mse: Sequence[float],
-    test_mse: Sequence[float],
+def variance_by_size(
+    explained: Mapping[int, Mean],
     pca: Mapping[int, float],
+    variance: float,
     ax: Axes | None = None,
-    gated: Collection[int] = (),
+    keep: float | None = None,
     enough: int | None = None,
+    gated: Collection[int] = (),
     marks: Mapping[str, float] | None = None,
 ) -> Figure:
-    """Error against latent size: a point per network, PCA's test error as a line.
-
-    If a size has several seeds, a line joins the mean test errors, in a band of their 95 % intervals (Student's t).
+    """Explained variance of the test images against latent size, with PCA's; test errors on the right.
 
     Args:
-        sizes: Latent size of each network.
-        train_mse: Training error of each network.
-        test_mse: Test error of each network.
-        pca: PCA's test error by number of components.
+        explained: Mean of each size, with its interval where there is one, drawn as a band.
+        pca: PCA's explained variance by number of components.
+        variance: Mean squared distance of the test images from the mean training image: what no network explains.
         ax: Axes to draw on; by default those of a new Figure.
-        gated: Sizes that failed a training check; their test errors have hollow markers.
-        enough: Recommended size, drawn as a vertical line.
+        keep: The share to keep, drawn as a horizontal line.
+        enough: The size that is enough, drawn as a vertical line.
+        gated: Sizes that failed a training check; they have hollow markers.
         marks: Other estimates of the dimension by name, drawn above the axes.
     """
+    sizes, means = list(explained), [100 * mean.mean for mean in explained.values()]
     with rc_context(STYLE):
-        ax = ax or _axes(3.4)
-        pca = {k: error for k, error in pca.items() if error > TINY}
-        train_mse, test_mse = ([max(error, TINY) for error in errors] for errors in (train_mse, test_mse))
-        (of_pca,) = ax.plot(list(pca), list(pca.values()), color=GREY, linestyle=":", marker=".", markersize=3)
-        _draw_means(ax, sizes, test_mse)
-        (of_train,) = ax.plot(sizes, train_mse, color=INK, marker="o", linestyle="", markerfacecolor="none")
-        handles = {"PCA, test": of_pca, "network, training": of_train} | _draw_tests(ax, sizes, test_mse, gated)
+        ax = ax or axes(3.6)
+        look: Any = {"color": GREY, "linestyle": ":", "marker": ".", "markersize": 3}
+        (of_pca,) = ax.plot(list(pca), [100 * share for share in pca.values()], **look)
+        ends = 100 * np.array([mean.interval or (mean.mean,) * 2 for mean in explained.values()])  # (sizes, 2)
+        ax.fill_between(sizes, ends[:, 0], ends[:, 1], color=COLOURS[0], alpha=0.25, lw=0)
+        (line,) = ax.plot(sizes, means, color=COLOURS[0], linewidth=1.2)
+        for k, mean in zip(sizes, means, strict=True):
+            ax.plot([k], [mean], color=COLOURS[0], marker="o", markerfacecolor="none" if k in gated else COLOURS[0])
+        ax.vlines(sizes, ends[:, 0], ends[:, 1], color=COLOURS[0], linewidth=1.6)
+        if keep is not None:
+            ax.axhline(100 * keep, color=COLOURS[2], linewidth=1, linestyle=(0, (4, 2)))
         if enough is not None:
-            _draw_answer(ax, enough, f"at most {enough}" if enough in gated else f"enough: {enough}")
-        _log_errors(ax)
-        _log_sizes(ax, sizes, pca)
+            ax.axvline(enough, color=COLOURS[2], linewidth=1.2)
+        near = [k for k in pca if k >= 0.7 * min(sizes)]
+        _log_sizes(ax, sizes, near)
+        ax.set_xlim(0.75 * min(sizes), 1.2 * max([*sizes, *near]))
+        low = min([*means, *(100 * share for k, share in pca.items() if k >= min(sizes))])
+        ax.set_ylim(max(0, low - 0.08 * (100 - low)), 100 + 0.02 * (100 - low))
+        ax.set_ylabel("variance kept, %")
+        errors: Any = (lambda e: (1 - e / 100) * variance, lambda m: 100 - 100 * m / variance)
+        right = ax.secondary_yaxis("right", functions=errors)
+        right.set_ylabel("test MSE")
+        right.spines["right"].set_visible(True)
+        _draw_sizes(ax, sizes, means)
         _draw_estimates(ax, marks or {})
-        ax.legend(list(handles.values()), list(handles), frameon=False, labelcolor=INK)
+        handles = {
+            "networks, 95 % interval" if any(m.interval for m in explained.values()) else "networks": line,
+            "PCA": of_pca,
+        }
+        ax.legend(list(handles.values()), list(handles), frameon=False, labelcolor=INK, loc="lower right")
         return _figure(ax)
 
 
-def _draw_means(ax: Axes, sizes: Sequence[int], test_mse: Sequence[float]) -> None:
-    """Draw the mean test error of each size and the band of its interval, if a size has several seeds."""
-    if len(set(sizes)) == len(sizes):
-        return
-    of_size = {k: [e for s, e in zip(sizes, test_mse, strict=True) if s == k] for k in sorted(set(sizes))}
-    found = [mean_interval(errors) for errors in of_size.values()]
-    means = [f.mean for f in found]
-    ends = np.array([f.interval or [f.mean] * 2 for f in found])  # (sizes, 2)
-    low = ends[:, 0].clip(min(means) / 2)  # an interval may reach below 0, which a log scale cannot show
-    ax.fill_between(list(of_size), low, ends[:, 1], color=COLOURS[1], alpha=0.2, lw=0)
-    ax.plot(list(of_size), means, color=COLOURS[1], linewidth=1)
-
-
-def _draw_tests(ax: Axes, sizes: Sequence[int], test_mse: Sequence[float], gated: Collection[int]) -> dict[str, Any]:
-    """Draw the test error of each network; return the legend's entries."""
-    handles = {}
-    for name, hollow in (("network, test", False), ("test, a gate fired", True)):
-        some = [(s, e) for s, e in zip(sizes, test_mse, strict=True) if (s in gated) == hollow]
-        if some:
-            look: Any = {"marker": "s", "linestyle": "", "markerfacecolor": "none" if hollow else COLOURS[1]}
-            (handles[name],) = ax.plot(*zip(*some, strict=True), color=COLOURS[1], **look)
-    return handles
-
-
-def _draw_answer(ax: Axes, size: int, text: str) -> None:
-    ax.axvline(size, color=COLOURS[2], linewidth=1.2)
-    place: Any = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "ha": "right", "va": "top"}
-    ax.annotate(text, (size, 0.95), (-4, 0), size=8, color=COLOURS[2], **place)
+def _draw_sizes(ax: Axes, sizes: Sequence[int], means: Sequence[float]) -> None:
+    """Write every size above its point, moved aside where two would touch."""
+    low, high = np.log(ax.get_xlim())
+    wanted = [(np.log(k) - low) / (high - low) for k in sizes]
+    bottom, top = ax.get_ylim()
+    for k, x, mean in zip(sizes, spread(wanted, 0.045), means, strict=True):
+        y = min((mean - bottom) / (top - bottom) + 0.035, 0.96)
+        ax.text(x, y, f"{k}", transform=ax.transAxes, ha="center", va="bottom", size=LABEL, color=COLOURS[0])
 
 
 def _log_sizes(ax: Axes, sizes: Sequence[int], pca: Collection[int]) -> None:
-    """Make the x axis logarithmic, with ticks at the sizes that do not touch and at powers of 2 between them."""
+    """Make the x axis logarithmic, with ticks at powers of 2."""
     ax.set_xscale("log", base=2)
-    doubled = [2**i for i in range(12) if all(max(k / 2**i, 2**i / k) >= 2 for k in sizes)]
-    ticks = {*_apart(sizes), *(k for k in doubled if min(pca, default=2) <= k <= max(pca, default=1))}
-    ax.xaxis.set_major_locator(FixedLocator(sorted(ticks)))
+    every = [*sizes, *pca]
+    ticks = [2**i for i in range(12) if min(every) <= 2**i <= max(every)]
+    ax.xaxis.set_major_locator(FixedLocator(ticks or [min(every)]))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda k, _: f"{k:g}"))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("latent dimensions, or PCA components")
-
-
-def _apart(sizes: Sequence[int]) -> list[int]:
-    """Sizes whose labels do not overlap on a log axis, always with the largest."""
-    kept: list[int] = []
-    for size in sorted(set(sizes), reverse=True):
-        if not kept or kept[-1] >= 1.4 * size:
-            kept.append(size)
-    return sorted(kept)
 
 
 def _draw_estimates(ax: Axes, marks: Mapping[str, float]) -> None:
@@ -245,7 +234,7 @@ def _draw_estimates(ax: Axes, marks: Mapping[str, float]) -> None:
     known = sorted(marks.items(), key=lambda mark: mark[1])
     low, high = np.log(ax.get_xlim())
     wanted = [float(np.clip((np.log(max(value, 1e-9)) - low) / (high - low), 0, 1)) for _, value in known]
-    look: Any = {"rotation": 60, "ha": "left", "va": "bottom", "size": 7, "color": COLOURS[3]}
+    look: Any = {"rotation": 60, "ha": "left", "va": "bottom", "size": LABEL, "color": COLOURS[3]}
     for (name, value), true, place in zip(known, wanted, spread(wanted, 0.05), strict=True):
         ax.plot([true, true], [0.97, 1], transform=ax.transAxes, color=COLOURS[3], linewidth=1.4)
         ax.text(place, 1.03, f"{name} {value:.3g}", transform=ax.transAxes, **look)
@@ -256,11 +245,16 @@ def difference(before: Array, after: Array) -> Array:
 
     White is 0, orange brighter, blue darker; a difference of half the range from black to white is full colour.
     """
-    change = np.clip((after - before).reshape(*before.shape[:3], -1).mean(axis=-1) * 2, -1, 1)[..., None]
-    brighter, darker = (np.array([int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)]) for c in (COLOURS[1], COLOURS[0]))
-    colour = np.where(change > 0, brighter, darker)
-    mixed: Array = (1 - np.abs(change)) + np.abs(change) * colour
+    signed = change(before, after)[..., None]
+    mixed: Array = (1 - np.abs(signed)) + np.abs(signed) * np.where(signed > 0, *SIGNS)
     return mixed.astype(np.float32)
+
+
+def change(before: Array, after: Array) -> Array:
+    """Difference after - before of images (N, H, W[, 3]), averaged over channels, (N, H, W): 1 is half of the range."""
+    mean: Array = (after - before).reshape(*before.shape[:3], -1).mean(axis=-1)
+    clipped: Array = np.clip(2 * mean, -1, 1)
+    return clipped
 
 
 def error_by_class(
@@ -283,7 +277,7 @@ def error_by_class(
     best = table[np.argmin(np.nan_to_num(table, nan=0).sum(axis=1))]
     order = np.argsort(-np.nan_to_num(best, nan=-1), kind="stable")[:30]
     with rc_context(STYLE):
-        ax = ax or _axes(0.9 + 0.23 * len(order))
+        ax = ax or axes(0.9 + 0.23 * len(order))
         places = np.arange(len(order))[::-1]
         low, high = table[:, order].min(axis=0), table[:, order].max(axis=0)
         ax.hlines(places, low, high, color=GREY, linewidth=1, alpha=0.5)
@@ -308,9 +302,10 @@ def plain(name: str) -> str:
     return name[:40].replace("$", r"\$")
 
 
-def _axes(height: float) -> Axes:
-    figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white", layout="constrained")
-    return figure.subplots()
+def axes(height: float, width: float = WIDTH) -> Axes:
+    """Axes of a new figure of so many inches."""
+    with rc_context(STYLE):
+        return Figure(figsize=(width, height), dpi=DPI, facecolor="white", layout="constrained").subplots()
 
 
 def _figure(ax: Axes) -> Figure:
@@ -338,7 +333,7 @@ def _label_right(ax: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
     low, high = np.log(ax.get_ylim())
     wanted = [(np.log(max(value, 1e-12)) - low) / (high - low) for value, _, _ in labels]
     for (_, text, colour), y in zip(labels, spread(wanted, 0.055), strict=True):
-        ax.text(1.02, y, text, transform=ax.transAxes, va="center", size=8, color=colour)
+        ax.text(1.02, y, text, transform=ax.transAxes, va="center", size=LABEL, color=colour)
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:

@@ -243,7 +243,11 @@ class PCAComparison(OfNetwork):
 
 @dataclass(frozen=True)
 class SizeResult(OfSize):
-    """Means over the seeds of a size; None where every training failed."""
+    """Means over the seeds of a size; None where every training failed.
+
+    Intervals of the test error, the explained variance and the difference from PCA are for other seeds and other test
+    images together, the others for other seeds.
+    """
 
     seeds: int
     failed: int
@@ -254,11 +258,14 @@ class SizeResult(OfSize):
     test_explained_variance: Mean | None
     effective_dim: Mean | None
     gates: tuple[str, ...]
+    test_sharpness: Mean | None = None
+    pca_components: int | None = None  # that reach the mean test error
+    above_pca: Mean | None = None  # mean test error less that of as many components
 
 
 @dataclass(frozen=True)
 class SizeComparison:
-    """Welch's test of two sizes over their seeds."""
+    """Test of two sizes for other seeds and other test images together."""
 
     latent_dims: tuple[int, int]
     test_mse: WelchTest
@@ -274,9 +281,9 @@ class Sampling(OfSize):
 
 @dataclass(frozen=True)
 class ClassErrors(OfSize):
-    """Test error of each class; its interval is over the seeds, or over the images of one network."""
+    """Test error of each class; its interval is for other seeds and images, or over the images of one network."""
 
-    over: Literal["seeds", "images"]
+    over: Literal["seeds", "images", "both"]
     classes: tuple[Mean | None, ...]
 
 
@@ -307,20 +314,22 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class Quantised:
-    """Codes of `bits` bits per dimension (32 is a float): bytes per code, test error, error added."""
+    """Codes of `bits` bits per dimension (32 is a float): bytes per code, test error, error added, PCA's error."""
 
     bits: int
     bytes: float
     test_mse: float
     added_mse: float
+    pca_test_mse: float | None = None
 
 
 @dataclass(frozen=True)
 class CodeBytes(OfNetwork):
-    """Bytes of a network's decoder and of its codes."""
+    """Bytes of a network's decoder, of its codes, and of an image as JPEG with no more error than 8 bits a number."""
 
     decoder_bytes: int
     bits: tuple[Quantised, ...]
+    jpeg_bytes: float | None = None
 
 
 @dataclass(frozen=True)
@@ -416,6 +425,14 @@ class Results:
         """Of each size the trained network with the smallest seed, smallest size first."""
         trained = self.trained
         return [trained[job] for job in first_seeds(trained)]
+
+    @property
+    def components(self) -> dict[int, int | None]:
+        """Of each size how many PCA components have the same test error; None where none do."""
+        first = {
+            model.latent_dim: model.pca_components_for_test_mse for model in self.first
+        }  # all that older files have
+        return {size.latent_dim: size.pca_components or first.get(size.latent_dim) for size in self.sizes}
 
     @property
     def seeds(self) -> list[int]:

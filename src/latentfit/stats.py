@@ -1,6 +1,7 @@
 """Means, intervals and tests.
 
-Tests over images are paired, tests over seeds are Welch's; p-values of a family of tests are adjusted by Holm's method.
+Two networks are compared in pairs over the same images, two sizes by Welch's test for other seeds and other images
+together; p-values of a family of tests are adjusted by Holm's method.
 
 N images, J networks.
 """
@@ -67,7 +68,7 @@ class PairedTest(_Significance):
 
 @dataclass(frozen=True)
 class WelchTest(_Significance):
-    """Welch's test of two latent sizes over their seeds; attributes as of `PairedTest`.
+    """Test of two latent sizes for other seeds and other images together; attributes as of `PairedTest`.
 
     `interval` and `p` are None where a size was trained fewer than twice.
     """
@@ -126,14 +127,23 @@ def ratio_error(a: Array, b: Array) -> float:
     return wider * float(apart.std(ddof=1)) / math.sqrt(len(a)) / float(b.mean())
 
 
+def mean_error(values: Array) -> float:
+    """Standard error of the mean of images' values (N,), see `ratio_error`."""
+    return ratio_error(values, np.ones(len(values)))
+
+
 def _half(spread: float, n: int, of_images: float) -> float:
     """Half of the interval of `mean_over_both`, for a variance over n seeds and a squared error over the images."""
-    from scipy.stats import t
+    return _half_of(spread / n, n - 1, of_images, LEVEL)
 
-    of_seeds = spread / n
+
+def _half_of(of_seeds: float, freedom: float, of_images: float, level: float) -> float:
+    """Half of an interval, by the squared standard errors over seeds (with its degrees of freedom) and over images."""
+    from scipy.stats import norm, t
+
     if not (both := of_seeds + of_images):
         return 0.0
-    return float(t.ppf((1 + CONFIDENCE) / 2, n - 1) * of_seeds + NORMAL * of_images) / math.sqrt(both)
+    return float(t.isf(level / 2, freedom) * of_seeds + norm.isf(level / 2) * of_images) / math.sqrt(both)
 
 
 def seeds_needed(values: Sequence[float], errors: Sequence[float], limit: float, most: int = 1000) -> int | None:
@@ -159,20 +169,35 @@ def paired(a: Array, b: Array) -> PairedTest:
     return PairedTest(means, mean, *shares, (mean - half, mean + half), p)
 
 
-def welch(a: Sequence[float], b: Sequence[float]) -> WelchTest:
-    """Welch's test of the values of two sizes, one value a seed."""
-    from scipy.stats import t
+def welch(a: Sequence[float], b: Sequence[float], error: float = 0.0) -> WelchTest:
+    """Test of the values of two sizes, one value a seed, for other seeds and other images together.
+
+    Welch's test for the seeds; the images come to it as in `mean_over_both`. p is the level whose interval ends at 0.
+
+    Args:
+        a: Of one size.
+        b: Of the other.
+        error: Standard error over the images of the difference of the two means.
+    """
+    from scipy.optimize import brentq
 
     means, mean = (float(np.mean(a)), float(np.mean(b))), float(np.mean(b) - np.mean(a))
     if min(len(a), len(b)) < 2:
         return WelchTest(means, mean, None, None)
     parts = [float(np.var(values, ddof=1)) / len(values) for values in (a, b)]
-    error = math.sqrt(sum(parts))
-    if error == 0:
+    of_seeds, of_images = sum(parts), error**2
+    if of_seeds + of_images == 0:
         return WelchTest(means, mean, (mean, mean), float(mean == 0))
-    freedom = sum(parts) ** 2 / sum(p**2 / (len(v) - 1) for p, v in zip(parts, (a, b), strict=True))
-    half = float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
-    return WelchTest(means, mean, (mean - half, mean + half), 2 * float(t.sf(abs(mean) / error, freedom)))
+    down = sum(p**2 / (len(v) - 1) for p, v in zip(parts, (a, b), strict=True))
+    freedom = of_seeds**2 / down if down else len(a) + len(b) - 2.0
+    half = _half_of(of_seeds, freedom, of_images, LEVEL)
+
+    def beyond(log_p: float) -> float:
+        return _half_of(of_seeds, freedom, of_images, math.exp(log_p)) - abs(mean)
+
+    least = -600.0  # e ** -600 is still a number
+    p = math.exp(brentq(beyond, least, 0.0)) if beyond(least) > 0 > beyond(0.0) else float(mean == 0)
+    return WelchTest(means, mean, (mean - half, mean + half), p)
 
 
 def holm(p: Sequence[float | None]) -> list[float | None]:

@@ -7,26 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..recipe import Job, first_seeds
 from ..results import (
     Apart,
     Comparison,
-    ModelResult,
     NestedCurve,
     PCAComparison,
     Sampling,
     SizeComparison,
     SizeResult,
 )
-from ..stats import bootstrap, family, paired, percentile_interval, welch
+from ..stats import bootstrap, family, mean_error, paired, percentile_interval, welch
 from .interpolation import PairValues
 from .network import Baselines, ImageValues
 
 T = TypeVar("T")
+Array = NDArray[Any]
 
 
 def compare_networks(
@@ -62,12 +63,15 @@ def _couples(items: Sequence[T]) -> list[tuple[T, T]]:
     return [*couples, (items[0], items[-1])] if len(items) > 2 else couples
 
 
-def compare_sizes(models: Sequence[ModelResult]) -> tuple[SizeComparison, ...]:
-    """Each size with the next larger one, and the smallest with the largest: Welch's test, Holm's over all."""
-    sizes = sorted({model.latent_dim for model in models})
-    errors = {k: [model.test_mse for model in models if model.latent_dim == k] for k in sizes}
-    couples = _couples(sizes)
-    tests = family([welch(errors[a], errors[b]) for a, b in couples])
+def compare_sizes(values: Mapping[Job, ImageValues]) -> tuple[SizeComparison, ...]:
+    """Each size with the next larger one, and the smallest with the largest: `stats.welch`, Holm's over all."""
+    by_size: dict[int, list[Array]] = {}
+    for job in sorted(values):
+        by_size.setdefault(job.latent_dim, []).append(values[job].test_mse)
+    means = {k: np.mean(errors, axis=0) for k, errors in by_size.items()}  # (N,) a size
+    errors = {k: [float(of_images.mean()) for of_images in each] for k, each in by_size.items()}
+    couples = _couples(list(by_size))
+    tests = family([welch(errors[a], errors[b], mean_error(means[b] - means[a])) for a, b in couples])
     return tuple(SizeComparison(couple, test) for couple, test in zip(couples, tests, strict=True))
 
 

@@ -1,12 +1,13 @@
 """The table and the headline of a study: what the terminal prints and a report begins with.
 
-With one seed the sentences are about the trained networks, compared on the same images; differences with p >= 0.05 are
-reported as not significant.
+With one seed the sentences are about the trained networks, compared on the same images, and say so; a difference that
+the test does not carry is not called one. With several seeds they are about sizes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from ..data.quality import no_variance
 from ..formatting import (
@@ -22,24 +23,31 @@ from ..formatting import (
     share_text,
     significance_text,
 )
-from ..results import Comparison, ModelResult, Results
-from ..stats import Mean
+from ..results import ModelResult, Results
+from ..stats import Mean, PairedTest, WelchTest
 from .gates import GATES
 
 Table = tuple[list[str], list[list[str]]]
 
 HEADER = (
     "latent",
+    "gates",
     "seeds",
-    "train MSE",
     "test MSE",
-    "PSNR dB",
-    "SSIM",
     "variance kept",
     "PCA test MSE",
     "worth in PCA",
-    "gates",
+    "train MSE",
+    "PSNR dB",
+    "SSIM",
 )
+
+
+class Couple(NamedTuple):
+    """Two sizes and the test of their errors: over their seeds and the images, or of two networks over the images."""
+
+    latent_dims: tuple[int, int]
+    test: PairedTest | WelchTest
 
 
 def headline(results: Results) -> str:
@@ -48,7 +56,7 @@ def headline(results: Results) -> str:
         return text
     if results.verdict.status != "not_asked":
         return results.verdict.sentence
-    return network_sentences(results, widest_first(results)[:1])[0]
+    return " ".join(error_sentences(results, widest_first(results)[:1])[: 1 + (len(results.seeds) == 1)])
 
 
 def flat_text(results: Results) -> str | None:
@@ -56,55 +64,70 @@ def flat_text(results: Results) -> str | None:
     return no_variance(vars(results.variance))
 
 
-def worse_than_mean(model: ModelResult) -> bool:
-    """Whether the mean training image has a lower error on the test images than this network."""
-    return (model.test_explained_variance or 0) < 0
+def worse_than_mean(results: Results) -> set[int]:
+    """Sizes whose mean error on the test images is higher than that of the mean training image."""
+    explained = {size.latent_dim: size.test_explained_variance for size in results.sizes}
+    return {k for k, share in explained.items() if share and share.mean < 0}
 
 
-def comparable(results: Results) -> list[Comparison]:
-    """The comparisons of two networks that both explain variance."""
+def comparable(results: Results) -> list[Couple]:
+    """Each size with the next larger one, and the smallest with the largest, of those that explain variance."""
     if flat_text(results):
         return []
-    worse = {model.latent_dim for model in results.first if worse_than_mean(model)}
-    return [comparison for comparison in results.comparisons if worse.isdisjoint(comparison.latent_dims)]
+    couples: list[Couple] = [Couple(c.latent_dims, c.test_mse) for c in results.comparisons]
+    if len(results.seeds) > 1:
+        couples = [Couple(c.latent_dims, c.test_mse) for c in results.size_comparisons]
+    worse = worse_than_mean(results)
+    return [couple for couple in couples if worse.isdisjoint(couple.latent_dims)]
 
 
-def widest_first(results: Results) -> list[Comparison]:
-    """The same, that of the smallest and the largest network in front."""
-    return sorted(comparable(results), key=lambda comparison: comparison.latent_dims[0] - comparison.latent_dims[1])
+def widest_first(results: Results) -> list[Couple]:
+    """The same, that of the smallest and the largest size in front."""
+    return sorted(comparable(results), key=lambda couple: couple.latent_dims[0] - couple.latent_dims[1])
 
 
-def network_sentences(results: Results, compared: Sequence[Comparison]) -> list[str]:
-    """These comparisons of networks, or each network alone; and those that are worse than the mean image."""
-    worse = [model for model in results.first if worse_than_mean(model)]
-    sentences = [_comparison(results, comparison) for comparison in compared]
+def error_sentences(results: Results, couples: Sequence[Couple]) -> list[str]:
+    """These comparisons, or each size alone; how far to trust one seed; and sizes worse than the mean image."""
+    worse = worse_than_mean(results)
+    sentences = [_comparison(results, couple) for couple in couples]
     if not sentences:
-        sentences = [_alone(model) for model in results.first if model not in worse]
+        sentences = [_alone(model) for model in results.first if model.latent_dim not in worse]
+    elif len(results.seeds) == 1:
+        seed = results.seeds[0]
+        sentences.insert(1, f"Each size was trained once (seed {seed}), and another start gives other numbers.")
     if not sentences and not worse:
         sentences = ["No network of this study could be trained."]
     return [*sentences, *_worse_than_mean(results, worse)]
 
 
-def _comparison(results: Results, comparison: Comparison) -> str:
-    (small, large), test = comparison.latent_dims, comparison.test_mse
-    of_small, of_large = test.means
+def _comparison(results: Results, couple: Couple) -> str:
+    (small, large), test = couple
     images = plural(results.dataset.test_images, "test image")
+    once = isinstance(test, PairedTest)
     if not test.significant:
-        errors = listed(distinguishable(of_small, of_large))
-        return (
-            f"Between the networks with {small} and {large} latent dimensions the {images} show no difference "
-            f"that the paired test carries: error {errors}{significance_text(test)}."
-        )
-    better, worse = (large, small) if of_large < of_small else (small, large)
+        errors = listed(distinguishable(*test.means))
+        subject = f"the networks with {small} and {large}" if once else f"{small} and {large}"
+        mean = "error" if once else f"mean error over {_seeds(results, small, large)} seeds"
+        return f"Between {subject} latent dimensions the {images} show no sure difference: {mean} {errors}."
+    better, worse = (large, small) if test.difference < 0 else (small, large)
     low, high = sorted(test.means)
-    share = test.share_lower if better == large else test.share_higher
     surprise = "" if better == large else f" More dimensions did not help: {large} came out worse than {small}."
-    errors = " against ".join(distinguishable(low, high))
+    errors = f"{' against '.join(distinguishable(low, high))}, {relative_decrease(low, high)} less{decibels(low, high)}"
+    if isinstance(test, PairedTest):
+        share = test.share_lower if better == large else test.share_higher
+        return (
+            f"The network with {latent(better)} reconstructs the {images} better than the one with "
+            f"{worse}: error {errors}, and lower on {share_text(share)} of the images.{surprise}"
+        )
     return (
-        f"The network with {latent(better)} reconstructs the {images} better than the one with "
-        f"{worse}: error {errors}, {relative_decrease(low, high)} less{decibels(low, high)}, and "
-        f"lower on {share_text(share)} of the images{significance_text(test)}.{surprise}"
+        f"{latent(better).capitalize()} reconstruct{'s' if better == 1 else ''} the {images} better than {worse}: mean "
+        f"error over {_seeds(results, small, large)} seeds {errors}{significance_text(test, 'difference')}.{surprise}"
     )
+
+
+def _seeds(results: Results, *sizes: int) -> str:
+    counts = sorted({size.seeds for size in results.sizes if size.latent_dim in sizes})
+    return " to ".join(map(str, counts))
 
 
 def _alone(model: ModelResult) -> str:
@@ -114,17 +137,14 @@ def _alone(model: ModelResult) -> str:
     return f"{network} reconstructs the test images with an error of {mse(model.test_mse)}{share}."
 
 
-def _worse_than_mean(results: Results, worse: Sequence[ModelResult]) -> list[str]:
-    """What is said of networks that are worse than the mean image, in place of comparisons with others."""
-    if not worse:
+def _worse_than_mean(results: Results, worse: set[int]) -> list[str]:
+    """What is said of sizes that are worse than the mean image, in place of comparisons with others."""
+    found = [size for size in results.sizes if size.latent_dim in worse]
+    if not found:
         return []
-    sizes = listed([str(model.latent_dim) for model in worse])
-    subject = (
-        f"network with {sizes} latent dimensions reconstructs"
-        if len(worse) == 1
-        else f"networks with {sizes} latent dimensions reconstruct"
-    )
-    errors = listed([mse(model.test_mse) for model in worse])
+    sizes = listed([str(size.latent_dim) for size in found])
+    subject = f"size {sizes} reconstructs" if len(found) == 1 else f"sizes {sizes} reconstruct"
+    errors = listed([mse(size.test_mse.mean) for size in found if size.test_mse])
     return [
         f"The {subject} the test images worse than the mean training image would: error {errors}, that of the mean "
         f"image is {mse(results.variance.test)}. This explains no variance, and is not compared."
@@ -134,22 +154,25 @@ def _worse_than_mean(results: Results, worse: Sequence[ModelResult]) -> list[str
 def table(results: Results) -> Table:
     """The study's table as text: header, and a row a size with PCA beside it.
 
-    With several seeds the errors and the explained variance are means ± half of the 95 % interval.
+    With several seeds the numbers are means, test error and explained variance ± half of the 95 % interval for other
+    seeds and other test images.
     """
     pca = {row.latent_dim: row.test_mse for row in results.pca}
-    components = {model.latent_dim: model.pca_components_for_test_mse for model in results.first}
     rows = []
     for size in results.sizes:
         k = size.latent_dim
+        fired = ", ".join(GATES[name].short for name in size.gates) or "-"
         numbers = [
-            _with_half(size.train_mse, mse) if size.seeds else "failed",
-            _with_half(size.test_mse, mse),
-            _with_half(size.test_psnr, "{:.2f}".format),
-            _with_half(size.test_ssim, "{:.3f}".format),
+            _with_half(size.test_mse, mse) if size.seeds else "failed",
             _explained(size.test_explained_variance),
+            mse(pca[k]),
+            or_dash(results.components[k], "d"),
+            *(
+                or_dash(None if value is None else value.mean, form)
+                for value, form in ((size.train_mse, "#.3g"), (size.test_psnr, ".2f"), (size.test_ssim, ".3f"))
+            ),
         ]
-        failed = ", ".join(GATES[name].short for name in size.gates) or "-"
-        rows.append([str(k), str(size.seeds), *numbers, mse(pca[k]), or_dash(components.get(k), "d"), failed])
+        rows.append([str(k), fired, str(size.seeds), *numbers])
     return [*HEADER], rows
 
 

@@ -20,7 +20,7 @@ from ..model import Network
 from ..pca import PCA
 from ..recipe import Epoch, Job, Recipe
 from ..results import Codes, FailedModel, Model, ModelResult, NestedCurve, PCAResult, SizeResult, Variance
-from ..stats import NORMAL, Mean, mean_interval, mean_over_both, ratio_error
+from ..stats import NORMAL, Mean, mean_error, mean_interval, mean_over_both, ratio_error
 from . import gates
 from .interpolation import Ground
 
@@ -229,28 +229,44 @@ def class_means(errors: Array, images: ImageSet) -> tuple[float | None, ...] | N
     return tuple(evaluate.by_class(errors, images.y_test, len(images.classes)))
 
 
-def size_results(models: Sequence[Model]) -> tuple[SizeResult, ...]:
+def size_results(
+    models: Sequence[Model], values: Mapping[Job, ImageValues], baselines: Baselines
+) -> tuple[SizeResult, ...]:
     """Means over the seeds of each size, with 95 % intervals."""
     return tuple(
-        _size_result(k, [model for model in models if model.latent_dim == k])
+        _size_result(k, [model for model in models if model.latent_dim == k], values, baselines)
         for k in sorted({model.latent_dim for model in models})
     )
 
 
-def _size_result(k: int, models: Sequence[Model]) -> SizeResult:
+def _size_result(
+    k: int, models: Sequence[Model], values: Mapping[Job, ImageValues], baselines: Baselines
+) -> SizeResult:
     trained = [model for model in models if isinstance(model, ModelResult)]
+    errors = [values[model.job].test_mse for model in trained]
+    test_mse, linear = _over_both(errors), baselines.pca.of_test_images(k)
     return SizeResult(
         latent_dim=k,
         seeds=len(trained),
         failed=len(models) - len(trained),
         train_mse=_mean([model.train_mse for model in trained]),
-        test_mse=_mean([model.test_mse for model in trained]),
+        test_mse=test_mse,
         test_psnr=_mean([model.test_psnr for model in trained]),
         test_ssim=_mean([model.test_ssim for model in trained]),
         test_explained_variance=_explained(trained),
         effective_dim=_mean([model.effective_dim for model in trained]),
         gates=gates.names(models),
+        test_sharpness=_mean([model.test_sharpness for model in trained]),
+        pca_components=baselines.pca.components_for(test_mse.mean) if test_mse else None,
+        above_pca=_over_both([of_images - linear for of_images in errors]),
     )
+
+
+def _over_both(values: Sequence[Array]) -> Mean | None:
+    """Mean over networks and images of a value of each image, (N,) a network, for other seeds and other images."""
+    if not values:
+        return None
+    return mean_over_both([float(each.mean()) for each in values], [mean_error(each) for each in values])
 
 
 def _explained(trained: Sequence[ModelResult]) -> Mean | None:

@@ -83,16 +83,18 @@ def summarize(
     trained = [model for model in models if isinstance(model, ModelResult)]
     errors = {job: values[job].test_mse for job in networks}
     pairs = interpolation.shown_pairs(images, seed)
-    shown = _shown(images, pairs, seed) | _extremes(images, errors)
-    (linear, interpolated), neighbours, compressed = side_by_side(
-        lambda: baselines.ground.interpolate_all(networks, baselines.pca, pairs),
-        lambda: tradeoffs.neighbours(networks, images),
-        lambda: tradeoffs.compression(networks, {model.job: model.codes for model in trained}, errors, images),
-    )
-    sizes = size_results(models)
+    sizes = size_results(models, values, baselines)
     distances = baselines.pca.of_test_images(0)
     found_knee = knee.find({job: values[job].test_mse for job in values}, distances) if baselines.varies else None
     decided, answers = _verdicts(asked, models, baselines, found_knee)
+    shown = _shown(images, pairs, seed) | _extremes(images, errors, decided)
+    (linear, interpolated), neighbours, compressed = side_by_side(
+        lambda: baselines.ground.interpolate_all(networks, baselines.pca, pairs),
+        lambda: tradeoffs.neighbours(networks, images),
+        lambda: tradeoffs.compression(
+            networks, {model.job: model.codes for model in trained}, errors, images, baselines.pca
+        ),
+    )
     results = Results(
         schema=SCHEMA,
         dataset=asked.dataset,
@@ -108,10 +110,10 @@ def summarize(
         against_pca=comparisons.compare_with_pca(values, baselines),
         shown={name: tuple(shown[f"{name}_indices"].tolist()) for name in LISTED if name in shown},
         sizes=sizes,
-        size_comparisons=comparisons.compare_sizes(trained),
+        size_comparisons=comparisons.compare_sizes(values),
         sampling=comparisons.sampling(values, baselines),
         answers=answers,
-        lost=_trade_offs(trained, errors, images, shown, neighbours, compressed) if networks else None,
+        lost=_trade_offs(values, errors, images, shown, neighbours, compressed) if networks else None,
         curve=asked.curve and replace(asked.curve, apart=comparisons.compare_nested(asked.curve, sizes)),
         intrinsic=None if asked.keep is None else intrinsic.estimates(images, seed),
         quality=asked.quality,
@@ -120,7 +122,7 @@ def summarize(
 
 
 def _trade_offs(
-    trained: Sequence[ModelResult],
+    values: Mapping[Job, ImageValues],
     errors: Mapping[Job, Array],
     images: ImageSet,
     shown: Mapping[str, Array],
@@ -128,7 +130,7 @@ def _trade_offs(
     compression: Compression,
 ) -> TradeOffs:
     return TradeOffs(
-        by_class=tradeoffs.class_errors(trained, errors, images),
+        by_class=tradeoffs.class_errors({job: v.test_mse for job, v in values.items()}, images),
         worst_errors=_errors_of(errors, shown.get("worst_indices")),
         gained_errors=_errors_of(errors, shown.get("gained_indices")),
         neighbours=neighbours,
@@ -181,12 +183,21 @@ def _shown(images: ImageSet, pairs: NDArray[np.int64], seed: int) -> dict[str, A
     return arrays | _named("map", images.x_test, images.y_test, np.sort(order[:EXPLORED]))
 
 
-def _extremes(images: ImageSet, errors: Mapping[Job, Array]) -> dict[str, Array]:
-    """The images with the largest error, and with two sizes those that the largest code gains most on."""
-    arrays = _named("worst", images.x_test, images.y_test, tradeoffs.worst(errors)) if errors else {}
-    if len(errors) > 1:
-        arrays |= _named("gained", images.x_test, images.y_test, tradeoffs.gained(errors))
+def _extremes(images: ImageSet, errors: Mapping[Job, Array], decided: Verdict | NotAsked) -> dict[str, Array]:
+    """The images with the largest error, and with two sizes those on which most is lost, see `verdict.between`."""
+    if not errors:
+        return {}
+    arrays, by_size = _named("worst", images.x_test, images.y_test, tradeoffs.worst(errors)), _of_sizes(errors)
+    if len(by_size) > 1:
+        answer = None if isinstance(decided, NotAsked) else decided.latent_dim or decided.best
+        small, large = verdict.between(sorted(by_size), answer if answer in by_size else None)
+        chosen = tradeoffs.gained(by_size[small], by_size[large])
+        arrays |= _named("gained", images.x_test, images.y_test, chosen)
     return arrays
+
+
+def _of_sizes(errors: Mapping[Job, Array]) -> dict[int, Array]:
+    return {job.latent_dim: of_images for job, of_images in errors.items()}
 
 
 def _named(name: str, x: Array, y: Array | None, chosen: NDArray[np.int64]) -> dict[str, Array]:

@@ -6,6 +6,7 @@ N images, K latent dimensions, D numbers an image, H × W pixels.
 from __future__ import annotations
 
 import io
+import math
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,10 +18,11 @@ from threadpoolctl import threadpool_limits
 
 from .. import latent
 from ..data.images import ImageSet
-from ..model import BATCH, Network, to_unit
+from ..model import BATCH, Network, batches, to_unit
+from ..pca import PCA
 from ..recipe import Job
-from ..results import Accuracy, ClassErrors, CodeBytes, Codes, Compression, ModelResult, Neighbours, Quantised
-from ..stats import Mean, mean_interval
+from ..results import Accuracy, ClassErrors, CodeBytes, Codes, Compression, Neighbours, Quantised
+from ..stats import Mean, mean_error, mean_interval, mean_over_both
 
 Array = NDArray[Any]
 
@@ -29,6 +31,8 @@ BITS = (8, 6, 4)
 NEIGHBOURS = 10
 FITTED_ON, TESTED_ON = 10_000, 2_000  # images of the nearest-neighbour classifier, at most
 PACKED = 1_000  # test images whose packed size is measured, at most
+ROOM = 2**26  # numbers of these images, at most
+BEST_JPEG = 95  # quality beyond which Pillow's files only grow
 
 
 def worst(errors: Mapping[Job, Array]) -> NDArray[np.int64]:
@@ -37,10 +41,9 @@ def worst(errors: Mapping[Job, Array]) -> NDArray[np.int64]:
     return np.argsort(-mean, kind="stable")[:SHOWN]
 
 
-def gained(errors: Mapping[Job, Array]) -> NDArray[np.int64]:
-    """Indices of the test images whose error differs most between the smallest and the largest network."""
-    jobs = sorted(errors)
-    return np.argsort(errors[jobs[-1]] - errors[jobs[0]], kind="stable")[:SHOWN]
+def gained(before: Array, after: Array) -> NDArray[np.int64]:
+    """Indices of the test images whose error the second of two networks lowers most."""
+    return np.argsort(after - before, kind="stable")[:SHOWN]
 
 
 def neighbours(networks: Mapping[Job, Network], images: ImageSet) -> Neighbours | None:
@@ -81,7 +84,11 @@ def _accuracy(x_train: Array, y_train: Array, x_test: Array, y_test: Array) -> f
 
 
 def compression(
-    networks: Mapping[Job, Network], codes: Mapping[Job, Codes], errors: Mapping[Job, Array], images: ImageSet
+    networks: Mapping[Job, Network],
+    codes: Mapping[Job, Codes],
+    errors: Mapping[Job, Array],
+    images: ImageSet,
+    linear: PCA,
 ) -> Compression:
     """Bytes of a code, and the error that quantising it adds.
 
@@ -90,38 +97,88 @@ def compression(
         codes: Range of each network's codes of the training images.
         errors: Each network's error of each test image, (N,).
         images: Their images.
+        linear: PCA of them.
 
     Returns:
         Bytes of an image raw, as PNG, and with zlib over all of them together, means over at most PACKED test images.
-        Floats that are no bytes count four a number, and have no PNG and no zlib. For each network the bytes of its
-        decoder, and for 32 bits per dimension (a float), 8, 6 and 4 the bytes of a code and its test error.
+        Floats that are no bytes count four a number, and have no PNG, no zlib and no JPEG. For each network the bytes
+        of its decoder; for 32 bits per dimension (a float), 8, 6 and 4 the bytes of a code, its test error and that of
+        as many PCA components with as many bits; and the bytes of an image as JPEG, see `jpeg_bytes`.
     """
-    some = images.x_test[_sample(len(images.x_test), PACKED)]
+    some = images.x_test[_sample(len(images.x_test), min(PACKED, max(1, ROOM // images.pixels)))]
     exact = _as_bytes(some)
+    scores = _scores(linear, images, max((job.latent_dim for job in networks), default=0))
+    found = []
+    for job, network in networks.items():
+        rows = _quantised(network, codes[job], float(errors[job].mean()), images.x_test, linear, scores)
+        jpeg = None if exact is None else jpeg_bytes(exact, next(row.test_mse for row in rows if row.bits == BITS[0]))
+        decoder = 4 * sum(p.numel() for p in network.decoder.parameters())
+        found.append(CodeBytes(*job, decoder_bytes=decoder, bits=rows, jpeg_bytes=jpeg))
     return Compression(
         raw_bytes=images.pixels * (4 if exact is None else 1),
         png_bytes=None if exact is None else float(np.mean([_png_bytes(image) for image in exact])),
         zlib_bytes=None if exact is None else len(zlib.compress(exact.tobytes(), 9)) / len(some),
         packed_images=len(some),
-        models=tuple(
-            CodeBytes(
-                *job,
-                decoder_bytes=4 * sum(p.numel() for p in network.decoder.parameters()),
-                bits=_quantised(network, codes[job], float(errors[job].mean()), images.x_test),
-            )
-            for job, network in networks.items()
-        ),
+        models=tuple(found),
     )
 
 
-def _quantised(network: Network, codes: Codes, test_mse: float, x_test: Array) -> tuple[Quantised, ...]:
+def _scores(linear: PCA, images: ImageSet, components: int) -> tuple[Array, Array, Array]:
+    """PCA's scores of the test images (N, K), and the range of each on the training images, (K,) and (K,)."""
+    axes, mean = linear.axes[:, :components].astype(np.float32), linear.mean.astype(np.float32)
+    low, high = np.full(axes.shape[1], np.inf, np.float32), np.full(axes.shape[1], -np.inf, np.float32)
+    with threadpool_limits(1):
+        for x in batches(images.x_train):
+            z = (x.numpy() - mean) @ axes
+            low, high = np.minimum(low, z.min(axis=0)), np.maximum(high, z.max(axis=0))
+        return np.concatenate([(x.numpy() - mean) @ axes for x in batches(images.x_test)]), low, high
+
+
+def _quantised(
+    network: Network, codes: Codes, test_mse: float, x_test: Array, linear: PCA, scores: tuple[Array, Array, Array]
+) -> tuple[Quantised, ...]:
     k, z = network.latent_dim, latent.encode(network, x_test)
     low, high = (np.array(end, np.float32) for end in (codes.low, codes.high))
-    rows = [Quantised(32, 4.0 * k, test_mse, 0.0)]
+    theirs, least, most = (part[..., :k] for part in scores)
+    rows = [Quantised(32, 4.0 * k, test_mse, 0.0, linear.at("test", k))]
     for bits in BITS:
         error = _decoded_error(network, latent.quantize(z, low, high, bits), x_test)
-        rows.append(Quantised(bits, bits * k / 8, error, error - test_mse))
+        moved = np.square(latent.quantize(theirs, least, most, bits) - theirs, dtype=float).sum(axis=1)  # (N,)
+        linear_error = linear.at("test", k) + float(moved.mean()) / network.pixels  # the axes are orthonormal
+        rows.append(Quantised(bits, bits * k / 8, error, error - test_mse, linear_error))
     return tuple(rows)
+
+
+def jpeg_bytes(x: NDArray[np.uint8], most: float) -> float | None:
+    """Bytes an image (N, H, W[, 3]) in one JPEG of all, at the lowest quality whose error is no more than `most`.
+
+    They lie side by side, so that what a file costs apart from its pictures is shared by all; each is continued to a
+    whole number of JPEG's squares of 8 pixels by its last row and column. None where no quality has so small an error.
+    """
+    height, width = (8 * math.ceil(n / 8) for n in x.shape[1:3])
+    padding = ((0, 0), (0, height - x.shape[1]), (0, width - x.shape[2]), *[(0, 0)] * (x.ndim - 3))
+    padded = np.pad(x, padding, mode="edge")
+    across = math.ceil(math.sqrt(len(x)))
+    down = math.ceil(len(x) / across)
+    padded = np.concatenate([padded, np.zeros((across * down - len(x), *padded.shape[1:]), np.uint8)])
+    grid = padded.reshape(down, across, *padded.shape[1:]).swapaxes(1, 2)  # (down, H, across, W[, 3])
+    sheet = Image.fromarray(grid.reshape(down * height, across * width, *x.shape[3:]))
+
+    def packed(quality: int) -> tuple[int, float]:
+        """Its bytes, and the mean squared error of the images, pixels in [0, 1]."""
+        buffer = io.BytesIO()
+        sheet.save(buffer, format="JPEG", quality=quality, optimize=True, subsampling=0)
+        back = np.asarray(Image.open(buffer)).reshape(grid.shape).swapaxes(1, 2).reshape(padded.shape)
+        back = back[: len(x), : x.shape[1], : x.shape[2]]
+        return len(buffer.getvalue()), float(np.square(back / 255 - x / 255).mean())
+
+    low, high = 1, BEST_JPEG
+    if packed(high)[1] > most:
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if packed(middle)[1] <= most else (middle + 1, high)
+    return packed(low)[0] / len(x)
 
 
 def _decoded_error(network: Network, z: Array, x: Array) -> float:
@@ -147,31 +204,34 @@ def _png_bytes(image: Array) -> int:
     return len(buffer.getvalue())
 
 
-def class_errors(
-    models: Sequence[ModelResult], errors: Mapping[Job, Array], images: ImageSet
-) -> tuple[ClassErrors, ...] | None:
+def class_errors(errors: Mapping[Job, Array], images: ImageSet) -> tuple[ClassErrors, ...] | None:
     """Test error of each class at each size with its 95 % interval; None without labels.
 
-    The interval is over the seeds, or over the test images of the class where a size was trained once. A class without
-    an image is None.
+    The interval is for other seeds and other test images of the class, or over the images alone where a size was
+    trained once. A class without an image is None.
+
+    Args:
+        errors: Each network's error of each test image, (N,).
+        images: Their images.
     """
     y_test, classes = images.y_test, images.classes
     if y_test is None or classes is None:
         return None
-    found = []
-    for k in sorted({job.latent_dim for job in errors}):
-        of_size = [model for model in models if model.latent_dim == k]
-        if len(of_size) > 1:
-            rows = [model.test_mse_by_class or () for model in of_size]
-            means = tuple(_mean([row[c] for row in rows]) for c in range(len(classes)))
-            found.append(ClassErrors(k, "seeds", means))
-        else:
-            only = errors[of_size[0].job]
-            means = tuple(_mean(only[y_test == c].tolist()) for c in range(len(classes)))
-            found.append(ClassErrors(k, "images", means))
-    return tuple(found)
+    by_size: dict[int, list[Array]] = {}
+    for job in sorted(errors):
+        by_size.setdefault(job.latent_dim, []).append(errors[job])
+    of_class = [y_test == c for c in range(len(classes))]
+    return tuple(
+        ClassErrors(k, "images" if len(each) == 1 else "both", tuple(_of_class(each, these) for these in of_class))
+        for k, each in by_size.items()
+    )
 
 
-def _mean(values: Sequence[float | None]) -> Mean | None:
-    known = [value for value in values if value is not None]
-    return mean_interval(known) if known and len(known) == len(values) else None
+def _of_class(errors: Sequence[Array], these: NDArray[np.bool_]) -> Mean | None:
+    """Mean error over these images and the networks, with its interval."""
+    if not these.any():
+        return None
+    some = [each[these] for each in errors]
+    if len(some) == 1:
+        return mean_interval(some[0].tolist())
+    return mean_over_both([float(each.mean()) for each in some], [mean_error(each) for each in some])

@@ -93,6 +93,18 @@ def all_failed(models: Sequence[Model]) -> set[int]:
     return {model.latent_dim for model in models} - trained
 
 
+def between(sizes: Sequence[int], answer: int | None) -> tuple[int, int]:
+    """The sizes between which to see what is lost: the one below the answer and the answer, or the first and the last.
+
+    Args:
+        sizes: Those that were trained, smallest first.
+        answer: The one that is enough, or the best so far; None without such a question.
+    """
+    if answer is None or answer == sizes[0]:
+        return sizes[0], sizes[-1]
+    return sizes[sizes.index(answer) - 1], answer
+
+
 def decide(sizes: Mapping[int, Size], keep: float, following: Collection[int] = ()) -> Verdict:
     """The smallest size that is enough, and how sure that is, without a sentence.
 

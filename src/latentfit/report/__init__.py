@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shlex
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,15 +19,15 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..data.reading import Reading
 from ..formatting import plural
 from ..hardware import reproducible, side_by_side
-from ..measure import headline
-from ..recipe import RECIPES, Recipe, first_seeds
+from ..measure import gates, headline
+from ..recipe import Recipe
 from ..results import ModelResult, Results
 from ..sweep import files, lock, store
 from ..sweep.store import Study
-from . import explorer, findings, pictures, tables
+from . import answer, explorer, findings, pictures, tables, tradeoffs
+from .findings import Finding
 from .pictures import Picture
 
 HERE = Path(__file__).parent
@@ -86,25 +85,29 @@ def render(study: Study, template: str, shown: Mapping[str, Picture], explored: 
     results = study.found
     style = Markup((HERE / "style.css").read_text())
     scripts = {name: Markup((HERE / f"{name}.js").read_text()) for name in ("article", "explorer")}
-    found = findings.analysis(results)
+    found = findings.analysis(results) if template.endswith(".html.j2") else _in_markdown(study)
+    drawn = tables.all_tables(results)
     return ENVIRONMENT.get_template(template).render(
         results=results,
         title=title(results),
         headline=headline.headline(results),
+        tile=answer.tile(results, study.source),
         notes=results.quality.notes if results.quality else (),
-        analysis=Markup(analysis(study)),
         pictures=shown,
-        picture_sizes=max(1, len(first_seeds(study.jobs))),
         findings=found,
-        sampling=findings.sampling(results),
+        sections={finding.section for finding in found},
+        walk=tradeoffs.walk_numbers(results),
         settings=[*tables.settings(results), ("Recipe", f"{results.recipe.name}: {recipe_text(results.recipe)}")],
-        tables=tables.all_tables(results),
+        tables=drawn,
+        terms=tables.terms(drawn),
+        interval=tables.INTERVAL,
+        gates=[gates.check_of(name, results.recipe) for name in gates.GATES],
         style=style,
         scripts=scripts,
         policy=policy(style, scripts["article"], *([scripts["explorer"]] if explored else [])),
         explored=explored,
         explorer_data=Markup(json.dumps(explored, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")),
-        command=command(results, study.source),
+        command=answer.command(results, study.source),
     )
 
 
@@ -138,11 +141,18 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def analysis(study: Study) -> str:
     """A study's analysis in words as Markdown; names of classes are escaped, so they stay text."""
+    return "\n\n".join(f"### {f.title}\n\n{_prose(f.sentences)}" for f in _in_markdown(study))
+
+
+def _in_markdown(study: Study) -> list[Finding]:
+    """The analysis with the names of classes escaped."""
     dataset = study.found.dataset
     classes = dataset.classes and tuple(markdown(name) for name in dataset.classes)
-    found = findings.analysis(replace(study.found, dataset=replace(dataset, classes=classes)))
-    texts = {f.title: " ".join(f.sentences).replace(" < ", " &lt; ") for f in found}
-    return "\n\n".join(f"### {title}\n\n{text}" for title, text in texts.items())
+    return findings.analysis(replace(study.found, dataset=replace(dataset, classes=classes)))
+
+
+def _prose(sentences: Sequence[str]) -> Markup:
+    return Markup(" ".join(sentences).replace(" < ", " &lt; "))
 
 
 def markdown(name: str) -> Markup:
@@ -153,31 +163,6 @@ def markdown(name: str) -> Markup:
 def title(results: Results) -> str:
     """What a study is called: its data set and its sizes."""
     return f"{results.dataset.name} at {tables.sizes_text([size.latent_dim for size in results.sizes])}"
-
-
-def command(results: Results, source: str | None) -> str | None:
-    """The command that makes a study again, without `--out`; None where no single command does.
-
-    Args:
-        results: The study's.
-        source: The name or path that its images came from, None where they were made by hand.
-    """
-    recipe = results.recipe
-    jobs = sorted(model.job for model in results.models)
-    sizes = sorted({job.latent_dim for job in jobs})
-    known = RECIPES.get(recipe.name)
-    fitted = known and known.fitting(results.dataset.train_images)
-    same = fitted is not None and replace(fitted, epochs=recipe.epochs) == recipe
-    if source is None or not source.isprintable() or not same or jobs != [(k, s) for k in sizes for s in results.seeds]:
-        return None
-    keep, environment, dataset = results.verdict.keep, results.environment, results.dataset
-    flags = (f" --keep {keep}" if keep is not None else "") + (" --curve" if results.curve is not None else "")
-    flags += Reading(dataset.value_range, test_share=dataset.test_share).flags
-    return (
-        f"latentfit study {shlex.quote(source)} --latent-dims {' '.join(map(str, sizes))} "
-        f"--seeds {len(results.seeds)}{flags} --recipe {recipe.name} --epochs {recipe.epochs} "
-        f"--precision {environment.precision} --device {environment.device}"
-    )
 
 
 def recipe_text(recipe: Recipe) -> str:
@@ -221,5 +206,6 @@ ENVIRONMENT = Environment(
     keep_trailing_newline=True,
 )
 ENVIRONMENT.filters["markdown"] = markdown
+ENVIRONMENT.filters["prose"] = _prose
 ENVIRONMENT.filters["sizes"] = tables.sizes_text
 ENVIRONMENT.filters["table"] = lambda table: Markup(markdown_table(*table[:2]))

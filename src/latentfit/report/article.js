@@ -1,4 +1,5 @@
-// The article of a latentfit report: tables that can be sorted and copied, and contents that follow the reading.
+// The article of a latentfit report: tables that can be sorted and copied, columns that explain themselves, contents
+// that follow the reading.
 "use strict";
 (() => {
   // ---- tables
@@ -29,11 +30,34 @@
     return made;
   }
 
+  // ---- what a column means: on hover, focus and tap
+
+  const term = Object.assign(document.createElement("div"), { id: "term", hidden: true });
+  term.setAttribute("role", "tooltip");
+  document.body.append(term);
+
+  function explain(head, by) {
+    const show = () => {
+      term.textContent = head.dataset.term;
+      term.hidden = false;
+      by.setAttribute("aria-describedby", "term");
+      const place = head.getBoundingClientRect(), size = term.getBoundingClientRect();
+      term.style.left = `${Math.max(8, Math.min(place.left, innerWidth - size.width - 8))}px`;
+      term.style.top = `${place.top > size.height + 12 ? place.top - size.height - 6 : place.bottom + 6}px`;
+    };
+    const hide = () => { term.hidden = true; by.removeAttribute("aria-describedby"); };
+    for (const name of ["mouseenter", "focusin", "click"]) head.addEventListener(name, show);
+    for (const name of ["mouseleave", "focusout"]) head.addEventListener(name, hide);
+    addEventListener("scroll", hide, { passive: true });
+    by.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
+  }
+
   function enliven(table) {
     [...table.tHead.rows[0].cells].forEach((head, column) => {
       const by = button("sort", ...head.childNodes);
       by.addEventListener("click", () => sort(table, column, head.getAttribute("aria-sort") === "ascending"));
       head.append(by);
+      if (head.dataset.term) explain(head, by);
     });
     const copy = button("copy", "Copy table"), said = document.createElement("span");
     said.setAttribute("role", "status");

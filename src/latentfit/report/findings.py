@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from ..formatting import dims, listed, mse, percent, plural, signed, some_of
+from ..formatting import dims, listed, mse, percent, signed
 from ..measure import gates
-from ..measure.headline import flat_text, widest_first, worse_than_mean
-from ..results import ModelResult, Results
+from ..measure.headline import comparable, worse_than_mean
+from ..measure.verdict import between
+from ..results import ClassErrors, Results
 from . import comparisons, tradeoffs
-from .tradeoffs import by_size, winner_sentence
+from .chosen import answered
+from .tradeoffs import of_seed, spoken
 
 
 class Finding(NamedTuple):
@@ -27,16 +29,17 @@ class Finding(NamedTuple):
 def analysis(results: Results) -> list[Finding]:
     """What a study found, as headings and sentences; only those for which it has numbers."""
     parts: list[tuple[str, str, Sequence[Callable[[Results], list[str]]]]] = [
-        ("table", "Error and latent dimension", [comparisons.error_sentences]),
-        ("table", "All sizes from one training", [tradeoffs.nested_sentences]),
-        ("table", "Against PCA", [comparisons.pca_sentences]),
-        ("trust", "Was the training finished?", [_training]),
-        ("pictures", "Sharpness", [_sharpness]),
+        ("sizes", "Error and latent dimension", [comparisons.error_sentences]),
+        ("sizes", "Against PCA", [comparisons.pca_sentences]),
+        ("sizes", "All sizes from one training", [tradeoffs.nested_sentences]),
         ("lost", "Which classes lose most", [_classes]),
-        ("walks", "What the interpolations show", [_interpolation, tradeoffs.midpoint_sentences]),
-        ("codes", "The shape of the code", [tradeoffs.code_sentences]),
+        ("lost", "Sharpness", [_sharpness]),
+        ("walks", "What the interpolations show", [tradeoffs.walk_takeaway, tradeoffs.walk_sentences]),
         ("codes", "Classes told apart by their codes", [tradeoffs.neighbour_sentences]),
+        ("codes", "The shape of the code", [tradeoffs.code_sentences]),
         ("bytes", "What it means for compression", [tradeoffs.compression_sentences, _bytes]),
+        ("trust", "Was the training finished?", [_training]),
+        ("trust", "Other images", [_sampling]),
     ]
     findings = [
         Finding(title, [s for make in makers for s in make(results)], section) for section, title, makers in parts
@@ -44,35 +47,35 @@ def analysis(results: Results) -> list[Finding]:
     return [finding for finding in findings if finding.sentences]
 
 
-def sampling(results: Results) -> str | None:
+def _sampling(results: Results) -> list[str]:
     """How far other test images could move the numbers of single networks, whose tables have no interval for them."""
     known = [entry for entry in results.sampling if entry.test_explained_variance[0] >= 0]
-    if not known or flat_text(results) or any(size.seeds > 1 for size in results.sizes):
-        return None
+    if not known or not results.variance.test or any(size.seeds > 1 for size in results.sizes):
+        return []
     halves = [
         f"± {50 * (high - low):.2f} points at {entry.latent_dim}"
-        for entry in some_of(known)
+        for entry in spoken(results, known)
         for low, high in [entry.test_explained_variance]
     ]
-    return (
+    return [
         "Other test images of the same kind would move the variance kept by about "
-        f"{listed(halves)} (95 %, paired bootstrap over the test images)."
-    )
+        f"{listed(halves)} (95 %, paired bootstrap over the test images); other starts of the training are not in this."
+    ]
 
 
 def _training(results: Results) -> list[str]:
     epochs, recipe, sentences = results.recipe.epochs, results.recipe, []
     of = " of each size's first network" if len(results.seeds) > 1 else ""
-    falls = [(m.latent_dim, m.last_tenth_fall) for m in results.first if m.last_tenth_fall is not None]
-    if falls:
+    first = spoken(results, results.first)
+    changes = [f"{signed(-m.last_tenth_fall, 1)} with {m.latent_dim}" for m in first if m.last_tenth_fall is not None]
+    if changes:
         last = max(1, round(epochs / 10))
         span = "epoch" if last == 1 else f"{last} epochs"
-        changes = [f"{signed(-fall, 1)} with {k}" for k, fall in some_of(falls)]
         sentences.append(f"In the last {span} of {epochs} the training error{of} changed by {listed(changes)}.")
-    steps = [(m.latent_dim, m.steps) for m in results.first if m.steps]
-    if steps:
-        taken = listed([f"{count:,} with {k}" for k, count in some_of(steps)])
-        sentences.append(f"Trainings{of} end when the error of held-out images no longer improves; steps: {taken}.")
+    if taken := [f"{m.steps:,} with {m.latent_dim}" for m in first if m.steps]:
+        sentences.append(
+            f"Trainings{of} end when the error of held-out images no longer improves; steps: {listed(taken)}."
+        )
     for name, gate in gates.GATES.items():
         sizes = [str(size.latent_dim) for size in results.sizes if name in size.gates]
         if sizes and name != "failed":  # which has a sentence with its reason
@@ -80,33 +83,36 @@ def _training(results: Results) -> list[str]:
                 f"At {listed(sizes)} a gate fires: {gates.check_of(name, recipe).words}; {gates.advice(name, recipe)}."
             )
             if gate.bounds:
-                sentences[-1] += " Part of any difference between the networks may be how well each was trained."
-    gaps = [m for m in results.first if m.train_mse > 0]
+                sentences[-1] += " Part of any difference between the sizes may be how well each was trained."
+    gaps = [m for m in first if m.train_mse > 0]
     if sentences and gaps:
-        texts = [f"{signed(m.test_mse / m.train_mse - 1, 1)} with {m.latent_dim}" for m in some_of(gaps)]
+        texts = [f"{signed(m.test_mse / m.train_mse - 1, 1)} with {m.latent_dim}" for m in gaps]
         sentences.append(f"Test error against training error{of}: {listed(texts)}.")
     return sentences
 
 
 def _sharpness(results: Results) -> list[str]:
-    known = [(m.latent_dim, m.test_sharpness) for m in results.first if m.test_sharpness is not None]
+    first = {model.latent_dim: model.test_sharpness for model in results.first}
+    sharp = {
+        size.latent_dim: size.test_sharpness.mean if size.test_sharpness else first.get(size.latent_dim)
+        for size in spoken(results, results.sizes)
+    }
+    known = [f"{percent(share)} with {k}" for k, share in sharp.items() if share is not None]
     if not known:
         return []
-    first = (
-        f"The mean gradient magnitude of the test reconstructions is {by_size(known)} of that of "
-        "the originals; below 100 % is blur."
-    )
-    widest = widest_first(results)[:1]
-    return [first, *(winner_sentence(c.latent_dims, c.sharpness, "gave sharper pictures") for c in widest)]
+    return [
+        f"The mean gradient magnitude of the test reconstructions, as a share of that of the originals, is "
+        f"{listed(known)}; below 100 % is blur, but artefacts count too."
+    ]
 
 
 def _classes(results: Results) -> list[str]:
-    names, models = results.dataset.classes, results.first
-    if not names or not models or models[0].test_mse_by_class is None:
+    names, by_class = results.dataset.classes, (results.lost and results.lost.by_class) or ()
+    if not names or not by_class:
         return []
-    best = min(models, key=lambda model: model.test_mse)
-    pairs = zip(best.test_mse_by_class or (), names, strict=True)
-    known = sorted(((error, name) for error, name in pairs if error is not None), reverse=True)
+    sizes = {size.latent_dim: _errors(size, names) for size in by_class}
+    small, large = lost_between(results)
+    known = sorted(((error, name) for name, error in sizes[large].items()), reverse=True)
     if len(known) < 2:
         return []
     worst = [f"{name} ({mse(error)})" for error, name in known[: min(3, len(known) - 1)]]
@@ -116,58 +122,39 @@ def _classes(results: Results) -> list[str]:
         else f"the largest error is that of {worst[0]}"
     )
     least, least_name = known[-1]
-    return [
-        f"With {dims(best.latent_dim)} {largest}; the smallest is that of {least_name} ({mse(least)}).",
-        *(_class_gains(models[0], models[-1], names) if comparisons.ends_differ(results) else []),
-    ]
-
-
-def _class_gains(a: ModelResult, b: ModelResult, names: Sequence[str]) -> list[str]:
-    triples = zip(a.test_mse_by_class or (), b.test_mse_by_class or (), names, strict=True)
-    gains = sorted((1 - eb / ea, name) for ea, eb, name in triples if ea and eb is not None)
-    if len(gains) < 2:
-        return []
-    (least, least_name), (most, most_name) = gains[0], gains[-1]
-    return [
-        f"From {a.latent_dim} to {b.latent_dim} dimensions the error falls most for {most_name} "
-        f"({signed(-most)}) and least for {least_name} ({signed(-least)})."
-    ]
-
-
-def _interpolation(results: Results) -> list[str]:
-    found, widest = results.interpolation, widest_first(results)[:1]
-    if not found.models:
-        return []
-    sentences = [
-        f"Over {plural(found.measured_pairs, 'random pair')} of training images, "
-        f"the mean step of a walk is "
-        f"{by_size([(m.latent_dim, m.evenness) for m in found.models])} of its largest step; fading one picture into "
-        "the other has equal steps by construction, 100 %.",
-        *(winner_sentence(c.latent_dims, c.evenness, "changed the picture more evenly") for c in widest),
-    ]
-    if any(m.midpoint_sharpness is None for m in found.models):
+    sentences = [f"With {dims(large)} {largest}; the smallest is that of {least_name} ({mse(least)})."]
+    differ = {c.latent_dims: c.test.significant for c in comparable(results)}
+    if small == large or not differ.get((small, large), False):
         return sentences
-    return [
-        *sentences,
-        "Half way, the sharpness of the decoded pictures is "
-        f"{by_size([(m.latent_dim, m.midpoint_sharpness) for m in found.models])} of that of the "
-        f"real pictures at both ends; that of a half-and-half fade is "
-        f"{percent(found.cross_fade.midpoint_sharpness)}, but its edges are those of both pictures on top of "
-        "each other.",
-        *(winner_sentence(c.latent_dims, c.midpoint_sharpness, "gave sharper pictures half way") for c in widest),
-    ]
+    rises = sorted((e / sizes[large][n] - 1, n) for n, e in sizes[small].items() if sizes[large].get(n))
+    if len(rises) > 1:
+        (least, least_name), (most, most_name) = rises[0], rises[-1]
+        sentences.append(
+            f"From {large} down to {small} the error changes most for {most_name} ({signed(most)}) and least for "
+            f"{least_name} ({signed(least)})."
+        )
+    return sentences
+
+
+def _errors(size: ClassErrors, names: Sequence[str]) -> dict[str, float]:
+    return {name: mean.mean for name, mean in zip(names, size.classes, strict=True) if mean}
+
+
+def lost_between(results: Results) -> tuple[int, int]:
+    """The two sizes between which the page says what is lost: the one below the answer and the answer, or the ends."""
+    return between([model.latent_dim for model in results.first], answered(results))
 
 
 def _bytes(results: Results) -> list[str]:
-    known = [m for m in results.first if m.test_explained_variance is not None]
-    if len(known) < 2 or worse_than_mean(known[0]) or worse_than_mean(known[-1]):
+    known = [(size.latent_dim, size.test_explained_variance) for size in results.sizes if size.test_explained_variance]
+    if len(known) < 2 or worse_than_mean(results):
         return []
-    a, b = known[0], known[-1]
-    points = 100 * ((b.test_explained_variance or 0) - (a.test_explained_variance or 0))
+    (a, before), (b, after) = known[0], known[-1]
     keep = "keep no more, as far as the test can tell"
-    if comparisons.ends_differ(results):
+    if comparisons.ends_differ(results) and before and after:
+        points = 100 * (after.mean - before.mean)
         keep = f"keep {abs(points):.1f} points of variance {'more' if points >= 0 else 'less'}"
     return [
-        f"Against {dims(a.latent_dim)}, {b.latent_dim} take {b.latent_dim / a.latent_dim:.4g} "
-        f"times the bytes and {keep}."
+        f"Against {dims(a)}, {b} take {b / a:.4g} times the bytes and {keep}. Bytes and errors here are "
+        f"{of_seed(results)}."
     ]

@@ -8,13 +8,14 @@ from __future__ import annotations
 import io
 import re
 from base64 import b64encode
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
@@ -26,36 +27,47 @@ from ..model import Network, to_unit
 from ..recipe import Epoch, first_seeds
 from ..results import Results
 from ..sweep.store import Study
+from .chosen import SHOWN, glance, of_interest
+from .findings import lost_between
+from .tradeoffs import of_seed, walk_size
 
 Array = NDArray[Any]
 
+CURVES = 3  # sizes whose errors by epoch are drawn
+OVER = {"seeds": "seeds", "images": "images of the class", "both": "seeds and images of the class"}
+
 
 def names(results: Results) -> list[str]:
-    """The files under `figures/` that a study has."""
-    names = [
-        "reconstructions-train",
-        "reconstructions-test",
-        "interpolations",
-        "error-curves",
-        "error-by-size",
-    ]
+    """The files under `figures/` that a study has, in the order of its page."""
+    names = ["at-a-glance"] if len(results.first) > len(glance(results)) else []
+    if any(size.test_explained_variance for size in results.sizes):
+        names.append("variance-by-size")
+    names += ["reconstructions-test", "reconstructions-train"]
+    names += [name for name in ("gained", "worst") if name in results.shown]
     if results.lost and results.lost.by_class:
         names.append("error-by-class")
-    return names + [name for name in ("worst", "gained") if name in results.shown]
+    return [*names, "interpolations", "error-curves"]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure, what it shows in a sentence, and whether the page draws it from vectors or from strips."""
+    """A figure, what it shows in a sentence, and what the page shows of it: vectors or strips."""
 
     figure: Figure
     caption: str
     strips: tuple[tuple[str, str], ...] = ()  # caption and data URL of each row of images
+    folded: tuple[tuple[str, str], ...] = ()  # likewise, of those that the page folds
+    narrow: Figure | None = None  # a chart again, for a telephone
+
+    @classmethod
+    def chart(cls, draw: Callable[[Axes], Figure], heights: tuple[float, float], caption: str) -> Picture:
+        """A chart, drawn for a paper and for a telephone, of so many inches."""
+        return cls(draw(figures.axes(heights[0])), caption, narrow=draw(figures.axes(heights[1], figures.NARROW)))
 
     @property
-    def svg(self) -> Markup:
-        """The figure as inline SVG whose ink is the page's text colour."""
-        return svg(self.figure)
+    def svgs(self) -> dict[str, Markup]:
+        """The figures as inline SVG whose ink is the page's text colour, `wide` and `narrow`."""
+        return {name: svg(figure) for name, figure in (("wide", self.figure), ("narrow", self.narrow)) if figure}
 
 
 @dataclass(frozen=True)
@@ -86,69 +98,86 @@ class Shown:
         draw = {
             "reconstructions-train": lambda: self._reconstructions("train"),
             "reconstructions-test": lambda: self._reconstructions("test"),
+            "at-a-glance": self._glance,
             "interpolations": self._interpolations,
             "error-curves": self._curves,
-            "error-by-size": self._by_size,
+            "variance-by-size": self._by_size,
             "error-by-class": self._by_class,
             "worst": self._worst,
             "gained": self._gained,
         }
         return {name: draw[name]() for name in names(self.study.found)}
 
-    def _reconstructions(self, split: str) -> Picture:
-        x = self.study.shown[split]
-        made = {k: evaluate.reconstruct(network, x) for k, network in self.networks.items()}
+    def _glance(self) -> Picture:
+        sizes = glance(self.study.found)
+        return replace(
+            self._reconstructions("test", sizes),
+            caption=f"Test images, and what {formatting.listed([formatting.dims(k) for k in sizes])} make of them.",
+        )
+
+    def _reconstructions(self, split: str, sizes: Sequence[int] | None = None) -> Picture:
+        x, some = self.study.shown[split], self._some(SHOWN) if sizes is None else sizes
+        made = {k: evaluate.reconstruct(self.networks[k], x) for k in some}
         originals = to_unit(x).numpy()
         rows = [("original", originals), *((formatting.dims(k), x_hat) for k, x_hat in made.items())]
         of = "training" if split == "train" else "test"
         return Picture(
             figures.reconstructions(originals, made),
-            f"{len(x)} {of} images{self._named(split)}, and what each network makes of them.",
+            f"{len(x)} {of} images{self._named(split)}, and what the networks make of them{self._of_seed()}."
+            f"{_left_out(self.networks, some)}",
             tuple((caption, strip(images)) for caption, images in rows),
         )
 
     def _interpolations(self) -> Picture:
-        pairs = self.study.shown["pairs"]
-        steps = {
-            k: latent.interpolate_images(network, pairs[:, 0], pairs[:, 1]) for k, network in self.networks.items()
-        }
-        real = to_unit(pairs).numpy()
+        pairs, some = self.study.shown["pairs"], self._some(SHOWN)
+        steps = {k: latent.interpolate_images(self.networks[k], pairs[:, 0], pairs[:, 1]) for k in some}
+        real, first = to_unit(pairs).numpy(), walk_size(self.study.found)
         rows = [
-            (formatting.dims(k), strip(figures.walk_row(pair, steps[k][p])))
+            (k, (formatting.dims(k), strip(figures.walk_row(pair, steps[k][p]))))
+            for k in sorted(steps, key=lambda k: (k != first, k))
             for p, pair in enumerate(real)
-            for k in steps
         ]
         return Picture(
             figures.interpolations(real, steps),
             f"Walks between {len(pairs)} pairs of training images{self._named('pairs')}: the real image, five "
             "decoded steps from its code to the other's, the other real image. The first and the last step are "
-            "the reconstructions of the pair.",
-            tuple(rows),
+            f"the reconstructions of the pair{self._of_seed()}.{_left_out(self.networks, some)}",
+            tuple(row for k, row in rows if k == first),
+            tuple(row for k, row in rows if k != first),
         )
 
     def _worst(self) -> Picture:
-        rows = self._rows("worst")
+        rows = self._rows("worst", self._some(SHOWN))
         return Picture(
             figures.image_rows(rows),
-            f"The test images with the largest error, a mean over the networks{self._named('worst')}.",
+            f"The test images with the largest error, a mean over the sizes{self._named('worst')}{self._of_seed()}.",
             tuple((caption, strip(images)) for caption, images in rows),
         )
 
     def _gained(self) -> Picture:
-        rows = self._rows("gained")
-        small, large = min(self.networks), max(self.networks)
-        rows.append((f"{large} less {small}", figures.difference(rows[1][1], rows[-1][1])))
+        small, large = lost_between(self.study.found)
+        (_, original), (_, before), (_, after) = self._rows("gained", (small, large))
+        change = figures.difference(before, after)
+        rows = [("original", original), (formatting.dims(small), before), (formatting.dims(large), after)]
         caption = (
-            f"The test images whose error {formatting.dims(large)} lower most against {small}{self._named('gained')}. "
-            f"The last row is what {large} keeps that {small} drops: orange is brighter, blue is darker, white the "
-            "same; half of the range from black to white is full colour."
+            f"The test images whose error {formatting.dims(large)} lower most against {small}{self._named('gained')}"
+            f"{self._of_seed()}. The last row is the difference of the two reconstructions: orange where {large} is "
+            "brighter, blue where darker; half of the range from black to white is full colour."
         )
-        return Picture(figures.image_rows(rows), caption, tuple((name, strip(images)) for name, images in rows))
+        strips = [*((name, strip(images)) for name, images in rows), (f"{large} less {small}", changes(before, after))]
+        return Picture(figures.image_rows([*rows, (f"{large} less {small}", change)]), caption, tuple(strips))
 
-    def _rows(self, shown: str) -> list[tuple[str, Array]]:
+    def _rows(self, shown: str, sizes: Sequence[int]) -> list[tuple[str, Array]]:
         x = self.study.shown[shown]
-        made = [(formatting.dims(k), evaluate.reconstruct(network, x)) for k, network in sorted(self.networks.items())]
+        made = [(formatting.dims(k), evaluate.reconstruct(self.networks[k], x)) for k in sizes]
         return [("original", to_unit(x).numpy()), *made]
+
+    def _some(self, most: int) -> list[int]:
+        return of_interest(self.study.found, most)
+
+    def _of_seed(self) -> str:
+        """Which network is shown, where a size has several."""
+        return f", {of_seed(self.study.found)}" if len(self.study.found.seeds) > 1 else ""
 
     def _named(self, shown: str) -> str:
         classes, labels = self.study.found.dataset.classes, self.study.shown[f"{shown}_labels"]
@@ -163,48 +192,57 @@ class Shown:
         return {row.latent_dim: row.test_mse for row in self.study.found.pca}
 
     def _curves(self) -> Picture:
-        some = formatting.some_of(sorted(self.histories), figures.MOST)
+        some = self._some(CURVES)
         when = "while training" if self.study.found.recipe.holds_out else "after each epoch"
         histories = {k: self.histories[k] for k in some}
         curves = {k: Curve(*zip(*rows, strict=True)) if rows else Curve((), (), ()) for k, rows in histories.items()}
-        return Picture(
-            figures.error_curves(curves, self._pca()),
-            f"Mean squared error {when}, on the test images (solid) and as it was trained (dashed), "
-            f"with PCA's test error at as many components (dotted).{_left_out(self.histories, some)}",
+        return Picture.chart(
+            lambda ax: figures.error_curves(curves, self._pca(), ax),
+            (3.2, 3.2),
+            f"Mean squared error {when}, on the test images (solid) and as it was trained (dashed), with PCA's test "
+            f"error at as many components (dotted){self._of_seed()}.{_left_out(self.histories, some)}",
         )
 
     def _by_size(self) -> Picture:
         results = self.study.found
-        models = list(results.trained.values())
-        top = 4 * max((model.latent_dim for model in models), default=16)
-        pca = {row.latent_dim: row.test_mse for row in (*results.pca_curve, *results.pca) if row.latent_dim <= top}
+        explained = {size.latent_dim: size.test_explained_variance for size in results.sizes}
+        known = {k: share for k, share in explained.items() if share}
+        top, variance, keep = 4 * max(known), results.variance.test, results.verdict.keep
+        curve = {row.latent_dim: row.test_mse for row in (*results.pca_curve, *results.pca) if row.latent_dim <= top}
+        pca = {k: 1 - error / variance for k, error in sorted(curve.items())}
         estimates = results.intrinsic.estimates if results.intrinsic else ()
-        return Picture(
-            figures.error_by_size(
-                [model.latent_dim for model in models],
-                [model.train_mse for model in models],
-                [model.test_mse for model in models],
-                dict(sorted(pca.items())),
-                gated=[size.latent_dim for size in results.sizes if bounding(size.gates)],
+        several = " The band is the 95 % interval for other seeds and other test images." if self._of_seed() else ""
+        return Picture.chart(
+            lambda ax: figures.variance_by_size(
+                known,
+                pca,
+                variance,
+                ax,
+                keep=keep if isinstance(keep, float) else None,
                 enough=results.verdict.latent_dim,
+                gated=[size.latent_dim for size in results.sizes if bounding(size.gates)],
                 marks={e.name: e.value for e in estimates if e.value is not None},
             ),
-            "Error against latent size: each network on the training and on the test images, and PCA's test error. "
-            "Where a size was trained several times the line is the mean test error and the band its 95 % interval."
+            (3.6, 3.4),
+            f"Variance kept of the test images against latent size, with PCA's (dotted).{several}"
+            + (" Hollow: a gate of the training fired." if any(bounding(size.gates) for size in results.sizes) else "")
+            + (" Dashed: the share asked for." if isinstance(keep, float) else "")
             + (" Names above: estimates of the images' own dimension." if results.intrinsic else ""),
         )
 
     def _by_class(self) -> Picture:
         lost, classes = self.study.found.lost, self.study.found.dataset.classes
         every = {size.latent_dim: size for size in (lost and lost.by_class) or ()}
-        chosen = {k: every[k] for k in formatting.some_of(sorted(every), figures.MOST)}
+        chosen = {k: every[k] for k in self._some(SHOWN)}
         means = {k: [c.mean if c else None for c in size.classes] for k, size in chosen.items()}
         ends = {k: [c.interval if c else None for c in size.classes] for k, size in chosen.items()}
-        over = " and ".join(sorted({size.over for size in chosen.values()}))
-        return Picture(
-            figures.error_by_class(classes or (), means, intervals=ends),
-            "Test error of each class, the largest of the best size first; bars are 95 % intervals of the mean over "
-            f"the {over}.{_left_out(every, chosen)}",
+        over = " and ".join(sorted({OVER[size.over] for size in chosen.values()}))
+        height = 0.9 + 0.23 * min(30, len(classes or ()))
+        return Picture.chart(
+            lambda ax: figures.error_by_class(classes or (), means, ax, intervals=ends),
+            (height, height + 0.3),
+            "Test error of each class, the largest of the best size first; bars are 95 % intervals for other "
+            f"{over}.{_left_out(every, chosen)}",
         )
 
 
@@ -246,11 +284,22 @@ def _attributes(style: str) -> str:
 
 def strip(images: Array) -> str:
     """Images (N, H, W[, 3]) in [0, 1] side by side as a PNG's data URL, with clear gaps between them."""
+    return _strip(images, np.ones(images.shape[:3], np.float32))
+
+
+def changes(before: Array, after: Array) -> str:
+    """Differences of images as `figures.difference` colours them, clear where there are none, so on any paper."""
+    strength = np.abs(figures.change(before, after))
+    colours = np.where(figures.change(before, after)[..., None] > 0, *figures.SIGNS)
+    return _strip(colours.astype(np.float32), strength)
+
+
+def _strip(images: Array, alpha: Array) -> str:
+    """The same with the opacity of each pixel (N, H, W)."""
     gap = max(1, images.shape[2] // 14)
-    pixels = np.rint(figures.tile(images, gap) * 255).astype(np.uint8)  # (H, W')
+    pixels, opaque = (np.rint(figures.tile(part, gap) * 255).astype(np.uint8) for part in (images, alpha))
     clear = figures.tile(np.zeros(images.shape[:3], dtype=np.float32), gap) > 0  # the gaps are what is not 0
-    alpha = np.where(clear, 0, 255).astype(np.uint8)[..., None]
-    layers = np.concatenate([pixels.reshape(*pixels.shape[:2], -1), alpha], axis=2)
+    layers = np.concatenate([pixels.reshape(*pixels.shape[:2], -1), np.where(clear, 0, opaque)[..., None]], axis=2)
     buffer = io.BytesIO()
     Image.fromarray(layers).save(buffer, format="PNG", optimize=True)
     return f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"

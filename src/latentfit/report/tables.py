@@ -1,4 +1,4 @@
-"""Every table of a report with its note: what its columns mean."""
+"""Every table of a report, and what its columns mean."""
 
 from __future__ import annotations
 
@@ -23,33 +23,101 @@ from ..formatting import (
 from ..measure import answer, headline
 from ..measure.gates import GATES, bounding
 from ..measure.headline import Table, comparable
+from ..measure.interpolation import AMONG
 from ..measure.verdict import sizes
 from ..pca import is_exact
 from ..results import InterpolationMeans, Results
-from ..stats import PairedTest, WelchTest, mean_interval
+from ..stats import NORMAL, PairedTest, WelchTest, mean_interval
+from .tradeoffs import of_seed
+
+TERMS = {
+    "latent": "Latent dimensions: how many numbers a code has.",
+    "gates": "Signs that training was not as good as it could be "
+    f"({listed([GATES[name].short for name in bounding(GATES)])}), or of what the images are "
+    f"({listed([gate.short for gate in GATES.values() if not gate.bounds])}).",
+    "seeds": "Trainings of this size, each with other starting weights and another order of the images.",
+    "test MSE": "Mean squared error over all pixels of all test images, pixels in [0, 1].",
+    "train MSE": "The same on the images trained on.",
+    "variance kept": "1 - test MSE / (mean squared distance of the test images from the mean training image).",
+    "PCA test MSE": "Test MSE of PCA with as many components.",
+    "worth in PCA": "PCA components that reach the same test MSE.",
+    "PSNR dB": "10 log10 (1 / MSE), of the pooled test MSE; a mean over seeds.",
+    "SSIM": "Structural similarity of the test images, Gaussian window of 11 pixels; a mean over images and seeds.",
+    "variance to keep": "The share of the variance of the test images that is asked for.",
+    "enough": "The smallest size whose interval lies at or above the share. At most: no smaller size was shown to be "
+    "too small, or a gate of the training fired, and better training could do with less.",
+    "not enough": "The largest smaller size whose interval lies below the share, in this training.",
+    "PCA components": "Components that keep the same share of the variance of the test images.",
+    "from": "The smaller size.",
+    "to": "The larger size.",
+    "error at from": "Test MSE of the smaller size.",
+    "error at to": "Test MSE of the larger size.",
+    "change": "From the first to the second, as a share of the first.",
+    "lower on": "Share of the test images that the second network reconstructs better.",
+    "p": "Chance of so large a difference if there were none, by Holm over the rows: of one training each in pairs "
+    "over the test images (Student's t), otherwise for other seeds and other images together.",
+    "walk": "The size, or a reference without a network.",
+    "evenness": "Mean of a walk's four steps over its largest; 1 is even.",
+    "detour": "Way through the pictures over the straight way.",
+    "distance half way": "To the nearest training image (of at most "
+    f"{AMONG:,}), in units of the usual distance between neighbours.",
+    "drift": "How far the middle moves when it is decoded and encoded again, as a share of the walk.",
+    "sharpness half way": "Gradient magnitude, as a share of that of the real pictures at both ends; artefacts count "
+    "too.",
+    "effective dimension": "Participation ratio of the covariance of the training codes; it depends on how a network "
+    "scales its code. A mean over seeds.",
+    "of the code": "The same as a share of the code's dimensions.",
+    "sharpness": "Gradient magnitude of the test reconstructions, as a share of that of the originals; a mean over "
+    "seeds.",
+    "classes told apart": "Accuracy of ten nearest neighbours on the codes, with half of its 95 % interval for other "
+    "test images.",
+    "bits": "A dimension; 32 is a float. Codes are rounded over the range of the training codes.",
+    "bytes": "Of a code.",
+    "with decoder": "The same with the decoder's own bytes spread over all images of the set.",
+    "PCA, same bytes": "Test MSE of as many PCA components with as many bits.",
+    "JPEG bytes": "An image, of many in one JPEG, at the lowest quality with no more error than the code of 8 bits.",
+    "over seeds": "Half of the 95 % interval of the variance kept for other starts of the training, in points "
+    "(Student's t).",
+    "over images": "The same for other test images (paired bootstrap).",
+    "last tenth": "How the training error changed in the last tenth of the epochs.",
+    "test over train": "How far the test MSE lies above the training MSE.",
+}
+INTERVAL = (
+    "Numbers with ± are means with half of their 95 % interval for other seeds and other test images together: the "
+    "two variances add, and the factor is Student's t for the seeds and the normal quantile for the images, weighted "
+    "by the two (Cochran, 1951)."
+)
 
 
 class Noted(NamedTuple):
-    """A table, and what a reader has to know of its columns."""
+    """A table, and what a reader has to know of it beside its columns."""
 
     header: list[str]
     rows: list[list[str]]
-    note: str
+    note: str = ""
 
 
 def all_tables(results: Results) -> dict[str, Noted]:
     """The tables of the page by their names; those for which a study has numbers."""
-    pairs = plural(results.interpolation.measured_pairs, "random pair")
+    of_first = f"Measured {of_seed(results)}." if len(results.seeds) > 1 else ""
+    pairs = plural(results.interpolation.measured_pairs, "pair")
+    once = "Each size was trained once: no numbers have an interval for other trainings." if not of_first else ""
     drawn = {
-        "Latent size for each share of the variance": (answers(results), ANSWERS),
-        "Results of each size": (headline.table(results), RESULTS),
-        "Sizes compared": (compared(results), COMPARED),
-        "Walks in numbers": (interpolations(results), f"Means over {pairs} of training images. {WALKS}"),
-        "The codes of each size": (codes(results), CODES),
-        "Bytes of a code": (compression(results), BYTES),
-        "What the numbers rest on": (trust(results), TRUST),
+        "Latent size for each share of the variance": (answers(results), ""),
+        "Results of each size": (headline.table(results), once),
+        "Sizes compared": (compared(results), ""),
+        "Walks in numbers": (interpolations(results), f"Means over {pairs} of training images. {of_first}"),
+        "The codes of each size": (codes(results), ""),
+        "Bytes of a code": (compression(results), of_first),
+        "What the numbers rest on": (trust(results), ""),
     }
-    return {name: Noted(*table, note) for name, (table, note) in drawn.items() if table}
+    return {name: Noted(*table, note.strip()) for name, (table, note) in drawn.items() if table}
+
+
+def terms(tables: dict[str, Noted]) -> dict[str, str]:
+    """What every column of these tables means, each once, in the order in which they come."""
+    columns = dict.fromkeys(column for table in tables.values() for column in table.header)
+    return {column: TERMS[column] for column in columns}
 
 
 def settings(results: Results) -> list[tuple[str, str]]:
@@ -96,28 +164,26 @@ def answers(results: Results) -> Table:
         size = {
             "found": f"{'at most ' if bounded else ''}{a.latent_dim}",
             "undecided": f"undecided, perhaps {a.best}",
-            "not_reached": "-" if a.best is None else "not reached",
+            "not_reached": "-" if a.best is None else "not reached in this training",
         }[a.status]
         rows.append([answer.share(float(a.keep)), size, or_dash(a.not_enough, "d"), or_dash(a.pca_components, "d")])
     return ["variance to keep", "enough", "not enough", "PCA components"], rows
 
 
 def compared(results: Results) -> Table | None:
-    """Every comparison of two sizes: networks in pairs over the images, sizes over their seeds; None for one."""
-    if len(results.comparisons) < 2 or not comparable(results):
+    """Every comparison of two sizes, see `headline.comparable`; None for a single one."""
+    couples = comparable(results)
+    if len(couples) < 2:
         return None
-    over_seeds = {comparison.latent_dims: comparison.test_mse for comparison in results.size_comparisons}
-    several = any(test.p is not None for test in over_seeds.values())
-    header = ["from", "to", "error at from", "error at to", "change", "lower on", "p, paired"]
+    once = isinstance(couples[0].test, PairedTest)
+    header = ["from", "to", "error at from", "error at to", "change", *(["lower on"] if once else []), "p"]
     rows = []
-    for comparison in comparable(results):
-        test = comparison.test_mse
-        sizes, errors = map(str, comparison.latent_dims), distinguishable(*test.means)
-        row = [*sizes, *errors, _change(test), share_text(test.share_lower), _p(test)]
-        if several:
-            row += [_change(over_seeds[comparison.latent_dims]), _p(over_seeds[comparison.latent_dims])]
-        rows.append(row)
-    return [*header, *(["change over seeds", "p over seeds"] if several else [])], rows
+    for latent_dims, test in couples:
+        row = [*map(str, latent_dims), *distinguishable(*test.means), _change(test)]
+        if isinstance(test, PairedTest):
+            row.append(share_text(test.share_lower))
+        rows.append([*row, _p(test)])
+    return header, rows
 
 
 def _change(test: PairedTest | WelchTest) -> str:
@@ -149,32 +215,35 @@ def codes(results: Results) -> Table | None:
     """The codes of each size: effective dimension, sharpness of what is decoded, accuracy on the codes."""
     found = results.lost and results.lost.neighbours
     accuracy = {m.latent_dim: m.accuracy for m in found.models} if found else {}
-    sharpness = {m.latent_dim: m.test_sharpness for m in results.first}
+    first = {m.latent_dim: m.test_sharpness for m in results.first}
     rows = []
     for size in results.sizes:
         if size.effective_dim:
             k, used = size.latent_dim, size.effective_dim.mean
-            shares = [percent(used / k), percent(sharpness.get(k)), percent(accuracy.get(k), 1)]
-            rows.append([str(k), f"{used:.1f}", *shares])
+            sharp = size.test_sharpness.mean if size.test_sharpness else first.get(k)
+            told = "-"
+            if found and k in accuracy:
+                half = NORMAL * math.sqrt(accuracy[k] * (1 - accuracy[k]) / found.test_images)
+                told = f"{100 * accuracy[k]:.1f} ± {100 * half:.1f} %"
+            rows.append([str(k), f"{used:.1f}", percent(used / k), percent(sharp), told])
     header = ["latent", "effective dimension", "of the code", "sharpness", "classes told apart"]
     return (header, rows) if rows else None
 
 
 def compression(results: Results) -> Table | None:
-    """Bits per dimension, bytes, error and ratios for each size."""
+    """Bits per dimension, bytes and error for each size, beside PCA and JPEG."""
     if not results.lost:
         return None
     found = results.lost.compression
     count = results.dataset.train_images + results.dataset.test_images
-    header = ["latent", "bits", "bytes", "test MSE", "added", "ratio to bytes", "to PNG", "to zlib", "with decoder"]
     rows = []
     for model in found.models:
         for row in model.bits:
-            ratios = [whole and whole / row.bytes for whole in (found.raw_bytes, found.png_bytes, found.zlib_bytes)]
-            ratios.append(found.raw_bytes / (row.bytes + model.decoder_bytes / count))
-            cells = [str(model.latent_dim), str(row.bits), f"{row.bytes:g}", mse(row.test_mse)]
-            rows.append([*cells, f"{row.added_mse:.1e}", *(or_dash(ratio, ".1f") for ratio in ratios)])
-    return header, rows
+            jpeg = model.jpeg_bytes if row.bits == 8 else None
+            cells = [str(model.latent_dim), str(row.bits), f"{row.bytes:g}"]
+            cells += [f"{row.bytes + model.decoder_bytes / count:.0f}", mse(row.test_mse)]
+            rows.append([*cells, or_dash(row.pca_test_mse, "#.3g"), or_dash(jpeg, ".0f")])
+    return ["latent", "bits", "bytes", "with decoder", "test MSE", "PCA, same bytes", "JPEG bytes"], rows
 
 
 def trust(results: Results) -> Table:
@@ -182,7 +251,7 @@ def trust(results: Results) -> Table:
     over_images = {entry.latent_dim: entry.test_explained_variance for entry in results.sampling}
     trained = sizes(results.models)
     first = {model.latent_dim: model for model in results.first}
-    header = ["latent", "seeds", "over seeds", "over images", "last tenth", "test over train", "gates"]
+    header = ["latent", "gates", "seeds", "over seeds", "over images", "last tenth", "test over train"]
     rows = []
     for size in results.sizes:
         k, mean, model = size.latent_dim, size.test_explained_variance, first.get(size.latent_dim)
@@ -192,60 +261,11 @@ def trust(results: Results) -> Table:
         rows.append(
             [
                 str(k),
+                ", ".join(GATES[name].short for name in size.gates) or "-",
                 str(size.seeds),
                 *(f"± {50 * (ends[1] - ends[0]):.2f}" if ends else "-" for ends in intervals),
                 "-" if fall is None else signed(-fall, 1),
                 signed(model.test_mse / model.train_mse - 1, 1) if model and model.train_mse > 0 else "-",
-                ", ".join(GATES[name].short for name in size.gates) or "-",
             ]
         )
     return header, rows
-
-
-ANSWERS = (
-    "A size is enough if the 95 % interval of its mean explained variance lies at or above the share, and not enough "
-    "if it lies below; for the rest the runs do not tell. The interval is for other seeds and other test images "
-    "together: their variances add, and its factor is Student's t for the seeds and the normal quantile for the "
-    "images, weighted by the two (Cochran, 1951). One training has no interval: more seeds give one. "
-    '"At most" says that no smaller size was shown to be too small, or that a gate of the training fired: '
-    "it was not as good as it could be, and better training could do with less. PCA components are those that "
-    "keep the same on the test images."
-)
-RESULTS = (
-    "MSE is the mean over all pixels of all images of a split, pixels in [0, 1]. Variance kept is 1 − MSE over the "
-    "mean squared distance from the mean training image, on the test images. Worth in PCA is how many PCA components "
-    "reach the same test error. Numbers with ± are means over seeds and half of their 95 % interval, which for the "
-    "variance kept is for other test images too. A gate is a sign "
-    f"that training was not as good as it could be ({listed([GATES[name].short for name in bounding(GATES)])}), or of "
-    f"what the images are ({listed([gate.short for gate in GATES.values() if not gate.bounds])})."
-)
-COMPARED = (
-    'Errors are test errors of the first network of each size that trained, and "lower on" is the share of the test '
-    "images that the second one reconstructs better; tested in pairs over these images (Student's t). Over seeds: the "
-    "change of the mean test error of all networks of a size (Welch's test). Both p by Holm over the rows."
-)
-WALKS = (
-    "Evenness: mean step over largest step. Detour: way through the pictures over the straight way. Distance half "
-    "way: to the nearest training image, in units of the usual distance between neighbours. Drift: how far the middle "
-    "moves when it is decoded and encoded again, as a share of the walk. Sharpness half way: gradient magnitude, as a "
-    "share of that of the real pictures at both ends. Differences from fading and from PCA are tested in pairs over "
-    "the walks, p by Holm over the networks."
-)
-CODES = (
-    "Effective dimension is the participation ratio of the covariance of the training codes, a mean over seeds; "
-    "beside it its share of the code. Of the first network of each size that trained: sharpness, the gradient "
-    "magnitude of the test reconstructions as a share of that of the originals, and classes told apart, the accuracy "
-    "of nearest neighbours on the codes."
-)
-BYTES = (
-    "Codes are rounded to whole numbers of some bits a dimension, over the range of the training codes; 32 is a "
-    "float. Ratios are of the bytes of the same images: one a number as they came, as PNG, and with zlib over many; "
-    'images of floats that bytes cannot hold count four bytes for each number, and have no PNG and no zlib. "With '
-    "decoder\" spreads the decoder's own bytes over all images of the set."
-)
-TRUST = (
-    "Over seeds and over images: half of the 95 % interval of the variance kept, in points, over other starts of the "
-    "training (Student's t) and over other test images of the same kind (paired bootstrap). Last tenth: how the "
-    "training error changed in the last tenth of the epochs, and test over train how far the test error lies from it, "
-    "both of the first network of each size that trained. Gates are those of all its networks."
-)

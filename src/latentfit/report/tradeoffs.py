@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
-from ..formatting import dims, listed, mse, p_text, percent, plural, signed, some_of
-from ..measure.headline import widest_first
-from ..results import Compression, Results, TestedInterpolation
-from ..stats import PairedTest
+from ..formatting import dims, listed, mse, p_text, percent, plural, signed
+from ..measure.interpolation import AMONG
+from ..results import Compression, OfSize, Results, TestedInterpolation
+from ..stats import NORMAL, PairedTest
+from .chosen import SPOKEN, answered, of_interest
+
+T = TypeVar("T", bound=OfSize)
+
+
+def spoken(results: Results, items: Iterable[T]) -> list[T]:
+    """Those of the items whose sizes a sentence names."""
+    sizes = of_interest(results, SPOKEN)
+    return [item for item in items if item.latent_dim in sizes]
 
 
 def neighbour_sentences(results: Results) -> list[str]:
@@ -15,29 +26,40 @@ def neighbour_sentences(results: Results) -> list[str]:
     found = results.lost and results.lost.neighbours
     if not found:
         return []
-    models = [f"{percent(m.accuracy, 1)} from {dims(m.latent_dim)}" for m in some_of(found.models)]
+    models = [f"{percent(m.accuracy, 1)} from {dims(m.latent_dim)}" for m in spoken(results, found.models)]
+    half = (
+        100 * NORMAL * math.sqrt(max(found.pixels * (1 - found.pixels), 0.25 / found.test_images) / found.test_images)
+    )
     return [
-        f"A {found.neighbours}-nearest-neighbour classifier (learning from "
-        f"{plural(found.train_images, 'image')}, asked about {found.test_images:,}) is right on "
-        f"{percent(found.pixels, 1)} of the test images from the pixels, and on {listed(models)}."
+        f"A {found.neighbours}-nearest-neighbour classifier that learns from {plural(found.train_images, 'image')} is "
+        f"right on {percent(found.pixels, 1)} of {plural(found.test_images, 'test image')} from the pixels, and on "
+        f"{listed(models)} (± {half:.1f} points for other test images: closer shares are ties). How many dimensions "
+        "the classes need is another question than how many the pixels need."
     ]
 
 
 def compression_sentences(results: Results) -> list[str]:
-    """Bytes of an image and of a code, with the decoder and without."""
+    """Bytes of an image and of a code, with the decoder and without, beside JPEG and PCA."""
     if not results.lost:
         return []
     found = results.lost.compression
-    raw, count = found.raw_bytes, results.dataset.train_images + results.dataset.test_images
+    count = results.dataset.train_images + results.dataset.test_images
     sentences = [_image_bytes(found)]
-    for model in some_of(found.models):
-        whole, fine = model.bits[:2]
-        added = f"{mse(fine.added_mse)} more error" if fine.added_mse > 0 else "no more error"
+    for model in spoken(results, found.models):
+        fine = model.bits[1]
+        beside = []
+        if fine.pca_test_mse is not None:
+            beside.append(f"PCA has {mse(fine.pca_test_mse)} with the same bytes")
+        if model.jpeg_bytes is not None:
+            beside.append(f"JPEG takes {model.jpeg_bytes:.0f} for no more error")
+        whole = fine.bytes + model.decoder_bytes / count
+        beside.append(
+            f"with its share of the decoder ({plural(model.decoder_bytes, 'byte')} over {plural(count, 'image')}) it "
+            f"is {whole:.0f}"
+        )
         sentences.append(
-            f"A code of {dims(model.latent_dim)} is {whole.bytes:.0f} bytes as float32, a ratio of "
-            f"{raw / whole.bytes:.1f}; at {fine.bits} bits a dimension {plural(round(fine.bytes), 'byte')}, a ratio of "
-            f"{raw / fine.bytes:.1f} with {added}. With the decoder's {model.decoder_bytes:,} bytes spread over "
-            f"all {plural(count, 'image')} the ratio is {raw / (fine.bytes + model.decoder_bytes / count):.1f}."
+            f"A code of {dims(model.latent_dim)} at {fine.bits} bits a dimension is "
+            f"{plural(round(fine.bytes), 'byte')}, with an error of {'; '.join([mse(fine.test_mse), *beside])}."
         )
     return sentences
 
@@ -56,30 +78,70 @@ def _image_bytes(found: Compression) -> str:
     )
 
 
-def midpoint_sentences(results: Results) -> list[str]:
-    """Whether midpoints of interpolations look like training images, beside the references; and spherical ones."""
+def walk_size(results: Results) -> int | None:
+    """The size whose interpolations the page shows first: the answer, or the largest."""
+    sizes = [model.latent_dim for model in results.interpolation.models]
+    return (answered(results) or sizes[-1]) if sizes else None
+
+
+def walk_numbers(results: Results) -> list[tuple[str, str, str]]:
+    """Three numbers of the first size's interpolations, each with what references have: name, value, beside it."""
+    found, k = results.interpolation, walk_size(results)
+    if k is None:
+        return []
+    model, pca = ({m.latent_dim: m for m in some}[k] for some in (found.models, found.pca))
+    fade = found.cross_fade
+    numbers = [
+        ("even steps", percent(model.evenness), "mean step over the largest of the four; 100 % is even"),
+        (
+            "half way, nearest real image",
+            f"{model.midpoint_distance:.2f}",
+            f"of the usual distance; PCA {pca.midpoint_distance:.2f}, fading {fade.midpoint_distance:.2f}",
+        ),
+    ]
+    if model.midpoint_sharpness is not None:
+        beside = (
+            f"of the ends' gradients; PCA {percent(pca.midpoint_sharpness)}, fading {percent(fade.midpoint_sharpness)}"
+        )
+        numbers.append(("half way, sharpness", percent(model.midpoint_sharpness), beside))
+    return numbers
+
+
+def walk_takeaway(results: Results) -> list[str]:
+    """One sentence on the first size's interpolations, tested in pairs over the same walks."""
+    k = walk_size(results)
+    models = [m for m in results.interpolation.models if m.latent_dim == k]
+    if not models:
+        return []
+    return [
+        f"Half way, with {dims(models[0].latent_dim)}, pictures are {_against(models, 'cross_fade')} than in a fade of "
+        f"the two real ones, and {_against(models, 'pca')} than with as many PCA components."
+    ]
+
+
+def walk_sentences(results: Results) -> list[str]:
+    """Interpolations at the sizes of interest, and what the numbers are measured on."""
     found = results.interpolation
     if not found.models:
         return []
-    pca = {m.latent_dim: m for m in found.pca}
-    some = some_of(found.models)
-    distances = [
-        f"{m.midpoint_distance:.2f} with {dims(m.latent_dim)} "
-        f"({pca[m.latent_dim].midpoint_distance:.2f} with as many PCA components)"
-        for m in some
-    ]
+    some = spoken(results, found.models)
+    even = [f"{percent(m.evenness)} with {m.latent_dim}" for m in some]
+    among = f"{min(AMONG, results.dataset.train_images):,}"
+    distances = [f"{m.midpoint_distance:.2f} with {m.latent_dim}" for m in some]
     detours = [f"{m.detour:.2f} with {m.latent_dim}" for m in some]
     drifts = [f"{percent(m.drift)} with {m.latent_dim}" for m in some]
+    different = " of different classes" if results.dataset.classes else ""
     sentences = [
-        "Half way, the nearest training image is, in units of the usual distance between neighbours, at "
-        f"{listed(distances)}; at {found.cross_fade.midpoint_distance:.2f} when one picture is faded into the other. "
-        "Blur brings a picture nearer to all others, so sharpness has to be read beside it.",
-        "Tested in pairs over the same walks, pictures half way are, against fading, "
-        f"{_against(found.models, 'cross_fade')}; against as many PCA components, {_against(found.models, 'pca')}.",
+        f"Measured on {plural(found.measured_pairs, 'random pair')} of training images{different}, {of_seed(results)}. "
+        f"The mean of a walk's four steps, as a share of its largest, is {listed(even)}.",
+        f"Half way, the nearest of {among} training images is, in units of the usual distance between "
+        f"neighbours, at {listed(distances)}. Blur brings a picture nearer to all others, so sharpness has to be read "
+        "beside it; and sharpness is gradient magnitude, which counts artefacts too.",
         f"A walk's way through the pictures is longer than the straight one by a factor of {listed(detours)}; decoded "
         f"and encoded again, its middle moves by {listed(drifts)} of the walk's length.",
-        *_networks_compared(results),
     ]
+    if len(found.models) == 2:
+        sentences += _networks_compared(results)
     if found.spherical:
         sentences.append(
             "Spherical walks (in the table) are for codes with a Gaussian prior, which lie in a shell around 0. These "
@@ -88,42 +150,44 @@ def midpoint_sentences(results: Results) -> list[str]:
     return sentences
 
 
+def of_seed(results: Results) -> str:
+    """`on the network of seed 0 at each size`, where a number is of one network and not a mean over seeds."""
+    seeds = sorted({model.seed for model in results.first})
+    return f"on the network of seed {' or '.join(map(str, seeds))} at each size"
+
+
 def _against(models: Sequence[TestedInterpolation], reference: str) -> str:
-    """The tests against a reference, grouped by size: `nearer to training images at 16 and 48, ...`."""
+    """What the tests against a reference say of a network: `nearer to training images and blurrier`."""
     words = {  # significantly lower, significantly higher, not significant
         "midpoint_distance": (
             "nearer to training images",
             "farther from training images",
-            "not told apart in distance",
+            "not surely nearer or farther",
         ),
-        "midpoint_sharpness": ("blurrier", "sharper", "not told apart in sharpness"),
+        "midpoint_sharpness": ("blurrier", "sharper", "neither surely blurrier nor sharper"),
     }
     parts = []
     for name, (lower, higher, open_) in words.items():
-        groups: dict[str, list[str]] = {lower: [], higher: [], open_: []}
-        for model in models:
-            test = getattr(getattr(model.against, reference), name)
-            word = open_ if not test.significant else lower if test.difference < 0 else higher
-            groups[word].append(str(model.latent_dim))
-        sizes = {word: "all sizes" if len(k) == len(models) > 2 else listed(k) for word, k in groups.items() if k}
-        parts += [f"{word} at {where}" for word, where in sizes.items()]
-    return ", ".join(parts)
+        test: PairedTest = getattr(getattr(models[0].against, reference), name)
+        parts.append(open_ if not test.significant else lower if test.difference < 0 else higher)
+    return " and ".join(parts)
 
 
 def _networks_compared(results: Results) -> list[str]:
-    """Which of the smallest and the largest network interpolates better, and in what; none for one size."""
-    couples = widest_first(results)
-    if not couples:
+    """Which of two networks interpolates better, and in what."""
+    if len(results.comparisons) != 1:
         return []
-    widest = couples[0]
-    small, large = widest.latent_dims
+    (only,) = results.comparisons
+    small, large = only.latent_dims
     better: dict[int | None, list[str]] = {large: [], small: [], None: []}
-    for test, verb in (
-        (widest.detour, "went straighter"),
-        (widest.midpoint_distance, "came nearer to training images half way"),
-        (widest.drift, "drifted less"),
+    for test, verb, more in (
+        (only.evenness, "changed the picture more evenly", 1),
+        (only.midpoint_sharpness, "gave sharper pictures half way", 1),
+        (only.detour, "went straighter", -1),
+        (only.midpoint_distance, "came nearer to training images half way", -1),
+        (only.drift, "drifted less", -1),
     ):
-        winner = None if not test.significant else large if test.difference < 0 else small
+        winner = None if not test.significant else large if more * test.difference > 0 else small
         better[winner].append(f"{verb} (paired {p_text(test.p, test.family)})")
     parts = [f"the one with {k} {listed(better[k])}" for k in (large, small) if better[k]]
     if better[None]:
@@ -131,31 +195,15 @@ def _networks_compared(results: Results) -> list[str]:
     return [f"Of the networks with {small} and {dims(large)}, {', and '.join(parts)}."]
 
 
-def winner_sentence(latent_dims: tuple[int, int], test: PairedTest, verb: str) -> str:
-    """Which of two networks has the higher value, as far as the paired test is significant."""
-    small, large = latent_dims
-    p = p_text(test.p, test.family)
-    if not test.significant:
-        return f"Whether the network with {small} or {large} dimensions {verb} is not settled (paired {p})."
-    winner, other = (large, small) if test.difference > 0 else (small, large)
-    return f"The network with {dims(winner)} {verb} than the one with {other} (paired {p})."
-
-
-def by_size(values: Sequence[tuple[int, float | None]]) -> str:
-    """Shares at a few sizes across the range: `66 % with 16 dimensions and 73 % with 48`."""
-    (first, share), *rest = some_of(values)
-    return listed([f"{percent(share)} with {dims(first)}", *(f"{percent(share)} with {k}" for k, share in rest)])
-
-
 def code_sentences(results: Results) -> list[str]:
     """Effective dimension of the codes, and intrinsic dimension of the images."""
-    known = [(size.latent_dim, size.effective_dim.mean) for size in results.sizes if size.effective_dim]
+    known = [size for size in results.sizes if size.effective_dim]
     if not known:
         return []
-    dimensions = [f"{mean:.1f} of {k}" for k, mean in some_of(known)]
+    dimensions = [f"{s.effective_dim.mean:.1f} of {s.latent_dim}" for s in spoken(results, known) if s.effective_dim]
     sentences = [
         "The effective dimension of the codes (participation ratio: how many equal directions would spread as much) "
-        f"is {listed(dimensions)}."
+        f"is {listed(dimensions)}; it depends on how a network scales its code."
     ]
     if found := results.intrinsic:
         estimates = [
@@ -177,7 +225,7 @@ def nested_sentences(results: Results) -> list[str]:
         return []
     if curve.reason:
         return [f"The screening of all sizes with one network failed: {curve.reason}."]
-    apart = [f"{signed(size.above)} at {size.latent_dim}" for size in some_of(curve.apart or ())]
+    apart = [f"{signed(size.above)} at {size.latent_dim}" for size in spoken(results, curve.apart or ())]
     compared = f"; against the networks trained for a size its test error is {listed(apart)}" if apart else ""
     return [
         f"One network with {dims(curve.latent_dim)}, trained with codes cut at a random length for each image, "

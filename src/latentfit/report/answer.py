@@ -1,0 +1,169 @@
+"""What a reader came for: the answer in a few words and numbers, and the command that comes next."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from typing import NamedTuple
+
+from ..data.reading import Reading
+from ..formatting import dims, explained_share, latent, listed, mse, plural
+from ..measure.answer import share
+from ..measure.gates import bounding
+from ..measure.headline import flat_text
+from ..measure.verdict import KEEPS
+from ..recipe import RECIPES
+from ..results import NotAsked, Results, SizeResult, Verdict
+from .chosen import answered
+
+HARDLY = 0.005  # of the variance: a gap between training and test error that more images can do little about
+
+
+class Fact(NamedTuple):
+    """A number of the answer: its name, the number, and what it rests on."""
+
+    name: str
+    value: str
+    beside: str = ""
+
+
+class Tile(NamedTuple):
+    """The answer: in a few large words and a small line, in numbers, and what to do next with the command for it."""
+
+    large: str
+    small: str
+    facts: list[Fact]
+    next: str
+    command: str | None
+
+
+def tile(results: Results, source: str | None) -> Tile | None:
+    """The answer of a study; None where its images hold no variance, or no network could be trained."""
+    if flat_text(results) or not results.first:
+        return None
+    asked = results.verdict
+    if isinstance(asked, NotAsked):
+        sizes = {size.latent_dim: size for size in results.sizes if size.test_mse}
+        ends = [sizes[k] for k in sorted({min(sizes), max(sizes)})]
+        errors = [f"{mse(size.test_mse.mean)} with {size.latent_dim}" for size in ends if size.test_mse]
+        large, small = f"Test error {' and '.join(errors)}", "latent dimensions; no share of the variance was asked for"
+        facts = [fact for size in ends for fact in (_kept(results, size), *_worth(results, size))]
+    else:
+        large, small = _head(asked)
+        facts = _facts(results, asked)
+    return Tile(large, small, [*facts, *_more_images(results)], *_next(results, source))
+
+
+def _head(asked: Verdict) -> tuple[str, str]:
+    wanted = "at the knee" if asked.keep == "knee" else f"to keep {share(float(asked.keep))} of the variance"
+    if asked.status == "found" and asked.latent_dim is not None:
+        at_most = "At most " if bounding(asked.gates) else ""
+        verb = "is" if asked.latent_dim == 1 else "are"
+        if asked.keep == "knee":
+            return f"{at_most}{latent(asked.latent_dim)}", "after which explained variance stops rising"
+        return f"{at_most}{latent(asked.latent_dim)}", f"{verb} {'needed' if at_most else 'enough'} {wanted}"
+    if asked.keep == "knee":
+        return "No knee", "explained variance does not surely stop rising at any size"
+    if asked.status == "undecided" and asked.best is not None:
+        return "Undecided", f"{latent(asked.best)} may be enough {wanted}"
+    return "Not reached", f"{wanted} takes more than this training got"
+
+
+def _facts(results: Results, asked: Verdict) -> list[Fact]:
+    """What the answer's size keeps, what the size below keeps, and what PCA needs."""
+    sizes, best = {size.latent_dim: size for size in results.sizes}, answered(results)
+    facts = [_kept(results, sizes[best])] if best is not None else []
+    below = [k for k in sizes if best is not None and k < best]
+    if below:
+        facts.append(_kept(results, sizes[below[-1]]))
+    elif best is not None and best > 1:
+        facts.append(Fact("Smaller sizes", "not tried"))
+    if asked.explained_variance is not None:
+        needs = "no number" if asked.pca_components is None else plural(asked.pca_components, "component")
+        facts.append(Fact("PCA needs", needs, "for as much" if asked.keep == "knee" else "for the same share"))
+    return facts
+
+
+def _kept(results: Results, size: SizeResult) -> Fact:
+    """The variance that a size keeps, and how sure that is."""
+    explained, name = size.test_explained_variance, f"{dims(size.latent_dim)} keep{'s' * (size.latent_dim == 1)}"
+    if explained is None:
+        return Fact(name, "-", "training failed")
+    beside = f"trained once (seed {results.seeds[0]})" if len(results.seeds) == 1 else "trained once"
+    if explained.interval:
+        half = 50 * (explained.interval[1] - explained.interval[0])
+        beside = f"± {half:.2g} points (95 %, {plural(size.seeds, 'seed')} and the test images)"
+    return Fact(name, explained_share(explained.mean), beside)
+
+
+def _worth(results: Results, size: SizeResult) -> list[Fact]:
+    """How many PCA components have the same error as a size."""
+    components = results.components[size.latent_dim]
+    if size.test_mse is None or not components:
+        return []
+    return [Fact(f"PCA for {size.latent_dim}", plural(components, "component"), "with the same test error")]
+
+
+def _more_images(results: Results) -> list[Fact]:
+    """Whether more images would help: how far the test error lies above the training error."""
+    k = answered(results) or results.first[-1].latent_dim
+    (size,) = (size for size in results.sizes if size.latent_dim == k)
+    if size.test_mse is None or size.train_mse is None or results.variance.test <= 0:
+        return []
+    gap = (size.test_mse.mean - size.train_mse.mean) / results.variance.test
+    if gap < HARDLY:
+        return [Fact("More images", "hardly help", f"with {k} the test error is that of training, or nearly")]
+    points = f"{100 * gap:.1f} points"
+    return [Fact("More images", "may help", f"with {k} the test images keep {points} less than those trained on")]
+
+
+def _next(results: Results, source: str | None) -> tuple[str, str | None]:
+    """What to do next, in words, and the command for it where there is one."""
+    asked = results.verdict
+    again = f"latentfit study {shlex.quote(source)}{_reading(results)}" if source and source.isprintable() else None
+    if isinstance(asked, NotAsked):
+        return "How many do you need? Say how much of the variance to keep:", again and f"{again} --keep 0.9"
+    keep = asked.keep
+    if bounding(asked.gates) and not results.recipe.holds_out:
+        return "Trained until they are done, fewer may do:", again and f"{again} --keep {keep}"
+    if asked.more_seeds:
+        count = len(results.seeds) + asked.more_seeds
+        return "More seeds would settle it:", command(results, source, seeds=count)
+    if asked.next and keep != "knee":
+        sizes = listed([*map(str, asked.next)])
+        more = command(results, source, also=asked.next) or (again and f"{again} --keep {keep}")
+        return f"The question is still open; next to train: {sizes}", more
+    if keep == "knee":
+        return "Or say how much of the variance to keep:", again and f"{again} --keep 0.9"
+    other = next((k for k in (*KEEPS,) if k > float(keep)), KEEPS[0])
+    return "Another share, from the same folder:", again and f"{again} --keep {other}"
+
+
+def _reading(results: Results) -> str:
+    return Reading(results.dataset.value_range, test_share=results.dataset.test_share).flags
+
+
+def command(results: Results, source: str | None, seeds: int | None = None, also: tuple[int, ...] = ()) -> str | None:
+    """The command that makes a study again, without `--out`; None where no single command does.
+
+    Args:
+        results: The study's.
+        source: The name or path that its images came from, None where they were made by hand.
+        seeds: Another number of seeds.
+        also: More sizes.
+    """
+    recipe = results.recipe
+    jobs = sorted(model.job for model in results.models)
+    sizes = sorted({job.latent_dim for job in jobs})
+    known = RECIPES.get(recipe.name)
+    fitted = known and known.fitting(results.dataset.train_images)
+    same = fitted is not None and replace(fitted, epochs=recipe.epochs) == recipe
+    if source is None or not source.isprintable() or not same or jobs != [(k, s) for k in sizes for s in results.seeds]:
+        return None
+    keep, environment = results.verdict.keep, results.environment
+    flags = (f" --keep {keep}" if keep is not None else "") + (" --curve" if results.curve is not None else "")
+    return (
+        f"latentfit study {shlex.quote(source)} --latent-dims {' '.join(map(str, sorted({*sizes, *also})))} "
+        f"--seeds {seeds or len(results.seeds)}{flags}{_reading(results)} --recipe {recipe.name} "
+        f"--epochs {recipe.epochs} --precision {environment.precision} --device {environment.device}"
+    )
