@@ -1,48 +1,91 @@
-"""The table and the headline claim what the paired test shows, and no more."""
+"""The table and the headline claim what a test shows, and no more."""
 
 import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from factories import BETTER, EQUAL, WORSE, results, with_tests
+from factories import BETTER, EQUAL, SEEDS, WORSE, results, with_tests
 
-from latentfit.formatting import mse, share_text
+from latentfit.formatting import p_text, share_text
 from latentfit.measure import answer, headline
 from latentfit.measure.comparisons import compare_networks
 from latentfit.measure.interpolation import PairValues
 from latentfit.measure.network import ImageValues
 from latentfit.recipe import Job
 
+ONCE = "Each size was trained once (seed 0), and another start gives other numbers."
+
 
 @pytest.mark.parametrize(
-    ("errors", "text"),
+    ("errors", "text", "surprise"),
     [
-        (BETTER, "with 48 latent dimensions reconstructs the 10,000 test images better than the one with 16: error"),
-        (WORSE, "with 16 latent dimensions reconstructs the 10,000 test images better than the one with 48: error"),
-        ({1: 0.01, 16: 0.02}, "with 1 latent dimension reconstructs the 10,000 test images better than the one with"),
+        (BETTER, "48 latent dimensions reconstructs the 10,000 test images better than the one with 16", ""),
+        (
+            WORSE,
+            "16 latent dimensions reconstructs the 10,000 test images better than the one with 48",
+            " More dimensions did not help: 48 came out worse than 16.",
+        ),
+        (
+            {1: 0.01, 16: 0.02},
+            "1 latent dimension reconstructs the 10,000 test images better than the one with 16",
+            " More dimensions did not help: 16 came out worse than 1.",
+        ),
     ],
 )
-def test_a_lower_error_is_reported_with_its_numbers(errors, text):
+def test_with_one_seed_the_headline_has_the_errors_and_the_caveat_but_no_interval_and_no_p(errors, text, surprise):
     found = results(errors)
     test = found.comparisons[0].test_mse
-    low, high = sorted(map(abs, test.interval))
-    told = headline.headline(found)
-    assert told.startswith(f"The network {text}")
-    assert "error 0.0100 against 0.0200, 50 % less or 3.01 dB" in told
-    assert f"lower on {share_text(test.share_lower if errors == BETTER else test.share_higher)} of the images" in told
-    assert f"{mse(abs(test.difference))}, 95 % interval {mse(low)} to {mse(high)}, p < 0.001" in told
-    assert ("More dimensions did not help" in told) == (errors != BETTER)
+    share = share_text(test.share_lower if errors == BETTER else test.share_higher)
+    assert headline.headline(found) == (
+        f"The network with {text}: error 0.0100 against 0.0200, 50 % less or 3.01 dB, and lower on {share} of the "
+        f"images.{surprise} {ONCE}"
+    )
 
 
 @pytest.mark.parametrize("p", [0.05, 0.2, 1.0, None])
 @pytest.mark.parametrize("errors", [BETTER, EQUAL, WORSE])
 def test_a_difference_that_is_not_significant_is_none(errors, p):
     text = headline.headline(with_tests(results(errors), test_mse={"p": p}))
-    assert "show no difference that the paired test carries: error 0.0" in text
-    assert not re.search("better|worse|less|lower|help", text)
-    assert "no difference" in headline.headline(results(EQUAL))
-    assert re.search("better.* p = 0.049", headline.headline(with_tests(results(BETTER), test_mse={"p": 0.049})))
+    small, large = (f"{errors[k]:#.3g}" for k in (16, 48))
+    assert text == (
+        f"Between the networks with 16 and 48 latent dimensions the 10,000 test images show no sure difference: error "
+        f"{small} and {large}. {ONCE}"
+    )
+
+
+def test_the_headline_follows_the_test():
+    assert "no sure difference" in headline.headline(results(EQUAL))
+    assert "better" in headline.headline(with_tests(results(BETTER), test_mse={"p": 0.049}))
+
+
+@pytest.mark.parametrize(
+    ("errors", "text"),
+    [
+        (SEEDS, "48 latent dimensions reconstruct the 10,000 test images better than 16: mean error over 2 seeds"),
+        ({(1, 0): 0.01, (1, 1): 0.011, (4, 0): 0.02, (4, 1): 0.021}, "1 latent dimension reconstructs the 10,000 test"),
+    ],
+)
+def test_with_several_seeds_the_headline_is_about_sizes(errors, text):
+    found = results(errors)
+    told = headline.headline(found)
+    ((low, high),) = {c.test_mse.interval for c in found.size_comparisons}
+    ends = " to ".join(f"{end:#.3g}" for end in sorted((abs(low), abs(high))))
+    assert told.startswith(text)
+    assert f", 95 % interval {ends}, {p_text(found.size_comparisons[0].test_mse.p)})." in told
+    assert not re.search("trained once|the network", told)
+
+
+def test_the_widest_sizes_may_differ_otherwise_than_their_first_networks():
+    errors = {(16, 0): 0.01, (16, 1): 0.02, (16, 2): 0.021, (48, 0): 0.015, (48, 1): 0.019, (48, 2): 0.017}
+    found = results(errors)
+    assert found.comparisons[0].test_mse.significant
+    assert headline.headline(found) == (
+        "Between 16 and 48 latent dimensions the 10,000 test images show no sure difference: mean error over 3 seeds "
+        "0.0170 and 0.0170."
+    )
+    failed = results({(16, 0): 0.02, (16, 1): 0.02, (48, 1): 0.01}, failures=[(48, 0)])
+    assert "mean error over 1 to 2 seeds 0.0200 and 0.0100." in headline.headline(failed)
 
 
 @pytest.mark.parametrize(
@@ -68,10 +111,11 @@ def test_images_that_tie_are_not_counted_as_better():
 def test_the_widest_comparison_comes_first_and_neighbours_that_are_equal_do_not_differ(errors):
     compared = headline.widest_first(results(errors))
     assert [c.latent_dims for c in compared] == [(4, 48), (16, 48), (4, 16)]
-    sentences = headline.network_sentences(results(errors), compared)
-    for (a, b), sentence in zip((c.latent_dims for c in compared), sentences, strict=True):
+    first, once, *rest = headline.error_sentences(results(errors), compared)
+    assert once == ONCE
+    for (a, b), sentence in zip((c.latent_dims for c in compared), [first, *rest], strict=True):
         assert {str(a), str(b)} <= set(sentence.replace(":", " ").split())
-        assert ("no difference" in sentence) == (errors[a] == errors[b])
+        assert ("no sure difference" in sentence) == (errors[a] == errors[b])
 
 
 def test_a_single_network_is_not_compared():
@@ -93,12 +137,13 @@ def test_the_answer_is_the_headline_where_one_was_asked_for():
 def test_a_network_worse_than_the_mean_image_is_not_compared():
     found = results({1: 2e-4, 16: 0.5, 48: 1e-4}, variance=1e-3)
     assert [c.latent_dims for c in headline.comparable(found)] == [(1, 48)]
-    (_, worse) = headline.network_sentences(found, headline.widest_first(found))
+    (_, once, worse) = headline.error_sentences(found, headline.widest_first(found))
+    assert once == ONCE
     assert worse == (
-        "The network with 16 latent dimensions reconstructs the test images worse than the mean training image would: "
+        "The size 16 reconstructs the test images worse than the mean training image would: "
         "error 0.500, that of the mean image is 0.00100. This explains no variance, and is not compared."
     )
-    assert headline.table(found)[1][1][6] == "none (below 0)"
+    assert headline.table(found)[1][1][4] == "none (below 0)"
 
 
 @pytest.mark.fault("no-variance")
@@ -106,7 +151,7 @@ def test_a_network_worse_than_the_mean_image_is_not_compared():
 def test_of_networks_that_are_all_worse_than_the_mean_image_none_is_better(seeds):
     found = results({(k, seed): error for k, error in ((16, 0.3), (48, 0.2)) for seed in seeds})
     text = headline.headline(found)
-    assert text.startswith("The networks with 16 and 48 latent dimensions reconstruct the test images worse than the")
+    assert text.startswith("The sizes 16 and 48 reconstruct the test images worse than the mean training image would: ")
     assert "error 0.300 and 0.200, that of the mean image is 0.100. This explains no variance, and is not" in text
     assert headline.comparable(found) == []
 
@@ -117,23 +162,26 @@ def test_images_without_variance_are_the_headline_whatever_was_asked():
     for study in (found, replace(found, verdict=answer.answer(found.models, 0.9))):
         assert headline.headline(study).startswith("The training and test images hold next to no variance")
         assert headline.comparable(study) == []
-        assert {row[6] for row in headline.table(study)[1]} == {"-"}
+        assert {row[4] for row in headline.table(study)[1]} == {"-"}
 
 
 def test_the_table_has_a_row_for_every_size_and_a_dash_for_what_was_not_measured():
-    found = results(
-        {4: 0.02, 16: 0.02}, failures=[(48, 0)], pca_components_for_test_mse={4: 60, 16: None}, test_ssim=None
-    )
-    header, rows = headline.table(found)
+    header, rows = headline.table(results({4: 0.0201, 16: 0.005}, failures=[(48, 0)], test_ssim=None))
     assert header == list(headline.HEADER)
     assert rows == [
-        ["4", "1", "0.0180", "0.0200", "16.99", "-", "80.0 %", "0.0500", "60", "-"],
-        ["16", "1", "0.0180", "0.0200", "16.99", "-", "80.0 %", "0.0300", "-", "-"],
-        ["48", "0", "failed", "-", "-", "-", "-", "0.0200", "-", "failed"],
+        ["4", "-", "1", "0.0201", "79.9 %", "0.0500", "48", "0.0181", "16.97", "-"],
+        ["16", "-", "1", "0.00500", "95.0 %", "0.0300", "-", "0.00450", "23.01", "-"],
+        ["48", "failed", "0", "failed", "-", "0.0200", "-", "-", "-", "-"],
     ]
 
 
 def test_with_seeds_the_table_has_means_and_half_intervals():
     (row,) = headline.table(results({(16, 0): 0.02, (16, 1): 0.022}, noise=0))[1]
     half = 12.7062 * 0.001  # Student's t for one degree of freedom, times the standard error of the mean
-    assert (row[3], row[6]) == (f"0.0210 ± {half:.5f}", f"79.0 ± {1000 * half:.2f} %")
+    assert (row[3], row[4]) == (f"0.0210 ± {half:.5f}", f"79.0 ± {1000 * half:.2f} %")
+
+
+def test_half_of_an_interval_has_a_digit_more_than_its_mean():
+    (row,) = headline.table(results({(16, seed): 0.02 for seed in (0, 1, 2)}))[1]
+    assert re.fullmatch(r"0\.0200 ± 0\.\d{5}", row[3])
+    assert re.fullmatch(r"80\.0 ± \d\.\d\d %", row[4])

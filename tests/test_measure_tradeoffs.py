@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import model_result
 from PIL import Image
 from sklearn.metrics import pairwise_distances
 
@@ -14,7 +13,8 @@ from latentfit import evaluate, latent
 from latentfit.data.images import ImageSet
 from latentfit.measure import tradeoffs
 from latentfit.recipe import Job
-from latentfit.results import Codes, Compression
+from latentfit.parts import Compression
+from latentfit.results import Codes
 
 RNG = np.random.default_rng(0)
 

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from factories import BETTER, results, with_tests
+from factories import BETTER, MANY, SEEDS, results, with_tests
 
+from latentfit.measure import answer
 from latentfit.measure.comparisons import compare_nested
 from latentfit.measure.network import nested_curve
 from latentfit.recipe import Job
@@ -12,77 +13,152 @@ from latentfit.report import tradeoffs
 from latentfit.results import Estimate, Intrinsic
 
 
-def bytes_of(raw, png, zlib):
-    """Sentences on networks of 16 and 48 dimensions whose images have these sizes in bytes."""
-    found = results(BETTER)
-    compression = replace(found.lost.compression, raw_bytes=raw, png_bytes=png, zlib_bytes=zlib)
+def compressed(found, jpeg, pca, **bytes_of_an_image):
+    """Sentences on networks whose codes of 8 bits have error 0.021, where JPEG and PCA have these numbers."""
+    compression = replace(found.lost.compression, **bytes_of_an_image)
+    models = [
+        replace(m, jpeg_bytes=jpeg, bits=tuple(replace(row, test_mse=0.021, pca_test_mse=pca) for row in m.bits))
+        for m in compression.models
+    ]
+    compression = replace(compression, models=tuple(models))
     return tradeoffs.compression_sentences(replace(found, lost=replace(found.lost, compression=compression)))
 
 
-def test_bytes_by_hand_and_no_png_of_floats():
-    image, small, large = bytes_of(784, 500.0, 400.0)
+def test_a_code_stands_beside_pca_and_jpeg_and_with_its_share_of_the_decoder():
+    image, small, large = compressed(results(BETTER), 200.4, 0.03, raw_bytes=784, png_bytes=500.0, zlib_bytes=400.0)
     assert "An image is 784 bytes (one for each number), 500 as PNG and 400 when many are packed" in image
-    assert "16 dimensions is 64 bytes as float32, a ratio of 12.2; at 8 bits a dimension 16 bytes, a ratio of" in small
-    assert f"1,360 bytes spread over all 70,000 images the ratio is {784 / (16 + 1360 / 70_000):.1f}." in small
-    assert "192 bytes as float32, a ratio of 4.1; at 8 bits a dimension 48 bytes, a ratio of 16.3" in large
-    assert "A code of 1 dimension is 4 bytes as float32" in tradeoffs.compression_sentences(results({1: 0.02}))[1]
-    image, small, _ = bytes_of(3136, None, None)  # floats that are no bytes
+    decoder = 4 * (16 * 20 + 20)
+    assert small == (
+        "A code of 16 dimensions at 8 bits a dimension is 16 bytes, with an error of 0.0210; PCA has 0.0300 with the "
+        f"same bytes; JPEG takes 200 for no more error; with its share of the decoder ({decoder:,} bytes over 70,000 "
+        f"images) it is {16 + decoder / 70_000:.0f}."
+    )
+    assert large.startswith("A code of 48 dimensions at 8 bits a dimension is 48 bytes, with an error of 0.0210; PCA")
+    assert compressed(results({1: 0.02}), 2.0, 0.1)[1].startswith("A code of 1 dimension at 8 bits a dimension is 1 byte,")
+
+
+def test_what_has_no_jpeg_no_png_or_an_older_study_says_nothing_of_them():
+    image, small, _ = compressed(results(BETTER), None, None, raw_bytes=3136, png_bytes=None, zlib_bytes=None)
     assert "3,136 bytes (four a number, as float32); it has no size as PNG or with zlib, because bytes cannot" in image
-    assert "64 bytes as float32, a ratio of 49.0;" in small
+    assert "with an error of 0.0210; with its share of the decoder" in small
+    assert tradeoffs.compression_sentences(results({}, failures=[(16, 0)])) == []
 
 
-STRAIGHT, NEAR, DRIFT = "went straighter", "came nearer to training images half way", "drifted less"
+def test_of_many_sizes_the_sentences_name_those_of_interest():
+    sentences = tradeoffs.compression_sentences(results(MANY))[1:]
+    assert [sentence.split()[3] for sentence in sentences] == ["1", "4", "24", "48"]
+
+
+QUANTITIES = {
+    "evenness": "changed the picture more evenly",
+    "midpoint_sharpness": "gave sharper pictures half way",
+    "detour": "went straighter",
+    "midpoint_distance": "came nearer to training images half way",
+    "drift": "drifted less",
+}
+EVEN, SHARP, STRAIGHT, NEAR, DRIFT = QUANTITIES.values()
 
 
 @pytest.mark.parametrize(
     ("tests", "text"),
     [
-        (
-            [(-1, 0.0001), (1, 0.01), (-1, 0.02)],
-            f"the one with 48 {STRAIGHT} (paired p < 0.001) and {DRIFT} (paired p = 0.020), and the one with 4 {NEAR} "
-            "(paired p = 0.010).",
+        (  # more is better of the first two, less of the others
+            [(1, 0.01), (-1, 0.01), (-1, 0.0001), (1, 0.01), (-1, 0.02)],
+            f"the one with 16 {EVEN} (paired p = 0.010), {STRAIGHT} (paired p < 0.001) and {DRIFT} (paired p = 0.020), "
+            f"and the one with 4 {SHARP} (paired p = 0.010) and {NEAR} (paired p = 0.010).",
         ),
         (
-            [(0, 1), (1, None), (0, 1)],
-            f"which one {STRAIGHT} (paired p = 1.000), which one {NEAR} (paired p unknown) and which one {DRIFT} "
-            "(paired p = 1.000) is not settled.",
+            [(1, 0.01)] * 2 + [(0, 1), (1, None), (-1, 0.05)],
+            f"the one with 16 {EVEN} (paired p = 0.010) and {SHARP} (paired p = 0.010), and which one {STRAIGHT} "
+            f"(paired p = 1.000), which one {NEAR} (paired p unknown) and which one {DRIFT} (paired p = 0.0500) is not "
+            "settled.",
         ),
     ],
 )
-def test_which_of_the_end_sizes_interpolates_better_is_said_as_far_as_it_is_significant(tests, text):
-    names = ("detour", "midpoint_distance", "drift")
-    changes = {name: {"difference": d, "p": p, "family": 1} for name, (d, p) in zip(names, tests, strict=True)}
-    sentences = tradeoffs.midpoint_sentences(with_tests(results({4: 0.04, 16: 0.02, 48: 0.01}), **changes))
-    assert f"Of the networks with 4 and 48 dimensions, {text}" in sentences
+def test_which_of_two_sizes_interpolates_better_is_said_as_far_as_it_is_significant(tests, text):
+    changes = {name: {"difference": d, "p": p} for name, (d, p) in zip(QUANTITIES, tests, strict=True)}
+    sentences = tradeoffs.walk_sentences(with_tests(results({4: 0.04, 16: 0.02}), **changes))
+    assert f"Of the networks with 4 and 16 dimensions, {text}" in sentences
 
 
-def test_differences_from_the_references_are_grouped_by_size():
-    found = results({1: 0.06, 4: 0.04, 16: 0.02, 48: 0.01})
-    outcomes = {  # reference and quantity: difference and p at 1, 4, 16 and 48
-        ("cross_fade", "midpoint_distance"): [(-1, 0.6), (-1, 0.01), (-1, 0.001), (-1, 0.04)],
-        ("cross_fade", "midpoint_sharpness"): [(-1, 0.01)] * 4,
-        ("pca", "midpoint_distance"): [(1, 0.01), (1, 0.01), (-1, 0.01), (1, None)],
-        ("pca", "midpoint_sharpness"): [(1, 0.01), (-1, 0.01), (1, 0.01), (1, 0.01)],
-    }
-    models = list(found.interpolation.models)
-    for (reference, name), tests in outcomes.items():
-        for i, (difference, p) in enumerate(tests):
-            of = getattr(models[i].against, reference)
-            of = replace(of, **{name: replace(getattr(of, name), difference=difference, p=p)})
-            models[i] = replace(models[i], against=replace(models[i].against, **{reference: of}))
-    found = replace(found, interpolation=replace(found.interpolation, models=tuple(models)))
-    assert (
-        "Tested in pairs over the same walks, pictures half way are, against fading, nearer to training images at "
-        "4, 16 and 48, not told apart in distance at 1, blurrier at all sizes; against as many PCA components, nearer "
-        "to training images at 16, farther from training images at 1 and 4, not told apart in distance at 48, blurrier "
-        "at 4, sharper at 1, 16 and 48."
-    ) in tradeoffs.midpoint_sentences(found)
+@pytest.mark.parametrize("errors", [{16: 0.02}, {4: 0.04, 16: 0.02, 48: 0.01}])
+def test_only_two_sizes_are_compared_in_words(errors):
+    assert "Of the networks" not in " ".join(tradeoffs.walk_sentences(results(errors)))
+
+
+NO_SURE = "not surely nearer or farther and neither surely blurrier nor sharper"
+
+
+@pytest.mark.parametrize(
+    ("distance", "sharpness", "words"),
+    [
+        ((-1, 0.01), (-1, 0.01), "nearer to training images and blurrier"),
+        ((1, 0.01), (1, 0.049), "farther from training images and sharper"),
+        ((-1, 0.05), (1, None), NO_SURE),
+    ],
+)
+def test_the_takeaway_is_what_the_tests_against_fading_and_pca_say(distance, sharpness, words):
+    found = results(BETTER)
+    open_, told = {"p": 1.0}, {"midpoint_distance": distance, "midpoint_sharpness": sharpness}
+    for reference, sentence in (
+        ("cross_fade", f"{words} than in a fade of the two real ones, and {NO_SURE} than with as many PCA components."),
+        ("pca", f"{NO_SURE} than in a fade of the two real ones, and {words} than with as many PCA components."),
+    ):
+        models = list(found.interpolation.models)
+        against = models[-1].against
+        for name in ("cross_fade", "pca"):
+            of = getattr(against, name)
+            tests = {n: replace(getattr(of, n), **open_) for n in told}
+            if name == reference:
+                tests = {n: replace(getattr(of, n), difference=d, p=p) for n, (d, p) in told.items()}
+            against = replace(against, **{name: replace(of, **tests)})
+        models[-1] = replace(models[-1], against=against)
+        given = replace(found, interpolation=replace(found.interpolation, models=tuple(models)))
+        assert tradeoffs.walk_takeaway(given) == [f"Half way, with 48 dimensions, pictures are {sentence}"]
+
+
+def test_the_walks_shown_first_are_those_of_the_answer_or_of_the_largest_size():
+    found = results(BETTER)
+    asked = replace(found, verdict=answer.answer(found.models, 0.7))
+    assert (tradeoffs.walk_size(found), tradeoffs.walk_size(asked)) == (48, 16)
+    assert tradeoffs.walk_takeaway(asked)[0].startswith("Half way, with 16 dimensions, pictures are ")
+    none = results({}, failures=[(16, 0)])
+    assert tradeoffs.walk_size(none) is None
+    assert tradeoffs.walk_takeaway(none) == tradeoffs.walk_numbers(none) == tradeoffs.walk_sentences(none) == []
+
+
+def test_three_numbers_of_the_walks_stand_beside_their_references():
+    found = results(BETTER).interpolation
+    small, _ = found.models
+    walks = replace(
+        found,
+        models=(replace(small, evenness=0.912, midpoint_distance=1.234, midpoint_sharpness=0.456),),
+        pca=(replace(found.pca[0], midpoint_distance=1.5, midpoint_sharpness=0.3),),
+        cross_fade=replace(found.cross_fade, midpoint_distance=2.0, midpoint_sharpness=0.7),
+    )
+    one = results({16: 0.02})
+    even, near, sharp = tradeoffs.walk_numbers(replace(one, interpolation=walks))
+    assert even == ("even steps", "91 %", "mean step over the largest of the four; 100 % is even")
+    assert near == ("half way, nearest real image", "1.23", "of the usual distance; PCA 1.50, fading 2.00")
+    assert sharp == ("half way, sharpness", "46 %", "of the ends' gradients; PCA 30 %, fading 70 %")
+    flat = replace(walks, models=(replace(walks.models[0], midpoint_sharpness=None),))
+    assert tradeoffs.walk_numbers(replace(one, interpolation=flat)) == [even, near]
+
+
+@pytest.mark.parametrize(
+    ("errors", "failures", "seeds"),
+    [(BETTER, [], "0"), (SEEDS, [], "0"), ({(16, 0): 0.02, (48, 1): 0.01}, [(48, 0)], "0 or 1")],
+)
+def test_numbers_of_one_network_name_its_seed(errors, failures, seeds):
+    found = results(errors, failures=failures)
+    assert tradeoffs.of_seed(found) == f"on the network of seed {seeds} at each size"
+    assert tradeoffs.of_seed(found) in tradeoffs.walk_sentences(found)[0]
 
 
 def test_estimates_of_the_intrinsic_dimension_are_reported_with_their_sample_and_gaps():
     estimates = (Estimate("TwoNN", 14.24, None), Estimate("MLE", None, "gave nan"))
     codes, intrinsic = tradeoffs.code_sentences(replace(results(BETTER), intrinsic=Intrinsic(2000, estimates)))
-    assert "is 3.0 of 16 and 3.0 of 48." in codes
+    assert "is 3.0 of 16 and 3.0 of 48; it depends on how a network scales its code." in codes
     assert "from 2,000 training images: TwoNN 14.2 and MLE no answer (gave nan)." in intrinsic
     assert tradeoffs.code_sentences(results(BETTER)) == [codes]
 

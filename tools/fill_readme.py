@@ -1,8 +1,8 @@
-"""Fill the README's generated parts from the committed results: `make results`.
+"""Fill the generated parts of the README and of docs/why.md from the committed results: `make results`.
 
-    fill_readme.py            write README.md
-    fill_readme.py --print    print what it would be
-    fill_readme.py DIR        keep the study in DIR under results/ first, by the name of the folder
+    fill_readme.py              write them
+    fill_readme.py --print F    print what file F would be
+    fill_readme.py DIR          keep the study in DIR under results/ first, by the name of the folder
 
 Only what stands between `<!-- name -->` and `<!-- /name -->` is touched.
 """
@@ -26,6 +26,7 @@ from latentfit.sweep import files
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
+PAGES = ("README.md", "docs/why.md")
 KEPT = ("study.json", "results.json", "results.csv", "report.html", "report.md", "figures")
 COLUMNS = ("latent", "train MSE", "test MSE", "PSNR dB", "SSIM", "variance kept", "gates")
 
@@ -51,8 +52,8 @@ def draw_garments() -> None:
     (ROOT / "docs" / "garments.png").write_bytes(report.pictures.png(figures.image_rows(rows, scale=0.5)))
 
 
-def filled(readme: str) -> str:
-    """The README with its generated parts made anew."""
+def filled(page: str) -> str:
+    """A page with its generated parts made anew."""
     reference, flagship = (files.read(Results, RESULTS / name / "results.json") for name in ("reference", "flagship"))
     parts = {
         "table": table(reference),
@@ -63,10 +64,10 @@ def filled(readme: str) -> str:
         "setup": setup(json.loads((ROOT / "benchmarks" / "results" / "setup.json").read_bytes())),
     }
     for name, text in parts.items():
-        before, _, rest = readme.partition(f"<!-- {name} -->")
+        before, mark, rest = page.partition(f"<!-- {name} -->")
         after = rest.partition(f"<!-- /{name} -->")[2]
-        readme = f"{before}<!-- {name} -->\n{text}\n<!-- /{name} -->{after}"
-    return readme
+        page = f"{before}{mark}\n{text}\n<!-- /{name} -->{after}" if mark else page
+    return page
 
 
 def table(results: Results) -> str:
@@ -103,12 +104,11 @@ def setup(found: dict[str, Any]) -> str:
 
 if __name__ == "__main__":
     arguments = sys.argv[1:]
-    readme = ROOT / "README.md"
-    if arguments and arguments != ["--print"]:
+    if arguments[:1] == ["--print"]:
+        sys.stdout.write(filled((ROOT / arguments[1]).read_text()))
+        sys.exit()
+    if arguments:
         take(Path(arguments[0]))
         draw_garments()
-    text = filled(readme.read_text())
-    if arguments == ["--print"]:
-        sys.stdout.write(text)
-    else:
-        readme.write_text(text)
+    for name in PAGES:
+        (ROOT / name).write_text(filled((ROOT / name).read_text()))

@@ -1,6 +1,7 @@
-"""Screenshots of a report, to be looked at: `make screenshots`.
+"""Screenshots of a report, to be looked at, and the two that the README shows: `make screenshots`.
 
-screenshots.py DIR OUT     the report of the study in DIR at three widths, light and dark, into OUT
+screenshots.py DIR OUT     the report of the study in DIR at three widths, light and dark, into OUT; and into
+                           docs/screenshots its dials, and the answer of the study of ten sizes
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Literal
 from playwright.sync_api import sync_playwright
 
 WIDTHS = (360, 1400, 2000)
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs" / "screenshots"
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
@@ -32,8 +35,11 @@ def main() -> None:
                 page.wait_for_timeout(1000)
                 page.screenshot(path=out / f"{width}-{scheme}.png", full_page=True)
                 if (width, scheme) == (1400, "light"):
-                    page.locator("#dials").screenshot(path=Path(__file__).parent / "explorer.png")
+                    page.locator("#dials").screenshot(path=DOCS / "explorer.png")
                 context.close()
+        page = browser.new_page(viewport={"width": 1000, "height": 900})
+        page.goto((ROOT / "results" / "flagship" / "report.html").as_uri())
+        page.locator(".tile").screenshot(path=DOCS / "answer.png")
         browser.close()
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import math
+import textwrap
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .measure.checks import GATES
 
 if TYPE_CHECKING:
     from .results import Keep
@@ -18,6 +21,32 @@ DATA_HELP = (
     "fashion-mnist (the default), garments, auto (Fashion-MNIST where it can be had, garments where not), "
     "or a path: an .npz, an .npy, a folder of IDX files"
 )
+
+
+def _gates() -> str:
+    """Every check of a training with its limit, as lines."""
+    told = [f"  {gate.short:18} {gate.words}" for gate in GATES.values()]
+    return "\n".join(textwrap.fill(line, 100, subsequent_indent=" " * 21) for line in told)
+
+
+STUDY = f"""examples:
+  latentfit study photos.npz --keep 0.95                how many dimensions keep 95 % of the variance?
+  latentfit study photos.npz --latent-dims 8 16 32      these sizes, each trained until it is done
+
+gates, which stand beside a size in the table:
+{_gates()}
+
+exit status: 0 all done; 1 not all of it could be done (the rest is kept); 2 bad input, nothing started;
+130 and 143 stopped by a signal (what is finished is kept, the same command goes on)
+"""
+REPORT = """examples:
+  latentfit report runs/fashion-mnist                   page, pictures and tables anew
+  latentfit report runs/fashion-mnist --explorer off    a small page, without the networks
+"""
+LOOK = """examples:
+  latentfit data photos.npz                             what was found, and what is odd about it
+  latentfit data scans.npy --range 4095 --test 0.1      12-bit pixels; a tenth drawn at random as test images
+"""
 
 
 def parser(study: Verb, report: Verb, data: Verb) -> argparse.ArgumentParser:
@@ -36,7 +65,7 @@ def parser(study: Verb, report: Verb, data: Verb) -> argparse.ArgumentParser:
 
 
 def _add_study(verbs: Any, run: Verb) -> None:
-    verb = _add(verbs, "study", run, "train, measure, report: one folder that explains itself")
+    verb = _add(verbs, "study", run, "train, measure, report: one folder that explains itself", STUDY)
     verb.add_argument("data", nargs="?", default="fashion-mnist", metavar="DATA", help=DATA_HELP)
     verb.add_argument(
         "--latent-dims",
@@ -69,24 +98,30 @@ def _add_study(verbs: Any, run: Verb) -> None:
     _add_reading(verb)
     _add_hardware(verb)
     _add_explorer(verb)
-    verb.add_argument("--fresh", action="store_true", help="start over in a folder that holds another study")
+    verb.add_argument("--fresh", action="store_true", help="delete the study in the folder and start over")
     verb.add_argument("--quiet", action="store_true", help="only errors, and the warning of a stand-in")
 
 
 def _add_report(verbs: Any, run: Verb) -> None:
-    verb = _add(verbs, "report", run, "redraw what is derived from a finished study")
+    verb = _add(verbs, "report", run, "redraw what is derived from a finished study", REPORT)
     verb.add_argument("folder", type=Path, metavar="DIR", help="what `latentfit study` wrote")
     _add_explorer(verb)
 
 
 def _add_data(verbs: Any, run: Verb) -> None:
-    verb = _add(verbs, "data", run, "fetch, verify and describe a data set")
+    verb = _add(verbs, "data", run, "fetch, verify and describe a data set", LOOK)
     verb.add_argument("data", nargs="?", default="fashion-mnist", metavar="DATA", help=DATA_HELP)
     _add_reading(verb)
 
 
-def _add(verbs: Any, name: str, run: Verb, text: str) -> argparse.ArgumentParser:
-    verb: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+def _add(verbs: Any, name: str, run: Verb, text: str, end: str) -> argparse.ArgumentParser:
+    verb: argparse.ArgumentParser = verbs.add_parser(
+        name,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        epilog=end,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     verb.set_defaults(run=run)
     verb.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return verb

@@ -6,37 +6,19 @@ in older files.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from .data.images import Dataset
 from .data.quality import Quality
 from .hardware import Environment
+from .parts import OPTIONAL, Interpolation, OfNetwork, OfSize, TradeOffs
 from .recipe import Job, Recipe, first_seeds
 from .stats import Interval, Mean, PairedTest, WelchTest
 
 SCHEMA = 1
 Keep = float | Literal["knee"]  # what a study is asked: a share of the variance, or the size where a rise stops
-OPTIONAL = {"optional": True}  # metadata of a field without a key in JSON if it is None
-
-
-@dataclass(frozen=True)
-class OfSize:
-    """Base class: a result for one latent size."""
-
-    latent_dim: int
-
-
-@dataclass(frozen=True)
-class OfNetwork(OfSize):
-    """Base class: a result for one network."""
-
-    seed: int
-
-    @property
-    def job(self) -> Job:
-        """(latent_dim, seed)."""
-        return Job(self.latent_dim, self.seed)
 
 
 @dataclass(frozen=True)
@@ -101,64 +83,6 @@ class PCAResult(OfSize):
 
     train_mse: float
     test_mse: float
-
-
-@dataclass(frozen=True)
-class InterpolationMeans:
-    """Means over the measured pairs, see `measure.interpolation`."""
-
-    evenness: float
-    detour: float
-    midpoint_distance: float
-    drift: float | None
-    midpoint_sharpness: float | None
-
-
-@dataclass(frozen=True)
-class PCAInterpolation(InterpolationMeans, OfSize):
-    """Interpolation between PCA scores."""
-
-
-@dataclass(frozen=True)
-class NetworkInterpolation(InterpolationMeans, OfNetwork):
-    """Interpolation between the codes of a network."""
-
-
-@dataclass(frozen=True)
-class ReferenceTests:
-    """A network's interpolations (b) against a reference (a), paired over the same pairs of images."""
-
-    evenness: PairedTest
-    detour: PairedTest
-    midpoint_distance: PairedTest
-    midpoint_sharpness: PairedTest
-
-
-@dataclass(frozen=True)
-class References:
-    """Tests against the references that need no network."""
-
-    cross_fade: ReferenceTests
-    pca: ReferenceTests
-
-
-@dataclass(frozen=True)
-class TestedInterpolation(NetworkInterpolation):
-    """Linear interpolation of a network, with its tests."""
-
-    against: References
-
-
-@dataclass(frozen=True)
-class Interpolation:
-    """Interpolations: the pairs in the pictures (indices of training images), and means over the measured pairs."""
-
-    pairs: tuple[tuple[int, int], ...]
-    measured_pairs: int
-    models: tuple[TestedInterpolation, ...]
-    spherical: tuple[NetworkInterpolation, ...]
-    cross_fade: InterpolationMeans
-    pca: tuple[PCAInterpolation, ...]
 
 
 @dataclass(frozen=True)
@@ -258,7 +182,6 @@ class SizeResult(OfSize):
     test_explained_variance: Mean | None
     effective_dim: Mean | None
     gates: tuple[str, ...]
-    test_sharpness: Mean | None = None
     pca_components: int | None = None  # that reach the mean test error
     above_pca: Mean | None = None  # mean test error less that of as many components
 
@@ -277,81 +200,6 @@ class Sampling(OfSize):
 
     test_mse: Interval
     test_explained_variance: Interval
-
-
-@dataclass(frozen=True)
-class ClassErrors(OfSize):
-    """Test error of each class; its interval is for other seeds and images, or over the images of one network."""
-
-    over: Literal["seeds", "images", "both"]
-    classes: tuple[Mean | None, ...]
-
-
-@dataclass(frozen=True)
-class ShownErrors(OfNetwork):
-    """Test error of each of the shown images."""
-
-    test_mse: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Accuracy(OfNetwork):
-    """k-nearest-neighbour accuracy on the codes of a network."""
-
-    accuracy: float
-
-
-@dataclass(frozen=True)
-class Neighbours:
-    """k-nearest-neighbour accuracy on the pixels and on codes."""
-
-    neighbours: int
-    train_images: int
-    test_images: int
-    pixels: float
-    models: tuple[Accuracy, ...]
-
-
-@dataclass(frozen=True)
-class Quantised:
-    """Codes of `bits` bits per dimension (32 is a float): bytes per code, test error, error added, PCA's error."""
-
-    bits: int
-    bytes: float
-    test_mse: float
-    added_mse: float
-    pca_test_mse: float | None = None
-
-
-@dataclass(frozen=True)
-class CodeBytes(OfNetwork):
-    """Bytes of a network's decoder, of its codes, and of an image as JPEG with no more error than 8 bits a number."""
-
-    decoder_bytes: int
-    bits: tuple[Quantised, ...]
-    jpeg_bytes: float | None = None
-
-
-@dataclass(frozen=True)
-class Compression:
-    """Bytes of an image (mean over `packed_images`) and of its codes; None for floats that no bytes hold."""
-
-    raw_bytes: int
-    png_bytes: float | None
-    zlib_bytes: float | None
-    packed_images: int
-    models: tuple[CodeBytes, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TradeOffs:
-    """What a size loses, and what it saves."""
-
-    by_class: tuple[ClassErrors, ...] | None
-    worst_errors: tuple[ShownErrors, ...] | None = field(default=None, metadata=OPTIONAL)
-    gained_errors: tuple[ShownErrors, ...] | None = field(default=None, metadata=OPTIONAL)
-    neighbours: Neighbours | None
-    compression: Compression
 
 
 @dataclass(frozen=True)
@@ -425,6 +273,12 @@ class Results:
         """Of each size the trained network with the smallest seed, smallest size first."""
         trained = self.trained
         return [trained[job] for job in first_seeds(trained)]
+
+    def mean(self, latent_dim: int, of: Callable[[ModelResult], float | None]) -> float | None:
+        """Mean over the trained networks of a size; None where one has no such number, or there are none."""
+        values = [of(model) for job, model in self.trained.items() if job.latent_dim == latent_dim]
+        known = [value for value in values if value is not None]
+        return sum(known) / len(known) if known and len(known) == len(values) else None
 
     @property
     def components(self) -> dict[int, int | None]:

@@ -9,6 +9,7 @@ from ..formatting import BELOW, explained_share, latent, listed, plural
 from ..recipe import REFERENCE, Recipe
 from ..results import Keep, Knee, Model, ModelResult, Verdict
 from . import gates
+from .checks import GATES
 from .verdict import SEEDS, Size, all_failed, decide, of_knee, sizes
 
 HARDLY = 0.1  # of PCA's components: a network that saves no more is not worth its training
@@ -94,7 +95,7 @@ def answer_of_knee(
 def _rest(a: Verdict, models: Sequence[Model], recipe: Recipe) -> str:
     """What ends every answer: checks of the images, the next sizes, failed trainings."""
     told = ""
-    if others := [name for name in a.gates if not gates.GATES[name].bounds]:
+    if others := [name for name in a.gates if not GATES[name].bounds]:
         told += f" About the images: {check_text(others, recipe)}."
     if a.next:
         told += f" Next {'size' if len(a.next) == 1 else 'sizes'} to try: {listed([*map(str, a.next)])}."
@@ -268,7 +269,7 @@ def progress_text(models: Sequence[Model], keep: Keep) -> str:
     """One line while a search runs: each size so far with its explained variance, its state and its failed checks."""
     parts, known = [], sizes(models)
     for k, size in known.items():
-        fired = [gates.GATES[name].short for name in gates.names(m for m in models if m.latent_dim == k)]
+        fired = [GATES[name].short for name in gates.names(m for m in models if m.latent_dim == k)]
         beside = f"; gates: {', '.join(fired)}" if fired else ""
         if keep == "knee":
             parts.append(f"{k}: {explained_share(size.mean.mean, 2)}{beside}")

@@ -13,15 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..recipe import Job, first_seeds
-from ..results import (
-    Apart,
-    Comparison,
-    NestedCurve,
-    PCAComparison,
-    Sampling,
-    SizeComparison,
-    SizeResult,
-)
+from ..results import Apart, Comparison, NestedCurve, PCAComparison, Sampling, SizeComparison, SizeResult
 from ..stats import bootstrap, family, mean_error, paired, percentile_interval, welch
 from .interpolation import PairValues
 from .network import Baselines, ImageValues

@@ -23,9 +23,9 @@ from ..formatting import (
     share_text,
     significance_text,
 )
-from ..results import ModelResult, Results
+from ..results import Results, SizeResult
 from ..stats import Mean, PairedTest, WelchTest
-from .gates import GATES
+from .checks import GATES
 
 Table = tuple[list[str], list[list[str]]]
 
@@ -91,7 +91,7 @@ def error_sentences(results: Results, couples: Sequence[Couple]) -> list[str]:
     worse = worse_than_mean(results)
     sentences = [_comparison(results, couple) for couple in couples]
     if not sentences:
-        sentences = [_alone(model) for model in results.first if model.latent_dim not in worse]
+        sentences = [_alone(size) for size in results.sizes if size.test_mse and size.latent_dim not in worse]
     elif len(results.seeds) == 1:
         seed = results.seeds[0]
         sentences.insert(1, f"Each size was trained once (seed {seed}), and another start gives other numbers.")
@@ -120,7 +120,7 @@ def _comparison(results: Results, couple: Couple) -> str:
             f"{worse}: error {errors}, and lower on {share_text(share)} of the images.{surprise}"
         )
     return (
-        f"{latent(better).capitalize()} reconstruct{'s' if better == 1 else ''} the {images} better than {worse}: mean "
+        f"{latent(better)} reconstruct{'s' if better == 1 else ''} the {images} better than {worse}: mean "
         f"error over {_seeds(results, small, large)} seeds {errors}{significance_text(test, 'difference')}.{surprise}"
     )
 
@@ -130,11 +130,15 @@ def _seeds(results: Results, *sizes: int) -> str:
     return " to ".join(map(str, counts))
 
 
-def _alone(model: ModelResult) -> str:
-    explained = model.test_explained_variance
-    share = "" if explained is None else f"; variance kept: {explained_share(explained)}"
-    network = f"The network with {latent(model.latent_dim)}"
-    return f"{network} reconstructs the test images with an error of {mse(model.test_mse)}{share}."
+def _alone(size: SizeResult) -> str:
+    k, explained, error = size.latent_dim, size.test_explained_variance, size.test_mse
+    assert error is not None
+    share = "" if explained is None else f"; variance kept: {explained_share(explained.mean)}"
+    if size.seeds == 1:
+        return f"The network with {latent(k)} reconstructs the test images with an error of {mse(error.mean)}{share}."
+    verb = "reconstructs" if k == 1 else "reconstruct"
+    seeds = f"a mean error over {size.seeds} seeds of {_with_half(error, mse)}"
+    return f"{latent(k)} {verb} the test images with {seeds}{share}."
 
 
 def _worse_than_mean(results: Results, worse: set[int]) -> list[str]:

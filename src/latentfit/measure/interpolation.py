@@ -20,9 +20,7 @@ from threadpoolctl import threadpool_limits
 from .. import evaluate, latent
 from ..data.images import ImageSet
 from ..model import Network, to_unit
-from ..pca import PCA
-from ..recipe import Job
-from ..results import (
+from ..parts import (
     Interpolation,
     InterpolationMeans,
     NetworkInterpolation,
@@ -31,6 +29,8 @@ from ..results import (
     ReferenceTests,
     TestedInterpolation,
 )
+from ..pca import PCA
+from ..recipe import Job
 from ..stats import family, paired
 
 Array = NDArray[Any]

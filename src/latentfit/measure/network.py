@@ -256,7 +256,6 @@ def _size_result(
         test_explained_variance=_explained(trained),
         effective_dim=_mean([model.effective_dim for model in trained]),
         gates=gates.names(models),
-        test_sharpness=_mean([model.test_sharpness for model in trained]),
         pca_components=baselines.pca.components_for(test_mse.mean) if test_mse else None,
         above_pca=_over_both([of_images - linear for of_images in errors]),
     )

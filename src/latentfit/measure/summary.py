@@ -13,23 +13,10 @@ from ..data.images import Dataset, ImageSet
 from ..data.quality import Quality, no_variance
 from ..hardware import Environment, side_by_side
 from ..model import Network
+from ..parts import Compression, Neighbours, ShownErrors, TradeOffs
 from ..pca import most_components
 from ..recipe import Job, Recipe
-from ..results import (
-    SCHEMA,
-    Compression,
-    Keep,
-    Knee,
-    Model,
-    ModelResult,
-    Neighbours,
-    NestedCurve,
-    NotAsked,
-    Results,
-    ShownErrors,
-    TradeOffs,
-    Verdict,
-)
+from ..results import SCHEMA, Keep, Knee, Model, ModelResult, NestedCurve, NotAsked, Results, Verdict
 from . import comparisons, interpolation, intrinsic, knee, tradeoffs, verdict
 from .answer import answer, answer_of_knee
 from .network import CURVE_SIZES, Baselines, ImageValues, size_results

@@ -19,9 +19,10 @@ from threadpoolctl import threadpool_limits
 from .. import latent
 from ..data.images import ImageSet
 from ..model import BATCH, Network, batches, to_unit
+from ..parts import Accuracy, ClassErrors, CodeBytes, Compression, Neighbours, Quantised
 from ..pca import PCA
 from ..recipe import Job
-from ..results import Accuracy, ClassErrors, CodeBytes, Codes, Compression, Neighbours, Quantised
+from ..results import Codes
 from ..stats import Mean, mean_error, mean_interval, mean_over_both
 
 Array = NDArray[Any]

@@ -22,6 +22,7 @@ from markupsafe import Markup
 from ..formatting import plural
 from ..hardware import reproducible, side_by_side
 from ..measure import gates, headline
+from ..measure.checks import GATES
 from ..recipe import Recipe
 from ..results import ModelResult, Results
 from ..sweep import files, lock, store
@@ -101,7 +102,7 @@ def render(study: Study, template: str, shown: Mapping[str, Picture], explored: 
         tables=drawn,
         terms=tables.terms(drawn),
         interval=tables.INTERVAL,
-        gates=[gates.check_of(name, results.recipe) for name in gates.GATES],
+        gates=[gates.check_of(name, results.recipe) for name in GATES],
         style=style,
         scripts=scripts,
         policy=policy(style, scripts["article"], *([scripts["explorer"]] if explored else [])),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ..data.reading import Reading
-from ..formatting import dims, explained_share, latent, listed, mse, plural
+from ..formatting import explained_share, latent, listed, mse, plural
 from ..measure.answer import share
 from ..measure.gates import bounding
 from ..measure.headline import flat_text
@@ -79,14 +79,15 @@ def _facts(results: Results, asked: Verdict) -> list[Fact]:
     elif best is not None and best > 1:
         facts.append(Fact("Smaller sizes", "not tried"))
     if asked.explained_variance is not None:
-        needs = "no number" if asked.pca_components is None else plural(asked.pca_components, "component")
-        facts.append(Fact("PCA needs", needs, "for as much" if asked.keep == "knee" else "for the same share"))
+        needs = "no number" if asked.pca_components is None else f"{asked.pca_components:,}"
+        wanted = "as much" if asked.keep == "knee" else "the same share"
+        facts.append(Fact("PCA needs", needs, f"components for {wanted}"))
     return facts
 
 
 def _kept(results: Results, size: SizeResult) -> Fact:
     """The variance that a size keeps, and how sure that is."""
-    explained, name = size.test_explained_variance, f"{dims(size.latent_dim)} keep{'s' * (size.latent_dim == 1)}"
+    explained, name = size.test_explained_variance, f"{size.latent_dim} keep{'s' * (size.latent_dim == 1)}"
     if explained is None:
         return Fact(name, "-", "training failed")
     beside = f"trained once (seed {results.seeds[0]})" if len(results.seeds) == 1 else "trained once"
@@ -101,7 +102,7 @@ def _worth(results: Results, size: SizeResult) -> list[Fact]:
     components = results.components[size.latent_dim]
     if size.test_mse is None or not components:
         return []
-    return [Fact(f"PCA for {size.latent_dim}", plural(components, "component"), "with the same test error")]
+    return [Fact(f"PCA for {size.latent_dim}", f"{components:,}", "components have the same test error")]
 
 
 def _more_images(results: Results) -> list[Fact]:

@@ -10,10 +10,12 @@ from typing import NamedTuple
 
 from ..formatting import dims, listed, mse, percent, signed
 from ..measure import gates
+from ..measure.checks import GATES
 from ..measure.headline import comparable, worse_than_mean
 from ..measure.verdict import between
-from ..results import ClassErrors, Results
-from . import comparisons, tradeoffs
+from ..parts import ClassErrors
+from ..results import Results
+from . import comparisons, tables, tradeoffs
 from .chosen import answered
 from .tradeoffs import of_seed, spoken
 
@@ -65,18 +67,16 @@ def _sampling(results: Results) -> list[str]:
 
 def _training(results: Results) -> list[str]:
     epochs, recipe, sentences = results.recipe.epochs, results.recipe, []
-    of = " of each size's first network" if len(results.seeds) > 1 else ""
-    first = spoken(results, results.first)
-    changes = [f"{signed(-m.last_tenth_fall, 1)} with {m.latent_dim}" for m in first if m.last_tenth_fall is not None]
-    if changes:
+    some = [size for size in spoken(results, results.sizes) if size.seeds]
+    falls = {size.latent_dim: results.mean(size.latent_dim, lambda m: m.last_tenth_fall) for size in some}
+    if changes := [f"{signed(-fall, 1)} with {k}" for k, fall in falls.items() if fall is not None]:
         last = max(1, round(epochs / 10))
         span = "epoch" if last == 1 else f"{last} epochs"
-        sentences.append(f"In the last {span} of {epochs} the training error{of} changed by {listed(changes)}.")
-    if taken := [f"{m.steps:,} with {m.latent_dim}" for m in first if m.steps]:
-        sentences.append(
-            f"Trainings{of} end when the error of held-out images no longer improves; steps: {listed(taken)}."
-        )
-    for name, gate in gates.GATES.items():
+        sentences.append(f"In the last {span} of {epochs} the training error changed by {listed(changes)}.")
+    steps = {size.latent_dim: results.mean(size.latent_dim, lambda m: m.steps) for size in some}
+    if taken := [f"{count:,.0f} with {k}" for k, count in steps.items() if count]:
+        sentences.append(f"Trainings end when the error of held-out images no longer improves; steps: {listed(taken)}.")
+    for name, gate in GATES.items():
         sizes = [str(size.latent_dim) for size in results.sizes if name in size.gates]
         if sizes and name != "failed":  # which has a sentence with its reason
             sentences.append(
@@ -84,19 +84,16 @@ def _training(results: Results) -> list[str]:
             )
             if gate.bounds:
                 sentences[-1] += " Part of any difference between the sizes may be how well each was trained."
-    gaps = [m for m in first if m.train_mse > 0]
+    gaps = [(s.latent_dim, gap) for s in some if (gap := tables.error_gap(s)) is not None]
     if sentences and gaps:
-        texts = [f"{signed(m.test_mse / m.train_mse - 1, 1)} with {m.latent_dim}" for m in gaps]
-        sentences.append(f"Test error against training error{of}: {listed(texts)}.")
+        texts = [f"{signed(gap, 1)} with {k}" for k, gap in gaps]
+        sentences.append(f"Test error against training error: {listed(texts)}.")
     return sentences
 
 
 def _sharpness(results: Results) -> list[str]:
-    first = {model.latent_dim: model.test_sharpness for model in results.first}
-    sharp = {
-        size.latent_dim: size.test_sharpness.mean if size.test_sharpness else first.get(size.latent_dim)
-        for size in spoken(results, results.sizes)
-    }
+    sizes = [size.latent_dim for size in spoken(results, results.sizes)]
+    sharp = {k: results.mean(k, lambda model: model.test_sharpness) for k in sizes}
     known = [f"{percent(share)} with {k}" for k, share in sharp.items() if share is not None]
     if not known:
         return []

@@ -21,12 +21,14 @@ from ..formatting import (
     signed,
 )
 from ..measure import answer, headline
-from ..measure.gates import GATES, bounding
+from ..measure.checks import GATES
+from ..measure.gates import bounding
 from ..measure.headline import Table, comparable
 from ..measure.interpolation import AMONG
 from ..measure.verdict import sizes
+from ..parts import InterpolationMeans
 from ..pca import is_exact
-from ..results import InterpolationMeans, Results
+from ..results import Results, SizeResult
 from ..stats import NORMAL, PairedTest, WelchTest, mean_interval
 from .tradeoffs import of_seed
 
@@ -215,12 +217,11 @@ def codes(results: Results) -> Table | None:
     """The codes of each size: effective dimension, sharpness of what is decoded, accuracy on the codes."""
     found = results.lost and results.lost.neighbours
     accuracy = {m.latent_dim: m.accuracy for m in found.models} if found else {}
-    first = {m.latent_dim: m.test_sharpness for m in results.first}
     rows = []
     for size in results.sizes:
         if size.effective_dim:
             k, used = size.latent_dim, size.effective_dim.mean
-            sharp = size.test_sharpness.mean if size.test_sharpness else first.get(k)
+            sharp = results.mean(k, lambda model: model.test_sharpness)
             told = "-"
             if found and k in accuracy:
                 half = NORMAL * math.sqrt(accuracy[k] * (1 - accuracy[k]) / found.test_images)
@@ -250,14 +251,13 @@ def trust(results: Results) -> Table:
     """What the numbers of each size depend on: seeds, test images, training."""
     over_images = {entry.latent_dim: entry.test_explained_variance for entry in results.sampling}
     trained = sizes(results.models)
-    first = {model.latent_dim: model for model in results.first}
     header = ["latent", "gates", "seeds", "over seeds", "over images", "last tenth", "test over train"]
     rows = []
     for size in results.sizes:
-        k, mean, model = size.latent_dim, size.test_explained_variance, first.get(size.latent_dim)
+        k, mean = size.latent_dim, size.test_explained_variance
         known = mean is not None and mean.mean >= 0
         intervals = [mean_interval(trained[k].explained).interval, over_images.get(k)] if known else [None, None]
-        fall = model.last_tenth_fall if model else None
+        fall, gap = results.mean(k, lambda model: model.last_tenth_fall), error_gap(size)
         rows.append(
             [
                 str(k),
@@ -265,7 +265,14 @@ def trust(results: Results) -> Table:
                 str(size.seeds),
                 *(f"± {50 * (ends[1] - ends[0]):.2f}" if ends else "-" for ends in intervals),
                 "-" if fall is None else signed(-fall, 1),
-                signed(model.test_mse / model.train_mse - 1, 1) if model and model.train_mse > 0 else "-",
+                "-" if gap is None else signed(gap, 1),
             ]
         )
     return header, rows
+
+
+def error_gap(size: SizeResult) -> float | None:
+    """How far a size's test error lies above its training error, as a share of that; None without either."""
+    if size.test_mse is None or size.train_mse is None or size.train_mse.mean <= 0:
+        return None
+    return size.test_mse.mean / size.train_mse.mean - 1

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from ..formatting import dims, listed, mse, p_text, percent, plural, signed
 from ..measure.interpolation import AMONG
-from ..results import Compression, OfSize, Results, TestedInterpolation
+from ..parts import Compression, OfSize, TestedInterpolation
+from ..results import Results
 from ..stats import NORMAL, PairedTest
 from .chosen import SPOKEN, answered, of_interest
 

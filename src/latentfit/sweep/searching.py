@@ -21,8 +21,9 @@ from ..measure.answer import share
 from ..measure.network import Baselines
 from ..measure.search import Step
 from ..measure.verdict import Size
+from ..parts import OfNetwork
 from ..recipe import Job, Recipe
-from ..results import Keep, Model, OfNetwork
+from ..results import Keep, Model
 from ..train import build, fit
 from .files import read, write_json
 from .job import train_group
