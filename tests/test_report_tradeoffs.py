@@ -34,7 +34,9 @@ def test_a_code_stands_beside_pca_and_jpeg_and_with_its_share_of_the_decoder():
         f"images) it is {16 + decoder / 70_000:.0f}."
     )
     assert large.startswith("A code of 48 dimensions at 8 bits a dimension is 48 bytes, with an error of 0.0210; PCA")
-    assert compressed(results({1: 0.02}), 2.0, 0.1)[1].startswith("A code of 1 dimension at 8 bits a dimension is 1 byte,")
+    assert compressed(results({1: 0.02}), 2.0, 0.1)[1].startswith(
+        "A code of 1 dimension at 8 bits a dimension is 1 byte,"
+    )
 
 
 def test_what_has_no_jpeg_no_png_or_an_older_study_says_nothing_of_them():

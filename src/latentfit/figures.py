@@ -145,7 +145,7 @@ def error_curves(curves: Mapping[int, Curve], pca: Mapping[int, float], ax: Axes
         _log_errors(ax)
         if all(len(curve.epochs) <= 1 for curve in curves.values()):
             ax.set_xlim(0, 2)
-        ax.set_xlabel("epoch (test error solid, training error dashed)")
+        ax.set_xlabel("epoch (solid: test, dashed: training)")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         _label_right(ax, labels)
         return _figure(ax)
@@ -191,8 +191,9 @@ def variance_by_size(
         near = [k for k in pca if k >= 0.7 * min(sizes)]
         _log_sizes(ax, sizes, near)
         ax.set_xlim(0.75 * min(sizes), 1.2 * max([*sizes, *near]))
-        low = min([*means, *(100 * share for k, share in pca.items() if k >= min(sizes))])
-        ax.set_ylim(max(0, low - 0.08 * (100 - low)), 100 + 0.02 * (100 - low))
+        low = max(0, min([*ends[:, 0], *(100 * share for k, share in pca.items() if k >= min(sizes))]))
+        room = max(100 - low, 0.1)
+        ax.set_ylim(max(0, low - 0.08 * room), 100 + 0.02 * room)
         ax.set_ylabel("variance kept, %")
         errors: Any = (lambda e: (1 - e / 100) * variance, lambda m: 100 - 100 * m / variance)
         right = ax.secondary_yaxis("right", functions=errors)
@@ -204,7 +205,7 @@ def variance_by_size(
             "networks, 95 % interval" if any(m.interval for m in explained.values()) else "networks": line,
             "PCA": of_pca,
         }
-        ax.legend(list(handles.values()), list(handles), frameon=False, labelcolor=INK, loc="lower right")
+        ax.legend(list(handles.values()), list(handles), frameon=False, labelcolor=INK, loc="best")
         return _figure(ax)
 
 
@@ -213,9 +214,9 @@ def _draw_sizes(ax: Axes, sizes: Sequence[int], means: Sequence[float]) -> None:
     low, high = np.log(ax.get_xlim())
     wanted = [(np.log(k) - low) / (high - low) for k in sizes]
     bottom, top = ax.get_ylim()
-    for k, x, mean in zip(sizes, spread(wanted, 0.045), means, strict=True):
-        y = min((mean - bottom) / (top - bottom) + 0.035, 0.96)
-        ax.text(x, y, f"{k}", transform=ax.transAxes, ha="center", va="bottom", size=LABEL, color=COLOURS[0])
+    for k, x, mean in zip(sizes, spread(wanted, 0.36 / _figure(ax).get_figwidth()), means, strict=True):
+        y = min(max((mean - bottom) / (top - bottom), 0) + 0.035, 0.96)
+        ax.text(x - 0.01, y, f"{k}", transform=ax.transAxes, ha="right", va="bottom", size=LABEL, color=COLOURS[0])
 
 
 def _log_sizes(ax: Axes, sizes: Sequence[int], pca: Collection[int]) -> None:

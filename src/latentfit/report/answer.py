@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ..data.reading import Reading
 from ..formatting import explained_share, latent, listed, mse, plural
 from ..measure.answer import share
+from ..measure.checks import GATES
 from ..measure.gates import bounding
 from ..measure.headline import flat_text
 from ..measure.verdict import KEEPS
@@ -125,15 +126,17 @@ def _next(results: Results, source: str | None) -> tuple[str, str | None]:
     if isinstance(asked, NotAsked):
         return "How many do you need? Say how much of the variance to keep:", again and f"{again} --keep 0.9"
     keep = asked.keep
-    if bounding(asked.gates) and not results.recipe.holds_out:
-        return "Trained until they are done, fewer may do:", again and f"{again} --keep {keep}"
+    if any(GATES[name].advice is None for name in bounding(asked.gates)) and not results.recipe.holds_out:
+        return "Training was not finished; until it is:", again and f"{again} --keep {keep}"
     if asked.more_seeds:
         count = len(results.seeds) + asked.more_seeds
-        return "More seeds would settle it:", command(results, source, seeds=count)
+        more = command(results, source, seeds=count) or (again and f"{again} --keep {keep} --seeds {count}")
+        return "More seeds would settle it:", more
     if asked.next and keep != "knee":
         sizes = listed([*map(str, asked.next)])
         more = command(results, source, also=asked.next) or (again and f"{again} --keep {keep}")
-        return f"The question is still open; next to train: {sizes}", more
+        why = "Sizes between were not tested" if asked.status == "found" else "The question is still open"
+        return f"{why}; next to train, {sizes}:", more
     if keep == "knee":
         return "Or say how much of the variance to keep:", again and f"{again} --keep 0.9"
     other = next((k for k in (*KEEPS,) if k > float(keep)), KEEPS[0])

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..formatting import (
-    FEW,
     change,
     dims,
     distinguishable,
@@ -23,11 +22,11 @@ from .chosen import SPOKEN, of_interest
 
 
 def error_sentences(results: Results) -> list[str]:
-    """How the error changes with the latent dimension; of many sizes, the ends and the steps between."""
+    """How the error changes with the latent dimension: the ends, and the steps between."""
     if text := flat_text(results):
         return [text, *_failures(results)]
     couples = widest_first(results)
-    if len(couples) > FEW:
+    if len(couples) > 1:
         first, *rest = headline.error_sentences(results, couples[:1])
         return [first, *_steps(results), *rest, *_failures(results)]
     return [*headline.error_sentences(results, couples), *_failures(results)]

@@ -29,7 +29,8 @@ from ..results import Results
 from ..sweep.store import Study
 from .chosen import SHOWN, glance, of_interest
 from .findings import lost_between
-from .tradeoffs import of_seed, walk_size
+from .tables import sizes_text
+from .tradeoffs import walk_size
 
 Array = NDArray[Any]
 
@@ -112,7 +113,7 @@ class Shown:
         sizes = glance(self.study.found)
         return replace(
             self._reconstructions("test", sizes),
-            caption=f"Test images, and what {formatting.listed([formatting.dims(k) for k in sizes])} make of them.",
+            caption=f"Test images, and what {sizes_text(sizes)} make of them{self._of_seed()}.",
         )
 
     def _reconstructions(self, split: str, sizes: Sequence[int] | None = None) -> Picture:
@@ -177,7 +178,9 @@ class Shown:
 
     def _of_seed(self) -> str:
         """Which network is shown, where a size has several."""
-        return f", {of_seed(self.study.found)}" if len(self.study.found.seeds) > 1 else ""
+        seeds = sorted({model.seed for model in self.study.found.first})
+        several = len(self.study.found.seeds) > 1
+        return f" (networks of seed {' or '.join(map(str, seeds))})" if several else ""
 
     def _named(self, shown: str) -> str:
         classes, labels = self.study.found.dataset.classes, self.study.shown[f"{shown}_labels"]
