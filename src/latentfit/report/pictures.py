@@ -210,7 +210,7 @@ class Shown:
         results = self.study.found
         explained = {size.latent_dim: size.test_explained_variance for size in results.sizes}
         known = {k: share for k, share in explained.items() if share}
-        top, variance, keep = 4 * max(known), results.variance.test, results.verdict.keep
+        top, variance, keep = 2 * max(known), results.variance.test, results.verdict.keep
         curve = {row.latent_dim: row.test_mse for row in (*results.pca_curve, *results.pca) if row.latent_dim <= top}
         pca = {k: 1 - error / variance for k, error in sorted(curve.items())}
         estimates = results.intrinsic.estimates if results.intrinsic else ()
@@ -227,7 +227,7 @@ class Shown:
                 marks={e.name: e.value for e in estimates if e.value is not None},
             ),
             (3.6, 3.4),
-            f"Variance kept of the test images against latent size, with PCA's (dotted).{several}"
+            f"Variance kept of the test images against latent size: networks (blue) and PCA (dotted).{several}"
             + (" Hollow: a gate of the training fired." if any(bounding(size.gates) for size in results.sizes) else "")
             + (" Dashed: the share asked for." if isinstance(keep, float) else "")
             + (" Names above: estimates of the images' own dimension." if results.intrinsic else ""),
