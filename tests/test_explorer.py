@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import zlib
 from base64 import b64decode, b64encode
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from helpers import RECIPE, Inline, small_clothes
 from PIL import Image
 from playwright.sync_api import expect
@@ -102,9 +104,35 @@ def grey_of(page, selector, n=0):
 
 
 def shipped(study, k):
-    """The network with the rounded weights that the page contains."""
-    bits = next(net["bits"] for net in data(study)["networks"] if net["latentDim"] == k)
-    return explorer.rounded(study.network(k), *bits)
+    """The network with the weights that the page contains, read bit by bit from it."""
+    network = study.network(k)
+    told = next(net for net in data(study)["networks"] if net["latentDim"] == k)
+    carry(network, told["weights"])
+    return network
+
+
+def carry(network, weights):
+    """Put the weights of a page into a network."""
+    text = iter(zlib.decompress(b64decode(weights["planes"])))
+    offsets = np.frombuffer(zlib.decompress(b64decode(weights["biases"])), np.uint8).reshape(4, -1).T.copy().view("<f4")
+    matrices = [part for h in (network.encoder, network.decoder) for part in [*h.layers, h.linear] if part is not None]
+    for part, low, step in zip(matrices, weights["low"], weights["steps"], strict=True):
+        count = part.weight.numel()
+        whole = np.array([next(text) for _ in range(count)], np.uint8).view(np.int8).astype(float)
+        for _ in range(low):
+            plane = np.array([next(text) for _ in range(-(-count // 8))], np.uint8)
+            whole = 2 * whole + np.unpackbits(plane)[:count]
+        part.weight.data = torch.tensor(step * whole, dtype=torch.float32).reshape(part.weight.shape)
+        if part.bias is not None:
+            part.bias.data, offsets = torch.tensor(offsets[: len(part.bias), 0]), offsets[len(part.bias) :]
+    assert next(text, None) is None
+    assert len(offsets) == 0
+
+
+def points(study, k, count=500, seed=7):
+    """Codes that sliders and walks can reach, other ones than those that the weights were tried at."""
+    directions = explorer.Directions.of(latent.encode(study.network(k), study.shown["map"]))
+    return explorer.Points(directions, study.found.trained[k, 0].codes, seed, count)
 
 
 def run(page, what, k, rows):
@@ -129,8 +157,8 @@ def data(study):
 @pytest.mark.parametrize("k", SIZES)
 def test_the_page_computes_what_torch_computes(page, study, k):
     network, x = shipped(study, k), study.shown["map"]
-    box = study.found.trained[k, 0].codes
-    codes = np.concatenate([np.resize(latent.encode(network, x), (1500, k)), explorer.corners(box)])
+    drawn, z = points(study, k), latent.encode(network, x)
+    codes = np.concatenate([drawn.near(z), drawn.corners(z)])
     assert len(codes) >= 2000
     np.testing.assert_allclose(run(page, "decode", k, codes), latent.decode(network, codes, (28 * 28,)), atol=1e-4)
     some = x[:200].reshape(200, -1) / 255
@@ -147,7 +175,7 @@ def test_the_page_computes_a_linear_path_and_a_clamp(browser, tmp_path):
         for k in (2, 5):
             network, x = shipped(done, k), done.shown["map"]
             assert len(network.linear_path) == 2
-            codes = np.concatenate([latent.encode(network, x), explorer.corners(done.found.trained[k, 0].codes)])
+            codes = np.concatenate([z := latent.encode(network, x), points(done, k).corners(z)])
             right = latent.decode(network, codes, (28 * 28,))
             assert {0.0, 1.0} <= {*right.ravel()}
             np.testing.assert_allclose(run(page, "decode", k, codes), right, atol=1e-4)
@@ -163,50 +191,78 @@ def scaled(scale, activation):
     return network
 
 
-def test_half_precision_is_used_if_it_changes_no_grey_level(page, study):
-    assert page.evaluate("latentfit.latentDims") == list(SIZES)
-    x = study.shown["map"]
-    for net in data(study)["networks"]:
-        network = study.network(net["latentDim"], 0)
-        box = explorer.corners(study.found.trained[net["latentDim"], 0].codes)
-        z = np.concatenate([latent.encode(network, x), box])
-        halves = explorer.rounded(network, 16, 16)
-        pairs = [(latent.decode(n, z, (784,)), evaluate.reconstruct(n, x).reshape(-1, 784)) for n in (network, halves)]
-        far = max(np.abs(a - b).max() for a, b in zip(*pairs, strict=True))
-        assert (net["precision"] == "fp16") == (net["bits"] == [16, 16]) == bool(far <= explorer.NEAR)
-        assert 0 < net["stray"] <= explorer.NEAR
+RECIPES = {
+    "small": None,
+    "reference": replace(RECIPE, hidden=(512, 256), batch_size=16),
+    "linear path": replace(CONVERGED, hidden=(24,), epochs=4),
+}
 
 
 @pytest.mark.fault("export")
-@pytest.mark.parametrize(("scale", "bits"), [(1, 16), (3, 21), (4, 23), (30, 32)])
-def test_weights_have_more_bits_if_fewer_would_be_visible(study, scale, bits):
-    network, x = scaled(scale, "silu"), study.shown["map"]
+@pytest.mark.parametrize("name", RECIPES)
+def test_no_pixel_strays_by_half_a_grey_level_or_by_one_at_a_corner(study, tmp_path, name):
+    if RECIPES[name]:
+        study = run_study(small_clothes(400, 220), (2, 16), recipe=RECIPES[name], out=tmp_path, executor=Inline())
+        report.write(study)
+    x = study.shown["map"]
+    for net in data(study)["networks"]:
+        k = net["latentDim"]
+        right, inside = study.network(k), shipped(study, k)
+        z, z_inside = (latent.encode(network, x) for network in (right, inside))
+        drawn = points(study, k, count=2000)
+        for codes, limit in ((drawn.near, 1 / 510), (drawn.corners, 1 / 255)):
+            apart = latent.decode(inside, codes(z_inside), (784,)) - latent.decode(right, codes(z), (784,))
+            assert 0 < np.abs(apart).max() <= limit
+
+
+def test_points_are_images_walks_single_controls_and_corners(study):
+    x, box = study.shown["map"], study.found.trained[12, 0].codes
+    z = latent.encode(study.network(12), x)
+    drawn = points(study, 12, count=300)
+    axes, low, high = drawn.directions.axes[:10], drawn.directions.low, drawn.directions.high
+    images, walks, dials, numbers = np.split(drawn.near(z), [len(z), len(z) + 300, len(z) + 600])
+    assert np.array_equal(images, z)
+    assert len(np.unique(walks, axis=0)) == 300
+    along = (dials - drawn.directions.mean) @ axes.T
+    assert (np.isclose(along, low, atol=1e-4) | np.isclose(along, high, atol=1e-4)).any(axis=1).all()
+    ends = [np.isclose(numbers, end, atol=1e-6).any(axis=1) for end in (box.low, box.high)]
+    assert min(end.sum() for end in ends) > 100
+    assert (ends[0] | ends[1]).all()
+    boxed, turned = np.split(drawn.corners(z), 2)
+    assert (np.isclose(boxed, box.low) | np.isclose(boxed, box.high)).all()
+    along = (turned - drawn.directions.mean) @ axes.T
+    assert (np.isclose(along, low, atol=1e-3) | np.isclose(along, high, atol=1e-3)).all()
+
+
+def packed_alone(network, x):
     z = latent.encode(network, x)
     box = Codes((), tuple(z.min(axis=0).tolist()), tuple(z.max(axis=0).tolist()))
-    packed = explorer._weights(network, x, box)
-    assert (packed["bits"][1], packed["precision"]) == (bits, "fp16" if bits == 16 else "fp32")
-    assert packed["stray"] <= explorer.STRAY
-    rounded = explorer.rounded(network, *packed["bits"])
-    for make in (
-        lambda net: evaluate.reconstruct(net, x),
-        lambda net: latent.decode(net, explorer.corners(box), (784,)),
-    ):
-        assert np.abs(make(network) - make(rounded)).max() <= packed["stray"] * (1 + 1e-6)
+    drawn = explorer.Points(explorer.Directions.of(z), box)
+    return drawn, explorer._weights(network, x, z, drawn)
+
+
+@pytest.mark.fault("export")
+def test_weights_are_finer_if_coarser_ones_would_be_visible(study):
+    x, steps = study.shown["map"], []
+    for scale in (1, 3, 4):
+        network = scaled(scale, "silu")
+        drawn, weights = packed_alone(network, x)
+        inside, z = scaled(1, "silu"), latent.encode(network, x)
+        carry(inside, weights)
+        for codes, limit in ((drawn.near, 0.75 / 510), (drawn.corners, 0.75 / 255)):
+            shown = latent.decode(inside, codes(latent.encode(inside, x)), (784,))
+            assert np.abs(shown - latent.decode(network, codes(z), (784,))).max() <= limit
+        steps.append(np.divide(weights["steps"], scale))
+    assert (steps[0] > steps[1]).all()
+    assert (steps[1] > steps[2]).all()
 
 
 def test_a_network_that_overflows_at_the_corners_is_packed(study):
-    network, box = scaled(3e12, "relu"), Codes((), (-1e30,) * 5, (1e30,) * 5)
-    assert not np.isfinite(latent.decode(network, explorer.corners(box), (784,))).all()
-    assert explorer._weights(network, study.shown["map"], box)["stray"] <= explorer.NEAR
-
-
-@pytest.mark.parametrize(("bits", "relative"), [(16, 2**-11), (21, 2**-13), (24, 2**-16), (32, 0)])
-def test_rounding_is_to_the_nearest(bits, relative):
-    network = Network(30, 5, (24,), seed=0)
-    for before, after in zip(network.parameters(), explorer.rounded(network, bits, bits).parameters(), strict=True):
-        off = (after - before).abs() / before.abs()
-        assert off.max() <= relative * 1.001
-        assert bits == 32 or off.max() > relative / 4
+    network, box, x = scaled(3e12, "relu"), Codes((), (-1e30,) * 5, (1e30,) * 5), study.shown["map"]
+    z = latent.encode(network, x)
+    drawn = explorer.Points(explorer.Directions.of(z), box)
+    assert not np.isfinite(latent.decode(network, drawn.corners(z), (784,))).all()
+    carry(scaled(1, "relu"), explorer._weights(network, x, z, drawn))
 
 
 def test_the_slider_changes_the_images_and_its_end_is_the_reconstruction(page, study):
@@ -480,9 +536,21 @@ def test_nothing_is_cut_off_on_paper(browser, study, which):
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
-def test_the_included_sizes_fit_and_span_the_range(monkeypatch):
-    packed = {k: {"weights": "x" * 100_000} for k in (2, 4, 8, 16, 32, 64)}
-    monkeypatch.setattr(explorer, "ROOM", 350_000)
-    assert explorer._that_fit(packed, [*packed]) == [2, 8, 64]
-    monkeypatch.setattr(explorer, "ROOM", 50_000)
-    assert explorer._that_fit(packed, [*packed]) == [2]
+def test_the_answer_goes_into_the_page_first_then_its_neighbours_the_largest_and_the_others_evenly():
+    sizes = [2, 4, 8, 16, 24, 32, 48, 64, 128]
+    assert explorer.order(sizes, 16) == [16, 8, 24, 128, 2, 48, 4, 32, 64]
+    assert explorer.order(sizes, 128)[:3] == [128, 64, 2]
+    assert explorer.order(sizes, None)[:3] == [128, 2, 24]
+    assert explorer.order([7], None) == [7]
+
+
+@pytest.mark.parametrize(("room", "number"), [(350_000, 3), (299_000, 2), (1, 1)])
+def test_a_page_holds_as_many_networks_as_there_is_room_for(room, number):
+    made = []
+
+    def told(k):
+        made.append(k)
+        return {"weights": "x" * 100_000}
+
+    assert list(explorer._that_fit([16, 8, 64, 2, 4, 32], told, room)) == [16, 8, 64][:number]
+    assert len(made) <= 4

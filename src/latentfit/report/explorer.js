@@ -1,6 +1,6 @@
 // The explorer of a latentfit report: the trained networks, run in the page.
 //
-//   bytes      what the page carries: packed as zlib in base64, weights as planes of bytes, fp16 or fp32
+//   bytes      what the page carries: packed as zlib in base64, weights as integers
 //   networks   image -> code -> image, a plain stack of linear layers, by hand
 //   pictures   pixels on canvases, errors, the nearest real image
 //   state      what is shown, written into the URL's fragment, so that a link reproduces a view
@@ -35,16 +35,19 @@
     return bytes.buffer;
   }
 
-  function half(bits) {
-    const sign = bits & 0x8000 ? -1 : 1, exponent = (bits >> 10) & 31, fraction = bits & 1023;
-    if (exponent === 0) return sign * fraction * 2 ** -24;
-    return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-  }
+  const floats = async (text) => new Float32Array(joined(await unpack(text), 4));
 
-  async function floats(text, precision = "fp32") {
-    const planes = await unpack(text);
-    if (precision === "fp32") return new Float32Array(joined(planes, 4));
-    return Float32Array.from(new Uint16Array(joined(planes, 2)), half);
+  /** Weights: whole numbers times a step; of each number its highest byte, then bit by bit the `low` lower ones. */
+  function scaled(planes, at, count, low, step) {
+    const bytesEach = Math.ceil(count / 8), values = new Float32Array(count);
+    for (let i = 0; i < count; i++) {
+      let whole = (planes[at + i] << 24) >> 24; // signed
+      for (let b = 0; b < low; b++) {
+        whole = 2 * whole + ((planes[at + count + b * bytesEach + (i >> 3)] >> (7 - (i & 7))) & 1);
+      }
+      values[i] = step * whole;
+    }
+    return [values, at + count + low * bytesEach];
   }
 
   // ---- networks
@@ -69,19 +72,26 @@
     return y;
   }
 
-  /** The layers of one half and, where there is one, the linear path beside them. */
-  function layersOf(values, sizes, hasPath, from) {
-    let at = from;
-    const take = (count) => values.subarray(at, (at += count));
-    const layers = sizes.slice(1).map((out, i) => ({ weight: take(out * sizes[i]), bias: take(out) }));
-    const ends = sizes[0] * sizes[sizes.length - 1], beside = layers[layers.length - 1].bias.map(() => 0);
-    return [{ layers, path: hasPath ? { weight: take(ends), bias: beside } : null }, at];
+  /** The two halves: their layers and, where there is one, the linear path beside them. */
+  async function halvesOf({ layers: sizes, linear: hasPath, weights: { planes, low, steps, biases } }) {
+    const bytes = await unpack(planes), offsets = await floats(biases);
+    let matrix = 0, at = 0, used = 0, weight;
+    const take = (count) => {
+      [weight, at] = scaled(bytes, at, count, low[matrix], steps[matrix]);
+      matrix++;
+      return weight;
+    };
+    return [sizes, [...sizes].reverse()].map((widths) => {
+      const layers = widths.slice(1).map((out, i) => ({
+        weight: take(out * widths[i]), bias: offsets.subarray(used, (used += out)),
+      }));
+      const last = widths[widths.length - 1];
+      return { layers, path: hasPath ? { weight: take(widths[0] * last), bias: new Float32Array(last) } : null };
+    });
   }
 
   async function network(told) {
-    const values = await floats(told.weights, told.precision);
-    const [encoder, end] = layersOf(values, told.layers, told.linear, 0);
-    const [decoder] = layersOf(values, [...told.layers].reverse(), told.linear, end);
+    const [encoder, decoder] = await halvesOf(told);
     const between = activations[told.activation], same = outputs.linear;
     const run = ({ layers, path }, x, last) => {
       const y = layers.reduce((h, layer, i) => linear(layer, h, i + 1 < layers.length ? between : same), x);
