@@ -269,7 +269,8 @@ def _network(network: Network, x: Array, box: Codes) -> dict[str, Any]:
     tiny = 1e-6 * max(float(np.abs(z).max()), 1e-30)  # what rounding makes
     used = directions.std > max(1e-4 * directions.std[0], tiny)
     std = np.where(used, directions.std, 0)
-    far = np.sqrt(np.square(along[:, used] / std[used]).mean(axis=1)) if used.any() else np.zeros(len(z))
+    dials = np.flatnonzero(used[:DIALS])
+    far = np.sqrt(np.square(along[:, dials] / std[dials]).mean(axis=1)) if len(dials) else np.zeros(len(z))
     flat = along[:, :2] if along.shape[1] > 1 else np.concatenate([along, np.zeros_like(along)], axis=1)
     reach = 2.1 * float(np.abs(flat).max())
     reach = reach if reach > tiny else 1.0
@@ -287,7 +288,8 @@ def _network(network: Network, x: Array, box: Codes) -> dict[str, Any]:
         "boxLow": list(box.low),
         "boxHigh": list(box.high),
         "far": np.quantile(far, np.linspace(0.01, 1, 100)).tolist(),
-        "map": _floats(flat / reach),
+        "plane": _floats(flat / reach),
+        "reach": reach,
         "errors": _floats(evaluate.image_errors(network, x)),
         "weights": _weights(network, x, z, Points(directions, box)),
     }
