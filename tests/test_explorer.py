@@ -483,6 +483,7 @@ def test_a_photo_is_inverted_and_cropped_and_a_warning_says_what_is_unlike_the_t
     page.locator("#drop-file").set_input_files(png(photo))
     expect(page.locator("#photo-said")).to_contain_text("background")
     expect(page.locator("#photo-said")).to_contain_text("brightness")
+    assert "Inverted" not in page.locator("#photo-said").inner_text()  # what is cut through lies on the border
     middle = grey_of(page, "#from-picture").reshape(28, 28)
     assert (middle[14] < 60).sum() in (13, 14, 15)  # the middle square of the photo holds half of it
     page.locator("#photo-across").evaluate("s => { s.value = 0; s.dispatchEvent(new Event('input')); }")
@@ -493,6 +494,7 @@ def test_a_photo_is_inverted_and_cropped_and_a_warning_says_what_is_unlike_the_t
     whole = grey_of(page, "#from-picture").reshape(28, 28)
     assert (whole[14] < 60).sum() in (12, 13)
     assert np.ptp(whole[:7]) <= 40  # the border's own grey above the photo
+    assert "Inverted, it is like them." in page.locator("#photo-said").inner_text()
     page.locator("#photo-invert").check()
     settle(page)
     assert np.abs(grey_of(page, "#from-picture").reshape(28, 28) - (255 - whole)).max() <= 1

@@ -428,7 +428,9 @@
     },
     rest() {
       const photo = this.active();
-      find("photo-said").textContent = photo !== undefined && isPhoto(photo) ? unlike(photo.picture) : "";
+      const warning = photo !== undefined && isPhoto(photo) ? unlike(photo.picture) : "";
+      const helps = warning && !unlike(photo.picture.map((value) => 1 - value));
+      find("photo-said").textContent = warning + (helps ? " Inverted, it is like them." : "");
     },
   };
 
