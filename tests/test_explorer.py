@@ -386,6 +386,16 @@ def test_a_path_goes_through_its_stops_is_played_and_is_saved(page, study):
     assert f"stops={shelf[8]}&" in page.url
 
 
+def test_a_film_whose_first_frame_is_older_than_the_click_starts_at_0(page):
+    fill(page, "#walk-t", "1")
+    expect(page.locator("#map-near li")).to_have_count(5)
+    page.evaluate("performance.now = () => 1e9")
+    page.locator("#walk-play").click()
+    page.wait_for_timeout(300)
+    assert 0 <= float(page.locator("#walk-t").input_value()) < 0.5
+    page.locator("#walk-play").click()
+
+
 def test_the_film_ends_at_the_end_of_the_path(page):
     fill(page, "#walk-t", "0.95")
     page.locator("#walk-play").click()

@@ -485,7 +485,8 @@
       let last = performance.now();
       const step = (now) => {
         if (!this.playing) return this.changed();
-        state.t = Math.min(1, state.t + (now - last) / 2000 / (stations().length - 1));
+        const passed = Math.max(0, now - last); // a frame's time may lie before the click's
+        state.t = Math.min(1, state.t + passed / 2000 / (stations().length - 1));
         last = now;
         this.playing = state.t < 1;
         this.changed();
