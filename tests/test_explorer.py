@@ -323,6 +323,15 @@ def test_one_image_and_one_size_are_shown_by_all_parts(page, study):
         assert page.locator("#dial-list input").count() == min(10, k)
 
 
+def test_the_page_opens_at_the_size_of_the_answer(browser, tmp_path):
+    errors = {"keep": 0.01, "recipe": replace(RECIPE, learning_rate=0.01, epochs=10)}
+    done = run_study(small_clothes(400, 220), (5, 12), seeds=2, out=tmp_path, executor=Inline(), **errors)
+    assert done.results["verdict"]["latent_dim"] == 5
+    report.write(done)
+    with explored(browser, done) as page:
+        assert page.locator("#size").input_value() == "5"
+
+
 def test_the_active_slot_takes_the_image_and_shows_that_it_is_active(page, study):
     outline = "slot => getComputedStyle(slot).outlineStyle"
     for slot, other in (("to", "from"), ("from", "to")):

@@ -56,9 +56,11 @@ def tile(results: Results, source: str | None) -> Tile | None:
 
 
 def _head(asked: Verdict) -> tuple[str, str]:
-    wanted = "at the knee" if asked.keep == "knee" else f"to keep {share(float(asked.keep))} of the variance"
+    keep = asked.keep
+    wanted = "at the knee" if keep == "knee" else f"to keep {share(float(keep))} of the variance"
     if asked.status == "found" and asked.latent_dim is not None:
-        at_most = "At most " if bounding(asked.gates) else ""
+        bounded = bounding(asked.gates) or (keep != "knee" and not asked.not_enough and asked.latent_dim != 1)
+        at_most = "At most " if bounded else ""
         verb = "is" if asked.latent_dim == 1 else "are"
         if asked.keep == "knee":
             return f"{at_most}{latent(asked.latent_dim)}", "after which explained variance stops rising"

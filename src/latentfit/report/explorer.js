@@ -947,7 +947,7 @@
   async function start() {
     images = await unpack(data.images);
     for (const told of data.networks) nets.push(await network(told));
-    state.k = nets[nets.length - 1].latentDim;
+    state.k = data.first;
     [state.from, state.to = state.from] = data.shelf;
     const linked = read();
     find("explorer-body").hidden = false;

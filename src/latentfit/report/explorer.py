@@ -55,8 +55,9 @@ def content(study: Study, networks: Mapping[int, Network]) -> dict[str, Any] | N
     classes = study.found.dataset.classes if (labels >= 0).all() else None
     first = {model.latent_dim: model.codes for model in study.found.first}
     pictures = pack(_bytes(x).tobytes())
+    sizes = order(sorted(networks), study.found.verdict.latent_dim)
     told = _that_fit(
-        order(sorted(networks), study.found.verdict.latent_dim),
+        sizes,
         lambda k: _network(networks[k], x, first[k]),
         ROOM - len(pictures),
     )
@@ -67,6 +68,7 @@ def content(study: Study, networks: Mapping[int, Network]) -> dict[str, Any] | N
         "indices": indices.tolist(),
         "labels": labels.tolist(),
         "shelf": _shelf(labels),
+        "first": sizes[0],
         "left_out": sorted(set(networks) - set(told)),
         "networks": [told[k] for k in sorted(told)],
     }
