@@ -243,7 +243,7 @@ def _draw_estimates(ax: Axes, marks: Mapping[str, float]) -> None:
         known, wanted, spread(wanted, 0.25 / _figure(ax).get_figwidth()), strict=True
     ):
         ax.plot([true, true], [0.97, 1], transform=ax.transAxes, color=COLOURS[3], linewidth=1.4)
-        ax.text(place, 1.03, f"{name} {value:.3g}", transform=ax.transAxes, **look)
+        ax.text(place, 1.03, f"{name} {value:.1f}", transform=ax.transAxes, **look)
 
 
 def difference(before: Array, after: Array) -> Array:
@@ -298,8 +298,10 @@ def error_by_class(
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.set_xlabel("test MSE")
         ax.grid(visible=False, axis="y")
+        columns = max(2, int(1.2 * _figure(ax).get_figwidth()))
+        where: Any = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1), "ncols": columns, "alignment": "left"}
         look: Any = {"frameon": False, "labelcolor": INK, "handletextpad": 0.2, "columnspacing": 1.2}
-        ax.legend(title="dimensions", loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=6, alignment="left", **look)
+        ax.legend(title="dimensions", **where, **look)
         return _figure(ax)
 
 

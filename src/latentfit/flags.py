@@ -98,8 +98,8 @@ def _add_study(verbs: Any, run: Verb) -> None:
     verb.add_argument(
         "--recipe",
         metavar="NAME",
-        help="reference, swift (its error in less time) or converged, trained until it is done (converged; reference for "
-        "a data set with a name and no --keep)",
+        help="reference, swift (its error in less time) or converged, trained until it is done (converged; "
+        "reference for a data set with a name and no --keep)",
     )
     verb.add_argument(
         "--epochs",

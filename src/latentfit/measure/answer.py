@@ -257,7 +257,8 @@ def _against_pca(a: Verdict) -> str:
     saved = a.pca_components - a.latent_dim
     if saved <= HARDLY * a.pca_components:
         return f"{needs}, so PCA will do."
-    return f"{needs}; the network saves {saved}."
+    at_least = "" if a.not_enough == a.latent_dim - 1 or a.latent_dim == 1 else " at least"
+    return f"{needs}; the network saves{at_least} {saved}."
 
 
 def check_text(names: Sequence[str], recipe: Recipe) -> str:

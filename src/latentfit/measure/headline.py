@@ -199,6 +199,7 @@ def _with_half(value: Mean | None, form: Callable[[float], str], unit: str = "")
     text = form(value.mean)
     if value.interval is None:
         return text + unit
-    half = (value.interval[1] - value.interval[0]) / 2
-    digits = max(len(text.partition(".")[2]) + 1, 1)  # one more than the mean has
+    half, digits = (value.interval[1] - value.interval[0]) / 2, len(text.partition(".")[2])
+    while 0 < half < 10**-digits:
+        digits += 1
     return f"{text} ± {half:.{digits}f}{unit}"

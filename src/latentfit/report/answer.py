@@ -14,10 +14,8 @@ from ..measure.gates import bounding
 from ..measure.headline import flat_text
 from ..measure.verdict import KEEPS
 from ..recipe import RECIPES
-from ..results import NotAsked, Results, SizeResult, Verdict
+from ..results import ModelResult, NotAsked, Results, SizeResult, Verdict
 from .chosen import answered
-
-HARDLY = 0.005  # of the variance: a gap between training and test error that more images can do little about
 
 
 class Fact(NamedTuple):
@@ -52,7 +50,7 @@ def tile(results: Results, source: str | None) -> Tile | None:
     else:
         large, small = _head(asked)
         facts = _facts(results, asked)
-    return Tile(large, small, [*facts, *_more_images(results)], *_next(results, source))
+    return Tile(large, small, [*facts, *_trust(results)], *_next(results, source))
 
 
 def _head(asked: Verdict) -> tuple[str, str]:
@@ -93,7 +91,7 @@ def _kept(results: Results, size: SizeResult) -> Fact:
     explained, name = size.test_explained_variance, f"{size.latent_dim} keep{'s' * (size.latent_dim == 1)}"
     if explained is None:
         return Fact(name, "-", "training failed")
-    beside = f"trained once (seed {results.seeds[0]})" if len(results.seeds) == 1 else "trained once"
+    beside = f"trained once, seed {results.seeds[0]}" if len(results.seeds) == 1 else "trained once"
     if explained.interval:
         half = 50 * (explained.interval[1] - explained.interval[0])
         beside = f"± {half:.2g} points (95 %, {plural(size.seeds, 'seed')} and the test images)"
@@ -105,20 +103,31 @@ def _worth(results: Results, size: SizeResult) -> list[Fact]:
     components = results.components[size.latent_dim]
     if size.test_mse is None or not components:
         return []
-    return [Fact(f"PCA for {size.latent_dim}", f"{components:,}", "components have the same test error")]
+    return [Fact("PCA needs", f"{components:,}", f"components for the error of {size.latent_dim}")]
 
 
-def _more_images(results: Results) -> list[Fact]:
-    """Whether more images would help: how far the test error lies above the training error."""
+def _trust(results: Results) -> list[Fact]:
+    """Which gates fired at which sizes, and how much more images could win at most."""
+    fired = {size.latent_dim: size.gates for size in results.sizes if size.gates}
+    names = dict.fromkeys(name for gates in fired.values() for name in gates)
+    facts = [Fact("Training", "sound", "no gate fired at any size")]
+    if fired:
+        sizes = f"at {listed([*map(str, fired)])}" if len(fired) < len(results.sizes) else "at every size"
+        facts = [Fact("Gates", listed([GATES[name].short for name in names]), sizes)]
     k = answered(results) or results.first[-1].latent_dim
-    (size,) = (size for size in results.sizes if size.latent_dim == k)
-    if size.test_mse is None or size.train_mse is None or results.variance.test <= 0:
-        return []
-    gap = (size.test_mse.mean - size.train_mse.mean) / results.variance.test
-    if gap < HARDLY:
-        return [Fact("More images", "hardly help", f"with {k} the test error is that of training, or nearly")]
-    points = f"{100 * gap:.1f} points"
-    return [Fact("More images", "may help", f"with {k} the test images keep {points} less than those trained on")]
+    train, test = (results.mean(k, of) for of in (_train_explained, _test_explained))
+    if train is None or test is None:
+        return facts
+    gap = f"{100 * (train - test):.1f} points more"
+    return [*facts, Fact("Training images", gap, f"are kept of them with {k}: more images could win no more")]
+
+
+def _train_explained(model: ModelResult) -> float | None:
+    return model.train_explained_variance
+
+
+def _test_explained(model: ModelResult) -> float | None:
+    return model.test_explained_variance
 
 
 def _next(results: Results, source: str | None) -> tuple[str, str | None]:
