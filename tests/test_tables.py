@@ -78,6 +78,7 @@ def test_a_comparison_of_sizes_may_go_the_other_way_than_that_of_their_first_net
         (
             MANY_SEEDS,
             {
+                "The codes of each size": "Classes are told apart on the network of seed 0 at each size.",
                 "Walks in numbers": "Means over 20 pairs of training images. Measured on the network of seed 0 at each "
                 "size.",
                 "Bytes of a code": "Measured on the network of seed 0 at each size.",

@@ -130,8 +130,8 @@ def _classes(results: Results) -> list[str]:
     if len(rises) > 1:
         (least, least_name), (most, most_name) = rises[0], rises[-1]
         sentences.append(
-            f"From {large} down to {small} the error rises most for {most_name} (by {mse(most)}) and least for "
-            f"{least_name} (by {mse(least)})."
+            f"From {large} down to {small} the error changes most for {most_name} ({most:+#.3g}) and least for "
+            f"{least_name} ({least:+#.3g})."
         )
     return sentences
 
