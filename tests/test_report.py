@@ -245,7 +245,9 @@ def test_every_picture_is_drawn_in_this_order_and_every_chart_for_a_telephone_to
 
 def test_the_walks_of_the_first_size_stand_before_the_folded_ones(shown):
     picture = shown.pictures()["interpolations"]
-    assert {caption for caption, _ in picture.strips} == {"4 dimensions"}
+    classes, labels = shown.study.found.dataset.classes, shown.study.shown["pairs_labels"]
+    assert [caption for caption, _ in picture.strips] == [f"{classes[a]} to {classes[b]}" for a, b in labels]
+    assert picture.caption.startswith("With 4 dimensions, walks between")
     assert {caption for caption, _ in picture.folded} == {"2 dimensions"}
     assert len(picture.strips) == len(picture.folded) == len(shown.study.shown["pairs"])
 

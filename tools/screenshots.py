@@ -1,7 +1,7 @@
 """Screenshots of a report, to be looked at, and the two that the README shows: `make screenshots`.
 
 screenshots.py DIR OUT     the report of the study in DIR at three widths, light and dark, into OUT; and into
-                           docs/screenshots its dials, and the answer of the study of ten sizes
+                           docs/screenshots its dials, and the answer of the study of many sizes
 """
 
 from __future__ import annotations
