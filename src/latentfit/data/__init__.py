@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError, StandInWarning
@@ -24,17 +25,22 @@ def load(
     *,
     value_range: float | None = None,
     test_share: float | None = None,
+    resize: str | Sequence[int] | None = None,
+    skip_bad: bool = False,
 ) -> ImageSet:
     """Load a data set by its name or its path.
 
     Args:
         source: `fashion-mnist`; `garments`, which are drawn; `auto`, Fashion-MNIST if it is available and `garments`
-            if not; or the path of an `.npz`, an `.npy` or a folder of IDX files. `garments` is the name,
+            if not; or the path of an `.npz`, an `.npy`, a folder of pictures or of IDX files. `garments` is the name,
             `./garments` or a `Path` the folder.
         data_dir: The first folder to search for Fashion-MNIST.
         value_range: Pixel values in the files run from 0 to this, for example 16 or 4095. Required unless they are
             bytes from 0 to 255, floats from 0 to 1, or only 0 and 1.
-        test_share: Share of the images of an `.npy` to draw at random as test images, instead of every tenth.
+        test_share: Share of the images to draw at random as test images, of a source that has none of its own.
+        resize: Width and height that pictures are brought to, as `64x48` or two numbers: scaled until they cover it,
+            and cropped at the centre.
+        skip_bad: Leave out pictures that cannot be read, instead of an error that lists them.
 
     Returns:
         The images; `stand_in` is True (and a warning is given) if `auto` loaded `garments`.
@@ -48,7 +54,7 @@ def load(
     """
     from . import files
 
-    requested = Reading.requested(value_range, test_share)
+    requested = Reading.requested(value_range, test_share, resize, skip_bad)
     if isinstance(source, str) and source in NAMES:
         if requested.flags:
             raise InputError(

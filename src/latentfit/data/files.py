@@ -18,7 +18,8 @@ from typing import IO, Any
 import numpy as np
 
 from ..errors import InputError
-from . import idx
+from . import idx, pictures
+from .decoding import NAMED
 from .images import ImageSet
 from .reading import DEFAULT, Array, Reading, choose_test_images, find_range, scale
 
@@ -28,6 +29,7 @@ OPTIONAL = ("x_val",)  # of an .npz
 IDX_NAMES = f"MNIST's names ({', '.join(idx.NAMES)}; gzipped or not)"
 ALLOWED = (
     "an .npz with x_train and x_test (and y_train, y_test, x_val), an .npy with images (N, H, W), "
+    f"a folder of pictures ({NAMED}; train/ and test/, and a folder a class, as far as there are), "
     f"or a folder of IDX files under {IDX_NAMES}"
 )
 DAMAGE = (  # errors of zipfile, zlib and numpy; numpy parses a header as Python source
@@ -36,6 +38,11 @@ DAMAGE = (  # errors of zipfile, zlib and numpy; numpy parses a header as Python
 )
 HEADER = 1 << 14  # bytes in which the header of an .npy ends; numpy reads at most 10,000
 HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+OPTION_FAULTS = {
+    "test_share": "has test images of its own; expected an .npy or a folder of pictures without",
+    "resize": "holds arrays, which keep their size; expected a folder of pictures",
+    "skip_bad": "holds arrays, which are read whole; expected a folder of pictures",
+}
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # numpy writes no others; LZMA can take 4 GB at once
 
 
@@ -54,12 +61,9 @@ def load(path: Path, requested: Reading = DEFAULT) -> ImageSet:
         raise InputError(f"{path}: no such file or folder; expected {ALLOWED}")
     if not is_folder and suffix not in (".npz", ".npy"):
         raise InputError(f"{path}: cannot read a {path.suffix or 'file without a suffix'}; expected {ALLOWED}")
-    if requested.test_share is not None and (is_folder or suffix == ".npz"):
-        raise InputError(
-            f"{path}: has test images of its own; expected an .npy, one array of images, with --test; leave it out"
-        )
     if is_folder:
         return _load_folder(path, requested)
+    _refuse(path, requested, "value_range", *(["test_share"] if suffix == ".npy" else []))
     try:
         with warnings.catch_warnings(action="ignore"):  # numpy and Python warn about odd headers
             return _load_npz(path, requested) if suffix == ".npz" else _load_npy(path, requested)
@@ -70,11 +74,24 @@ def load(path: Path, requested: Reading = DEFAULT) -> ImageSet:
         raise InputError(f"{path}: not a sound {path.suffix} file: {why}; save it again") from error
 
 
+def _refuse(path: Path, requested: Reading, *taken: str) -> None:
+    """Refuse options that mean nothing for this source."""
+    for field, flag in requested.flag_by_field.items():
+        if field not in taken:
+            raise InputError(f"{path}: {OPTION_FAULTS[field]} with {flag}; leave it out")
+
+
 def _load_folder(path: Path, requested: Reading) -> ImageSet:
+    if not any(idx.find(path, name) for name in idx.NAMES) and (pictured := pictures.load(path, requested)):
+        return pictured
+    _refuse(path, requested, "value_range")
     paths = {name: idx.find(path, name) for name in idx.NAMES}
     missing = [name for name in idx.NAMES if "images" in name and paths[name] is None]
     if missing:
-        raise InputError(f"{path}: has no {' and no '.join(missing)}; expected a folder of IDX files under {IDX_NAMES}")
+        raise InputError(
+            f"{path}: has no {' and no '.join(missing)}, and no pictures; expected a folder of pictures ({NAMED}), "
+            f"or of IDX files under {IDX_NAMES}"
+        )
     files = {key: file for key, file in zip(KEYS, paths.values(), strict=True) if file}
     arrays = {key: idx.read(file, 3 if key in REQUIRED else 1) for key, file in files.items()}
     titles = {"x_train": f"training images in {path}", "x_test": f"test images in {path}"}

@@ -10,8 +10,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from itertools import compress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,6 +39,16 @@ class Dataset:
     value_range: float | None = None
     test_share: float | None = None
     val_images: int | None = None
+    flags: str | None = None  # of the command line, that read the images in this way
+    prepared: tuple[str, ...] | None = None  # what was done to them, in words
+
+
+class Names(NamedTuple):
+    """What each image is called, such as the path of its file."""
+
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    val: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +68,7 @@ class ImageSet:
         true_factors: Number of continuous factors from which the images were made, if known.
         reading: How the images were read from their file.
         x_val: Images of the same shape and type by which a training is stopped and on which none is trained, or None.
+        names: What each image is called, or None; not part of the fingerprint.
 
     Raises:
         InputError: Shape, type, range or number of images or labels are not valid.
@@ -72,6 +84,7 @@ class ImageSet:
     true_factors: int | None = None
     reading: Reading = DEFAULT
     x_val: Array | None = None
+    names: Names | None = None
 
     def __post_init__(self) -> None:
         splits = (("train", self.x_train, self.y_train), ("test", self.x_test, self.y_test))
@@ -94,6 +107,9 @@ class ImageSet:
         for split, x, y in splits:
             if y is not None and (fault := _label_fault(y, len(x), self.classes)):
                 raise InputError(f"{split} labels of {self.name}: {fault}")
+        counts = (len(self.x_train), len(self.x_test), 0 if self.x_val is None else len(self.x_val))
+        if self.names is not None and tuple(map(len, self.names)) != counts:
+            raise InputError(f"{self.name}: {tuple(map(len, self.names))} names for {counts} images; expected one each")
         if self.y_train is not None and self.y_test is not None and self.classes is None:
             self._name_classes(self.y_train, self.y_test)
 
@@ -148,6 +164,8 @@ class ImageSet:
             value_range=self.reading.value_range,
             test_share=self.reading.test_share,
             val_images=None if self.x_val is None else len(self.x_val),
+            flags=self.reading.flags.strip() or None,
+            prepared=self.reading.prepared or None,
         )
 
     def with_held_out(self) -> ImageSet:
@@ -161,7 +179,10 @@ class ImageSet:
         held_out = np.zeros(n, bool)
         held_out[np.random.default_rng([n, 7]).permutation(n)[: held_out_of(n)]] = True
         y_train = None if self.y_train is None else self.y_train[~held_out]
-        part = {"x_train": self.x_train[~held_out], "y_train": y_train, "x_val": self.x_train[held_out]}
+        part: dict[str, Any] = {"x_train": self.x_train[~held_out], "y_train": y_train, "x_val": self.x_train[held_out]}
+        if self.names is not None:
+            train, val = (tuple(compress(self.names.train, mask)) for mask in (~held_out, held_out))
+            part["names"] = Names(train, self.names.test, val)
         return ImageSet(**{field.name: getattr(self, field.name) for field in fields(self)} | part)
 
     def put_down(self, folder: Path) -> ImageSet:
