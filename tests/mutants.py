@@ -93,14 +93,14 @@ MUTANTS = (
     ),
     Mutant(
         "no pickle in .npz",
-        "data/files.py",
+        "data/arrays.py",
         "np.lib.format.read_array(stream, allow_pickle=False)",
         "np.lib.format.read_array(stream, allow_pickle=True)",
         ("test_files.py", "test_doors.py", "-k", "pickle or object"),
     ),
     Mutant(
         "no pickle in .npy",
-        "data/files.py",
+        "data/arrays.py",
         'np.load(path, mmap_mode="r", allow_pickle=False)',
         "np.load(path, allow_pickle=True)",
         ("test_files.py", "test_doors.py", "-k", "pickle or object"),

@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from safetensors.numpy import save
 
-from latentfit.data import files, idx
+from latentfit.data import arrays, files, idx
 from latentfit.data.images import ImageSet
 from latentfit.errors import LONGEST, InputError
 from latentfit.recipe import Job, Recipe
@@ -281,7 +281,7 @@ def test_no_pickle_is_opened(tmp_path, monkeypatch):
     for path in folder.iterdir():
         with pytest.raises(InputError, match="Python objects"):
             files.load(path)
-    monkeypatch.setattr(files, "_check_header", lambda *_: (12, 2, 2))
+    monkeypatch.setattr(arrays, "check_header", lambda *_: (12, 2, 2))
     for path in folder.iterdir():
         with pytest.raises(InputError):
             files.load(path)

@@ -182,7 +182,7 @@ def _data(options: argparse.Namespace) -> int:
         "test images": f"{len(images.x_test):,}{SPLITS[images.reading.split]}",
         **({} if images.x_val is None else {"held-out images": f"{len(images.x_val):,}"}),
         "image": f"{' × '.join(str(n) for n in images.image_shape)}, {images.x_train.dtype}",
-        **{"prepared" if i == 0 else f"{'':8}": step for i, step in enumerate(images.reading.prepared)},
+        **({"prepared": "; ".join(images.reading.prepared)} if images.reading.prepared else {}),
         "classes": "no labels" if images.classes is None else ", ".join(images.classes),
         "true factors": "unknown" if images.true_factors is None else str(images.true_factors),
         "mean training pixel": f"{float(mean.mean()):.5f}",

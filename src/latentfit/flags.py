@@ -21,8 +21,8 @@ Verb = Callable[[argparse.Namespace], int]
 
 DATA_HELP = (
     "fashion-mnist (the default), garments, auto (Fashion-MNIST where it can be had, garments where not), "
-    "or a path: a folder of pictures (a subfolder for each class; train/ and test/), an .npz, an .npy, a folder of IDX "
-    "files"
+    "or a path: a folder of pictures (a subfolder for each class; train/ and test/), an .npz, an .npy, a .csv of "
+    "pixels, a folder of arrays or IDX files"
 )
 
 
@@ -172,6 +172,13 @@ def _add_reading(verb: argparse.ArgumentParser) -> None:
         metavar="WxH",
         help="bring pictures to this size: scaled until they cover it, cropped at the centre",
     )
+    verb.add_argument(
+        "--shape",
+        nargs="+",
+        type=_count,
+        metavar="N",
+        help="height and width of an image (and 3 for colour), where a file has rows of pixels: 28 28",
+    )
     verb.add_argument("--skip-bad", action="store_true", help="leave out pictures that cannot be read")
 
 
@@ -183,6 +190,7 @@ def reading(options: argparse.Namespace) -> dict[str, Any]:
         "test_share": options.test,
         "resize": options.resize,
         "skip_bad": options.skip_bad,
+        "shape": options.shape,
     }
 
 

@@ -68,6 +68,18 @@ def decode_all(paths: Sequence[str], resize: tuple[int, int] | None, top: float 
     return [_decode(path, resize, top) for path in paths]
 
 
+def from_image(image: Image.Image) -> Decoded | str:
+    """The pixels of a Pillow image, as those of a file, or the reason why it cannot be used."""
+    steps: list[str] = []
+    try:
+        _check(image)
+        return Decoded(_without_needless_colour(_to_bytes(image, None, steps), steps), tuple(steps))
+    except _Refused as error:
+        return str(error)
+    except Exception as error:  # an image that is opened lazily is decoded here
+        return f"damaged: {str(error) or type(error).__name__}; get the file again"
+
+
 def size_of(path: str) -> tuple[int, int] | None:
     """Width and height from the header of a file, or None if it cannot be read."""
     try:

@@ -39,6 +39,7 @@ class Reading:
     labels_left_out: int = 0  # number of different labels if they are too many to be classes
     resize: tuple[int, int] | None = None  # width and height that pictures are brought to
     skip_bad: bool = False  # pictures that cannot be read are left out
+    shape: tuple[int, ...] | None = None  # of an image, where the file has rows of pixels
     prepared: tuple[str, ...] = ()  # what was done to the images, in words
     dropped: tuple[str, ...] = ()  # what of the source is not used, and why, in sentences
 
@@ -49,6 +50,7 @@ class Reading:
         test_share: float | None = None,
         resize: str | Sequence[int] | None = None,
         skip_bad: bool = False,
+        shape: Sequence[int] | None = None,
     ) -> Reading:
         """The reading that a user requests; an InputError if a value is not possible."""
         if not _is_below(value_range, math.inf):
@@ -60,6 +62,7 @@ class Reading:
             test_share=test_share and float(test_share),
             resize=None if resize is None else picture_size(resize),
             skip_bad=bool(skip_bad),
+            shape=None if shape is None else _image_shape(shape),
         )
 
     @property
@@ -73,6 +76,7 @@ class Reading:
         flags = {
             "value_range": None if self.value_range is None else f"--range {number(self.value_range)}",
             "test_share": None if self.test_share is None else f"--test {self.test_share!r}",
+            "shape": self.shape and f"--shape {' '.join(map(str, self.shape))}",
             "resize": self.resize and "--resize {}x{}".format(*self.resize),
             "skip_bad": "--skip-bad" if self.skip_bad else None,
         }
@@ -94,6 +98,12 @@ def picture_size(size: str | Sequence[int]) -> tuple[int, int]:
     if len(numbers) != 2 or len(parts) != 2 or not all(1 <= n <= LARGEST_SIDE for n in numbers):
         raise InputError(f"size {size!r}; expected width and height from 1 to {LARGEST_SIDE}, for example 64x64")
     return numbers[0], numbers[1]
+
+
+def _image_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    if len(shape) not in (2, 3) or not all(isinstance(n, Integral) and n >= 1 for n in shape):
+        raise InputError(f"shape {shape!r}; expected height and width of an image (and 3 for colour): 28 28")
+    return tuple(int(n) for n in shape)
 
 
 def existing_path(path: str | Path) -> Path | None:
@@ -178,9 +188,17 @@ def find_range(arrays: Mapping[str, Array], requested: float | None) -> tuple[fl
 
 def _kind_fault(x: Array) -> str | None:
     if x.ndim == 2:
-        return f"shape {x.shape} is one flat row an image; expected (N, H, W); save x.reshape(-1, height, width)"
+        return (
+            f"shape {x.shape} is one flat row an image; expected (N, H, W); give --shape height width, or save "
+            "x.reshape(-1, height, width)"
+        )
     if x.ndim not in (3, 4):
         return f"shape {x.shape}; expected (N, H, W) for grey or (N, H, W, 3) for colour"
+    if x.ndim == 4 and min(x.shape[1:]) > 4:
+        return (
+            f"shape {x.shape} is a volume an image; expected (N, H, W) for grey or (N, H, W, 3) for colour; save one "
+            "slice of each, x[:, :, :, x.shape[3] // 2]"
+        )
     if x.dtype.kind not in "buif":
         return f"type {x.dtype}; expected uint8 (0 to 255) or floats (0 to 1); save it as one of these"
     return None
