@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import compress
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -112,6 +113,43 @@ class ImageSet:
             raise InputError(f"{self.name}: {tuple(map(len, self.names))} names for {counts} images; expected one each")
         if self.y_train is not None and self.y_test is not None and self.classes is None:
             self._name_classes(self.y_train, self.y_test)
+
+    @classmethod
+    def of(
+        cls,
+        source: Any,
+        *,
+        test: Any = None,
+        name: str = "images",
+        shape: Sequence[int] | None = None,
+        value_range: float | None = None,
+        label: str | None = None,
+    ) -> ImageSet:
+        """The set of what a Python program holds.
+
+        Args:
+            source: An array of images, or (images, labels): of numpy, torch or lists; a torch `Dataset` of images or
+                (image, label); a Hugging Face dataset with a column of images; a pandas frame with a row for each image
+                and a column for each pixel. Or a dict of such, with `train`, `test` and perhaps `validation`.
+            test: The test images, as another source of any kind, or their share of the images, to be drawn at random.
+                Every tenth image is one if it is not given.
+            name: Name in tables and reports.
+            shape: Height and width (and 3 for colour) of an image, where there are rows of pixels.
+            value_range: Pixel values run from 0 to this, see `data.load`.
+            label: Name of the column of labels; `label`, `target` and the like are found.
+
+        Raises:
+            InputError: The source is of another kind, or its images or labels are not valid.
+
+        Example:
+            >>> ImageSet.of((np.arange(480, dtype=np.uint8).reshape(20, 6, 4), np.arange(20) % 2)).image_shape
+            (6, 4)
+        """
+        from . import objects
+
+        share = test if isinstance(test, Real) else None
+        requested = Reading.requested(value_range, share, shape=shape)  # type: ignore[arg-type]
+        return objects.read(source, None if share is not None else test, name, requested, label)
 
     def _name_classes(self, y_train: Array, y_test: Array) -> None:
         state = vars(self)  # the dataclass is frozen
