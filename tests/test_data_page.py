@@ -37,6 +37,12 @@ def bad():
     Path("photos/bad.png").write_bytes(b"junk")
 
 
+def prefixes():
+    Path("photos").mkdir()
+    for i, picture in enumerate(X):
+        Image.fromarray(picture).save(f"photos/p{i % 10}_{i}.png")
+
+
 def idx_files(*names):
     for name, array in zip(names, ARRAYS, strict=True):
         Path(name).parent.mkdir(exist_ok=True)
@@ -83,6 +89,9 @@ READ = {  # row: how its source is made, what the command prints
     "the same, in a folder in the folder": (lambda: pictures("download/x/cat", "download/x/dog"), ["cat, dog"]),
     "another share of test images": (lambda: pictures("photos/cat", "photos/dog"), ["32", "8, drawn at random from"]),
     "pictures of several sizes": (sizes, ["64 × 64", "scaled (Lanczos) to cover 64 × 64", "41 of 41 enlarged"]),
+    "several pictures of one person or film, in a folder each": (
+        lambda: pictures(*[f"photos/{c}/p{i}" for i in range(10) for c in "ab"]), ["a, b", "drawn at random"]),
+    "the same, by their names": (prefixes, ["36", "4, drawn at random", "no labels"]),
     "some damaged pictures": (bad, ["36", "1 picture left out as --skip-bad says: bad.png"]),
     "12-bit pictures in 16-bit files": (lambda: pictures("scans", x=X.astype(np.uint16) * 16), ["scaled by --range"]),
     "MNIST's four IDX files": (lambda: idx_files(*[f"mnist/{name}" for name in idx.NAMES]), ["30", "10", "0, 1"]),

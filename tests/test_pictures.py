@@ -118,15 +118,16 @@ def test_files_that_are_no_pictures_are_told(photos):
     put(photos, "a/without-a-suffix", encoded(number(4), "PNG"))
     images = data.load(photos)
     assert len(images.x_train) + len(images.x_test) == 5
-    assert images.reading.dropped == ("2 files that are no pictures are left alone: labels.csv, nothing.",)
-    assert images.reading.dropped[0] in quality.notes(quality.look(images))
+    assert images.reading.prepared == ("2 other files left alone: labels.csv, nothing",)
 
 
 def test_classes_without_pictures_and_of_one_split_are_told(photos):
     for name in ("train/a/1.png", "train/b/2.png", "test/3.png"):
         put(photos, name)
     (photos / "train" / "c").mkdir()
-    assert data.load(photos).reading.dropped == ("The classes are left out: test/ has no folder for each.",)
+    images = data.load(photos)
+    assert images.reading.dropped == ("The classes are left out: test/ has no folder for each.",)
+    assert images.reading.dropped[0] in quality.notes(quality.look(images))
 
 
 CONTRADICTIONS = {
@@ -577,9 +578,49 @@ def test_names_follow_images_that_are_held_out(photos):
         data.ImageSet("a", images.x_train, images.x_test, names=images.names)
 
 
+GROUPED = {  # group, files by group, whether there are classes
+    "folders below classes": ("folder", lambda i: (f"{'ab'[i % 2]}/p{i // 6 % 12}/{i}.png", f"p{i // 6 % 12}"), True),
+    "folders": ("folder", lambda i: (f"p{i % 12}/{i}.png", f"p{i % 12}"), False),
+    "names in classes": ("prefix", lambda i: (f"{'ab'[i % 2]}/p{i // 6 % 12}_{i}.png", f"p{i // 6 % 12}"), True),
+    "names": ("prefix", lambda i: (f"p{i % 12}-{i}_x.png", f"p{i % 12}"), False),
+}
+
+
+@pytest.mark.parametrize(("kind", "place", "has_classes"), GROUPED.values(), ids=GROUPED)
+def test_groups_stay_on_one_side_of_every_split(photos, kind, place, has_classes):
+    groups = {}
+    for i in range(240):
+        name, groups[i] = place(i)
+        put(photos, name, number(i))
+    images = data.load(photos, group=kind, test_share=0.25).with_held_out()
+    assert (images.classes is not None) == has_classes
+    found = [{groups[int(x[0, 0])] for x in part} for part in (images.x_train, images.x_test, images.x_val)]
+    assert all(found)
+    assert sum(map(len, found)) == len(set.union(*found)) == 12
+    assert 30 <= len(images.x_test) <= 90
+    assert images.reading.flags == f" --test 0.25 --group {kind}"
+    plain = data.load(photos, test_share=0.25)
+    assert {groups[int(x[0, 0])] for x in plain.x_test} & {groups[int(x[0, 0])] for x in plain.x_train}
+
+
+def test_groups_that_are_none_are_refused(photos):
+    for i in range(9):
+        put(photos, f"a/{i}.png", number(i))
+        put(photos, f"b/IMG_{i}.png", number(i + 9))
+    with pytest.raises(InputError, match="expected folder or prefix"):
+        data.load(photos, group="column")
+    for i in range(9):
+        (photos / "a" / f"{i}.png").rename(photos / "a" / f"IMG_{i + 9}.png")
+    with pytest.raises(InputError, match="all 18 pictures are of one group, 'IMG'"):
+        data.load(photos, group="prefix")
+    put(photos / "c", "1.png")
+    with pytest.raises(InputError, match="is in no folder below; expected one for each group"):
+        data.load(photos / "b", group="folder")
+
+
 def test_options_of_pictures_are_refused_elsewhere(tmp_path):
     np.save(tmp_path / "a.npy", RNG.integers(0, 256, (20, 3, 3), np.uint8))
-    for option in ({"resize": "3x3"}, {"skip_bad": True}):
+    for option in ({"resize": "3x3"}, {"skip_bad": True}, {"group": "folder"}):
         assert "expected a folder of pictures with --" in str(error_of(tmp_path / "a.npy", **option))
         with pytest.raises(InputError, match="leave that out"):
             data.load("garments", **option)
@@ -605,6 +646,6 @@ def test_any_exception_of_a_decoder_is_a_reason(photos, monkeypatch):
 
 
 def test_the_requested_reading_is_repeated_by_its_flags():
-    reading = Reading.requested(4095, 0.2, (64, 48), True)
-    assert reading.flags == " --range 4095 --test 0.2 --resize 64x48 --skip-bad"
+    reading = Reading.requested(4095, 0.2, (64, 48), True, (28, 28), "prefix")
+    assert reading.flags == " --range 4095 --test 0.2 --shape 28 28 --resize 64x48 --group prefix --skip-bad"
     assert Reading.requested().flags == ""

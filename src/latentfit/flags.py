@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .data.reading import picture_size
+from .data.reading import GROUPS, picture_size
 from .errors import InputError
 from .measure.checks import GATES
 
@@ -179,6 +179,12 @@ def _add_reading(verb: argparse.ArgumentParser) -> None:
         metavar="N",
         help="height and width of an image (and 3 for colour), where a file has rows of pixels: 28 28",
     )
+    verb.add_argument(
+        "--group",
+        choices=GROUPS,
+        help="pictures that stay on one side of every split: those of one folder, perhaps below a class, or those with "
+        "one beginning of their names, up to the first _ or -",
+    )
     verb.add_argument("--skip-bad", action="store_true", help="leave out pictures that cannot be read")
 
 
@@ -191,6 +197,7 @@ def reading(options: argparse.Namespace) -> dict[str, Any]:
         "resize": options.resize,
         "skip_bad": options.skip_bad,
         "shape": options.shape,
+        "group": options.group,
     }
 
 

@@ -28,6 +28,7 @@ def load(
     resize: str | Sequence[int] | None = None,
     skip_bad: bool = False,
     shape: Sequence[int] | None = None,
+    group: str | None = None,
 ) -> ImageSet:
     """Load a data set by its name or its path.
 
@@ -43,6 +44,8 @@ def load(
             and cropped at the centre.
         skip_bad: Leave out pictures that cannot be read, instead of an error that lists them.
         shape: Height and width (and 3 for colour) of an image, where a file has rows of pixels.
+        group: Pictures that stay on one side of every split: those of one `folder`, which may be below a class, or
+            those with one `prefix`, up to the first `_` or `-` of the name.
 
     Returns:
         The images; `stand_in` is True (and a warning is given) if `auto` loaded `garments`.
@@ -56,7 +59,7 @@ def load(
     """
     from . import files
 
-    requested = Reading.requested(value_range, test_share, resize, skip_bad, shape)
+    requested = Reading.requested(value_range, test_share, resize, skip_bad, shape, group)
     if isinstance(source, str) and source in NAMES:
         if requested.flags:
             raise InputError(

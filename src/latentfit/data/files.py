@@ -30,6 +30,7 @@ OPTION_FAULTS = {
     "test_share": "has test images of its own; expected an .npy, a .csv or a folder of pictures without",
     "resize": "holds arrays, which keep their size; expected a folder of pictures",
     "skip_bad": "holds arrays, which are read whole; expected a folder of pictures",
+    "group": "holds arrays, whose images have no names; expected a folder of pictures",
     "shape": "holds images that have a shape; expected rows of pixels, in an .npy, an .npz or a .csv,",
 }
 PICKLE = "import pickle, numpy as np; np.save('images.npy', np.asarray(pickle.load(open({!r}, 'rb'))))"
@@ -99,7 +100,7 @@ def _load_folder(folder: Path, name: str, requested: Reading) -> ImageSet:
         found = {key: arrays.read_one(file) for key, file in files.items()}
         return whole(name, {key: str(file) for key, file in files.items()}, found, requested)
     if not exact and (pictured := pictures.load(folder, requested)):
-        _refuse(folder, requested, "value_range", "test_share", "resize", "skip_bad")
+        _refuse(folder, requested, "value_range", "test_share", "resize", "skip_bad", "group")
         return pictured
     csv = [path for path in inside if path.suffix.lower() == ".csv"]
     if files := roles.group(folder, csv):

@@ -18,7 +18,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from .reading import DEFAULT, Array, Reading, chunks, count_pixels, limits, remedy, shape_text
+from .reading import (
+    DEFAULT,
+    Array,
+    Reading,
+    choose_groups,
+    chunks,
+    count_pixels,
+    group_of,
+    limits,
+    remedy,
+    shape_text,
+)
 
 FEW = 500  # of fewer training images a fifth is held out, not a tenth
 FEWEST = 25  # of fewer none is
@@ -209,13 +220,19 @@ class ImageSet:
     def with_held_out(self) -> ImageSet:
         """The set with images that no network is trained on, in `x_val`: its own, or some of the training images.
 
-        As many as `held_out_of` says, drawn with a fixed seed.
+        As many as `held_out_of` says, drawn with a fixed seed; or such a share of the groups, where there are groups.
         """
         n = len(self.x_train)
         if self.x_val is not None or not held_out_of(n):
             return self
         held_out = np.zeros(n, bool)
         held_out[np.random.default_rng([n, 7]).permutation(n)[: held_out_of(n)]] = True
+        if self.reading.group and self.names:
+            groups = [group_of(name, self.reading.group) for name in self.names.train]
+            if len({*groups}) < 2:
+                return self
+            labels = np.zeros(n, np.int64) if self.y_train is None else self.y_train
+            held_out = choose_groups(groups, labels, held_out_of(n) / n)
         y_train = None if self.y_train is None else self.y_train[~held_out]
         part: dict[str, Any] = {"x_train": self.x_train[~held_out], "y_train": y_train, "x_val": self.x_train[held_out]}
         if self.names is not None:

@@ -47,6 +47,7 @@ class Layout:
     items: tuple[Item, ...]  # in natural order
     rejected: dict[str, str]  # file: why it cannot be used
     dropped: tuple[str, ...]  # what else is there and is not used, in sentences
+    others: str | None  # files that are no pictures
 
     @property
     def has_splits(self) -> bool:
@@ -83,7 +84,7 @@ def scan(folder: Path) -> Layout:
         split = splits.get(parts[0], "") if splits and len(parts) > 1 else ""
         inner = parts[1:] if split else parts
         items.append(Item(entry.name, entry.size, entry.mtime, split, one_line(inner[0]) if len(inner) > 1 else ""))
-    return Layout(root, tuple(items), rejected, tuple(_tell(items, splits, [entry.name for entry in others])))
+    return Layout(root, tuple(items), rejected, tuple(_tell(items, splits)), _left_alone([e.name for e in others]))
 
 
 def _walk(folder: Path) -> Iterator[_Entry]:
@@ -196,12 +197,16 @@ def _loose(entries: list[_Entry], splits: dict[str, str]) -> dict[str, str]:
     return faults
 
 
-def _tell(items: list[Item], splits: dict[str, str], others: list[str]) -> Iterator[str]:
+def _left_alone(names: list[str]) -> str | None:
+    if not names:
+        return None
+    shown = ", ".join(one_line(name) for name in sorted(names, key=natural)[:3])
+    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+    return f"{plural(len(names), 'other file')} left alone: {shown}{more}"
+
+
+def _tell(items: list[Item], splits: dict[str, str]) -> Iterator[str]:
     """What is there and is not used."""
-    if others:
-        names = ", ".join(one_line(name) for name in sorted(others, key=natural)[:3])
-        more = f" and {len(others) - 3:,} more" if len(others) > 3 else ""
-        yield f"{plural(len(others), 'file')} that are no pictures are left alone: {names}{more}."
     flat = {
         split for split in splits.values() if split != "val" for item in items if item.split == split and not item.label
     }

@@ -30,7 +30,7 @@ from .cache import Index, Writer
 from .decoding import STEPS, Decoded
 from .images import MAX_CLASSES, ImageSet, Names
 from .layout import Item, Layout, scan
-from .reading import Reading, choose_by_class, natural
+from .reading import Reading, choose_by_class, choose_groups, group_of, natural
 
 TENTH = 0.1  # of the pictures of a folder without test images
 LISTED = 200  # rejected files that an error lists; it counts the others
@@ -48,11 +48,24 @@ def load(folder: Path, requested: Reading) -> ImageSet | None:
             unclear, or there are fewer than two.
     """
     layout = scan(folder)
+    if requested.group == "folder":
+        layout = _without_group_folders(layout)
     if not layout.items and not layout.rejected:
         return None
     pixels, index = _decoded(layout, requested)
     reading, splits = _split(layout, index.rejected, requested)
     return _image_set(one_line(folder.resolve().name) or str(folder), layout, splits, pixels, index, reading)
+
+
+def _without_group_folders(layout: Layout) -> Layout:
+    """The layout without classes, where the only folders of pictures are groups."""
+    below = [item.name.count("/") - bool(item.split) for item in layout.items]
+    if 0 in below:
+        name = layout.items[below.index(0)].name
+        raise InputError(f"{layout.root}: {one_line(name)} is in no folder below; expected one for each group")
+    if set(below) != {1}:
+        return layout
+    return replace(layout, items=tuple(item._replace(label="") for item in layout.items))
 
 
 def _split(layout: Layout, rejected: dict[str, str], requested: Reading) -> tuple[Reading, list[list[Item]]]:
@@ -74,14 +87,18 @@ def _split(layout: Layout, rejected: dict[str, str], requested: Reading) -> tupl
     if given:
         return requested, [train, given, val]
     labels = np.unique([item.label for item in train], return_inverse=True)[1]
-    test = choose_by_class(labels, requested.test_share or TENTH)
+    share = requested.test_share or TENTH
+    if requested.group:
+        test = choose_groups([group_of(item.name, requested.group) for item in train], labels, share)
+    else:
+        test = choose_by_class(labels, share)
     parts = [[item for item, is_test in zip(train, test, strict=True) if is_test == wanted] for wanted in (False, True)]
     return replace(requested, split="by-class"), [*parts, val]
 
 
 def _decoded(layout: Layout, requested: Reading) -> tuple[NDArray[np.uint8], Index]:
     """The pixels of the pictures, split after split, from the cache or decoded now."""
-    options = [requested.resize, requested.value_range, requested.test_share, requested.skip_bad]
+    options = [requested.resize, requested.value_range, requested.test_share, requested.skip_bad, requested.group]
     source = cache.key([str(layout.root.resolve()), options])
     files = cache.key([cache.VERSION, PIL.__version__, sorted(layout.rejected), layout.items])
 
@@ -237,7 +254,7 @@ def _image_set(
         reading=replace(
             reading,
             labels_left_out=len(classes) if too_many else 0,
-            prepared=tuple(_prepared(index, reading)),
+            prepared=tuple(_prepared(index, reading, layout.others)),
             dropped=dropped,
         ),
         x_val=pixels[len(train) + len(test) :] if val else None,
@@ -245,10 +262,12 @@ def _image_set(
     )
 
 
-def _prepared(index: Index, reading: Reading) -> Iterator[str]:
+def _prepared(index: Index, reading: Reading, others: str | None) -> Iterator[str]:
     """What was done to the pictures."""
     if reading.resize:
         yield "scaled (Lanczos) to cover {} × {} pixels, and cropped at the centre".format(*reading.resize)
+    if others:
+        yield others
     for step, words in STEPS.items():
         if count := index.steps.get(step):
             yield f"{count:,} of {index.shape[0]:,} {words}"

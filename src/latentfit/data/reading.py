@@ -25,6 +25,7 @@ Limits = tuple[float, float]  # smallest and largest value
 CHUNK = 4096  # images processed together, so that a memory-mapped set needs little memory
 DARK = 64  # bytes whose maximum is lower are unlikely to be photographs; they probably have another range
 COMMON_MAXIMA = (3, 7, 15, 16, 31, 63, 255, 1023, 4095, 16383, 65535)  # 2 to 16 bits, and 16 of scikit-learn's digits
+GROUPS = ("folder", "prefix")
 LARGEST_SIDE = 4096  # pixels, of pictures that are resized
 ROUNDING_LIMIT = 1.01  # floats up to this were probably meant to end at 1
 
@@ -40,6 +41,7 @@ class Reading:
     resize: tuple[int, int] | None = None  # width and height that pictures are brought to
     skip_bad: bool = False  # pictures that cannot be read are left out
     shape: tuple[int, ...] | None = None  # of an image, where the file has rows of pixels
+    group: str | None = None  # pictures that stay on one side of every split: of one `folder`, or with one `prefix`
     prepared: tuple[str, ...] = ()  # what was done to the images, in words
     dropped: tuple[str, ...] = ()  # what of the source is not used, and why, in sentences
 
@@ -51,18 +53,22 @@ class Reading:
         resize: str | Sequence[int] | None = None,
         skip_bad: bool = False,
         shape: Sequence[int] | None = None,
+        group: str | None = None,
     ) -> Reading:
         """The reading that a user requests; an InputError if a value is not possible."""
         if not _is_below(value_range, math.inf):
             raise InputError(f"range {value_range!r}; expected the largest pixel value, a finite number above 0")
         if not _is_below(test_share, 1):
             raise InputError(f"share of test images {test_share!r}; expected a number between 0 and 1, for example 0.1")
+        if group not in (None, *GROUPS):
+            raise InputError(f"group {group!r}; expected {' or '.join(GROUPS)}")
         return cls(
             value_range and float(value_range),
             test_share=test_share and float(test_share),
             resize=None if resize is None else picture_size(resize),
             skip_bad=bool(skip_bad),
             shape=None if shape is None else _image_shape(shape),
+            group=group,
         )
 
     @property
@@ -78,6 +84,7 @@ class Reading:
             "test_share": None if self.test_share is None else f"--test {self.test_share!r}",
             "shape": self.shape and f"--shape {' '.join(map(str, self.shape))}",
             "resize": self.resize and "--resize {}x{}".format(*self.resize),
+            "group": self.group and f"--group {self.group}",
             "skip_bad": "--skip-bad" if self.skip_bad else None,
         }
         return {field: flag for field, flag in flags.items() if flag}
@@ -113,6 +120,12 @@ def existing_path(path: str | Path) -> Path | None:
         return path if path.exists() else None
     except (OSError, RuntimeError):  # a name that is too long; the home of an unknown user
         return None
+
+
+def group_of(name: str, kind: str) -> str:
+    """The group of a picture, by its path: the folder that holds it, or its name up to the first `_` or `-`."""
+    above, _, file = name.rpartition("/")
+    return above.rpartition("/")[2] if kind == "folder" else re.split(r"[_-]|\.[^.]*$", file, maxsplit=1)[0]
 
 
 def natural(name: str) -> tuple[str, str]:
@@ -291,3 +304,11 @@ def choose_by_class(labels: NDArray[np.int64], share: float) -> NDArray[np.bool_
     mask = np.zeros(n, bool)
     mask[np.argsort(place, kind="stable")[: min(max(1, round(share * n)), n - 1)]] = True
     return mask
+
+
+def choose_groups(groups: Sequence[str], labels: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
+    """Mark whole groups, (n,): nearly this share of the groups of each class, by a group's first image."""
+    names, first, inverse = np.unique(np.array(groups), return_index=True, return_inverse=True)
+    if len(names) < 2:
+        raise InputError(f"all {len(groups)} pictures are of one group, {groups[0]!r}; expected at least 2 groups")
+    return choose_by_class(np.unique(labels[first], return_inverse=True)[1], share)[inverse]

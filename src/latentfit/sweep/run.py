@@ -44,6 +44,7 @@ def study(
     resize: str | Sequence[int] | None = None,
     skip_bad: bool = False,
     shape: Sequence[int] | None = None,
+    group: str | None = None,
     precision: str = "auto",
     device: str = "auto",
     fresh: bool = False,
@@ -78,6 +79,7 @@ def study(
         resize: Width and height that pictures are brought to, see `data.load`.
         skip_bad: Leave out pictures that cannot be read, see `data.load`.
         shape: Height and width of an image, where a file has rows of pixels, see `data.load`.
+        group: Pictures that stay on one side of every split, see `data.load`.
         precision: Of the training's matrix products: `fp32`, `bf16`, or `auto`: bf16 where the processor is faster
             with it. Decided once for a study and recorded.
         device: `cpu`, `cuda`, `mps`, or `auto`: CUDA where there is one, otherwise the CPU.
@@ -110,7 +112,7 @@ def study(
         raise InputError("minutes are for a search; expected a share to keep, and no latent sizes")
     crew = Crew(workers, tell, early)
     reading = {"value_range": value_range, "test_share": test_share, "resize": resize, "skip_bad": skip_bad}
-    reading["shape"] = shape
+    reading |= {"shape": shape, "group": group}
     images = _load(source, data_dir, reading)
     if not isinstance(source, ImageSet):
         by_name = source in data.NAMES and not images.stand_in
