@@ -231,6 +231,15 @@ def test_a_photograph_is_turned_as_its_camera_was_held(photos):
     assert images.reading.prepared == ("2 of 2 turned as EXIF says",)
 
 
+def test_a_photograph_with_previews_is_one_picture(photos):
+    for i in range(2):
+        put(photos, f"{i}.jpg", frames("MPO"))
+    images = data.load(photos)
+    assert images.image_shape == (6, 5, 3)
+    assert images.reading.prepared == ()
+    np.testing.assert_array_equal(images.x_test[0], np.asarray(Image.open(io.BytesIO(encoded(COLOUR, "JPEG")))))
+
+
 def png_header(width, height):
     """A PNG that claims a size and holds nothing."""
     body = b"IHDR" + struct.pack(">2I5B", width, height, 8, 0, 0, 0, 0)
@@ -466,6 +475,7 @@ DAMAGE = {
     "no pixels": lambda entry: (entry / "pixels").unlink(),
     "cut index": lambda entry: os.truncate(entry / "index.json", 7),
     "another index": lambda entry: (entry / "index.json").write_text("[1, 2]"),
+    "flipped bit in the index": lambda entry: flip(entry / "index.json"),
     "a false shape": lambda entry: lie(entry / "index.json"),
     "a file in its place": lambda entry: (entry.rename(entry.with_suffix(".x")), entry.write_bytes(b"")),
 }
@@ -478,7 +488,8 @@ def flip(path):
 
 
 def lie(path):
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"shape": [2**40, 2**40, 1]}))
+    text = json.dumps(json.loads(path.read_text().partition("\n")[0]) | {"shape": [2**40, 2**40, 1]})
+    path.write_text(f"{text}\n{zlib.crc32(text.encode())}")
 
 
 @pytest.mark.fault("image-folder", "cache")

@@ -1,7 +1,7 @@
 """The user's cache, and pictures kept there: decoded once, and memory-mapped ever after.
 
 What was decoded from a folder is a folder of two files, `pixels` and `index.json`. It gets its name when it is whole,
-so that several processes may write it at once, and is checked by its length and CRC whenever it is opened.
+so that several processes may write it at once, and is checked by length and CRC whenever it is opened.
 """
 
 from __future__ import annotations
@@ -101,7 +101,10 @@ def key(value: Any) -> str:
 def opened(entry: Path) -> tuple[Array, Index] | None:
     """The pixels and the index of an entry; None if it is not there or not whole."""
     try:
-        index = Index(**json.loads((entry / "index.json").read_bytes()))
+        text, _, check = (entry / "index.json").read_text().rpartition("\n")
+        if int(check) != zlib.crc32(text.encode()):
+            return None
+        index = Index(**json.loads(text))
         size = int(np.prod(index.shape))
         if len(index.shape) not in (3, 4) or size <= 0 or (entry / "pixels").stat().st_size != size:
             return None
@@ -132,7 +135,8 @@ def kept(entry: Path, fill: Callable[[Writer], tuple[Sequence[int], dict[str, st
         finally:
             writer.file.close()
         index = Index((writer.count, *writer.shape), crc, rejected, dict(writer.steps))
-        (folder / "index.json").write_text(json.dumps(asdict(index)))
+        text = json.dumps(asdict(index))
+        (folder / "index.json").write_text(f"{text}\n{zlib.crc32(text.encode())}")
         _put(folder, entry)
     found = opened(entry)
     if found is None:
