@@ -65,6 +65,7 @@ FILES = {
 @pytest.mark.parametrize("above", ["", "inner/files"])
 def test_files_of_one_array_each(tmp_path, names, above):
     write(tmp_path / "set" / above, names)
+    (tmp_path / "set" / "README.md").write_text("read me")
     images = data.load(tmp_path / "set")
     assert_read(images)
     assert images.name == "set"

@@ -108,7 +108,7 @@ def _load_folder(folder: Path, name: str, requested: Reading) -> ImageSet:
     if train := [path for path in csv if (role := roles.role_of(path.name)) and role.key == "x_train"]:
         return _load_table(train[0], name, requested)
     folders = [path for path in inside if path.is_dir()]
-    if len(folders) == 1 and len(inside) - len(csv) == 1 and not exact:
+    if len(folders) == 1 and not exact:
         return _load_folder(folders[0], name, requested)
     missing = [title for title in idx.NAMES[::2] if idx.find(folder, title) is None]
     raise InputError(
