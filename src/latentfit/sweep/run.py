@@ -139,7 +139,6 @@ def _load(source: str | Path | ImageSet, data_dir: str | Path | None, reading: M
     if not isinstance(source, ImageSet):
         return data.load(source, data_dir, **reading)
     if given := [name for name, value in reading.items() if value not in (None, False)]:
-        raise InputError(
-            f"{source.name}: {' and '.join(given)}: for a path; expected an ImageSet without; leave it out"
-        )
+        what = f"{' and '.join(given)} {'is' if len(given) == 1 else 'are'} for a path"
+        raise InputError(f"{source.name}: {what}; expected an ImageSet without; leave that out")
     return source
