@@ -62,6 +62,13 @@ def arrays(data: bytes, folder: Path) -> ImageSet | None:
     return checked(outcome(lambda: files.load(path)))
 
 
+def tables(data: bytes, folder: Path) -> ImageSet | None:
+    """Read a CSV file of pixels."""
+    path = folder / "a.csv"
+    path.write_bytes(data)
+    return checked(outcome(lambda: files.load(path)))
+
+
 def pictures(data: bytes, folder: Path) -> ImageSet | None:
     """Read a folder of pictures. The first byte is a flag, the rest is the content of a file beside a valid one.
 

@@ -35,7 +35,13 @@ from latentfit.errors import LONGEST, InputError
 from latentfit.recipe import Job, Recipe
 from latentfit.sweep import weights as stored
 
-DOORS = {"idx": doors.idx, "arrays": doors.arrays, "pictures": doors.pictures, "model": doors.model}
+DOORS = {
+    "idx": doors.idx,
+    "arrays": doors.arrays,
+    "tables": doors.tables,
+    "pictures": doors.pictures,
+    "model": doors.model,
+}
 CORPUS = sorted(doors.CORPUS.glob("*/*"))
 SOUND = {name: [path.read_bytes() for path in CORPUS if path.match(f"{name}/sound-*")] for name in DOORS}
 WHOLE = [0, 1, 2, 3, -1, -2, 255, 2**16, 2**31, 2**32 - 1, 2**63, 2**64, 2**70]
