@@ -163,11 +163,11 @@ def test_the_table_of_shares():
     header, rows = tables.answers(replace(results({16: 0.02}), answers=tuple(answers)))
     assert {len(row) for row in rows} == {len(header)}
     assert rows == [
-        ["80 %", "16", "-", "24"],
+        ["80 %", "at most 16", "-", "24"],  # no smaller size was shown to be too small
         ["85 %", "at most 32", "-", "43"],
         ["90 %", "at most 32", "16", "84"],
-        ["95 %", "not reached", "32", "187"],
-        ["99 %", "not reached", "32", "-"],
+        ["95 %", "not reached in this training", "32", "187"],
+        ["99 %", "not reached in this training", "32", "-"],
         ["90 %", "undecided, perhaps 48", "-", "85"],
     ]
 

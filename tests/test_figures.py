@@ -3,16 +3,18 @@
 import io
 import subprocess
 import sys
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import matplotlib
 import numpy as np
 import pytest
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from latentfit import figures
 from latentfit.figures import Curve
+from latentfit.stats import Mean
 
 RNG = np.random.default_rng(0)
 GREY = RNG.uniform(0.2, 0.6, (4, 6, 5)).astype(np.float32)
@@ -21,13 +23,16 @@ PAIRS = RNG.uniform(0, 1, (2, 2, 6, 5)).astype(np.float32)
 STEPS = {k: RNG.uniform(0, 1, (2, 3, 6, 5)).astype(np.float32) for k in (16, 48)}
 CURVES = {16: Curve([1, 2, 3], [0.05, 0.03, 0.02], [0.06, 0.035, 0.025]), 48: Curve([1, 2], [0.04, 0.02], [0.04, 0.03])}
 NAMES = ["a", "b", "c"]
+LINEAR = {1: 0.4, 16: 0.7}  # what PCA explains
 
 DRAWN_ON_AXES = {
     "error_curves": lambda ax: figures.error_curves(CURVES, {16: 0.02, 48: 0.01}, ax),
     "one model": lambda ax: figures.error_curves({16: CURVES[16]}, {}, ax),
     "one epoch": lambda ax: figures.error_curves({16: Curve([1], [0.05], [0.05])}, {16: 0.02}, ax),
-    "error_by_size": lambda ax: figures.error_by_size([4, 16], [0.02, 0.01], [0.03, 0.02], {1: 0.05, 16: 0.02}, ax),
-    "one size": lambda ax: figures.error_by_size([16], [0.01], [0.02], {1: 0.05, 16: 0.02}, ax),
+    "variance_by_size": lambda ax: figures.variance_by_size({4: Mean(0.7, None), 16: Mean(0.8, None)}, LINEAR, 0.1, ax),
+    "one size": lambda ax: figures.variance_by_size({16: Mean(0.8, (0.79, 0.81))}, LINEAR, 0.1, ax),
+    "worse than the mean": lambda ax: figures.variance_by_size({4: Mean(-3.0, None), 8: Mean(-1.0, None)}, {}, 0.1, ax),
+    "nothing lost": lambda ax: figures.variance_by_size({4: Mean(1.0, (1.0, 1.0))}, {4: 1.0}, 0.1, ax),
     "error_by_class": lambda ax: figures.error_by_class(NAMES, {4: [0.1, None, 0.3], 16: [0.1, None, 0.2]}, ax),
     "one row": lambda ax: figures.error_by_class(NAMES, {4: [0.1, 0.2, 0.3]}, ax),
 }
@@ -146,55 +151,118 @@ def test_error_curves_show_each_curve_and_pca_in_the_colour_of_its_size():
     assert labels == {"16 dimensions", "48 dimensions", "PCA, 16 components", "PCA, 48 components"}
 
 
-def test_error_by_size_shows_each_network_the_means_and_pca():
-    (ax,) = figures.error_by_size([16, 16, 48], [0.02, 0.021, 0.01], [0.03, 0.031, 0.02], {1: 0.05, 64: 0.02}).axes
-    pca, means, train, test = ax.get_lines()
-    assert points(means) == [(16, pytest.approx(0.0305)), (48, 0.02)]
-    assert points(pca) == [(1, 0.05), (64, 0.02)]
-    assert points(train) == [(16, 0.02), (16, 0.021), (48, 0.01)]
-    assert points(test) == [(16, 0.03), (16, 0.031), (48, 0.02)]
-    assert texts(ax.get_legend()) == ["PCA, test", "network, training", "network, test"]
-    assert list(ax.get_xticks()) == [1, 2, 4, 8, 16, 48]
-    assert train.get_color() not in figures.COLOURS[:-1]  # those of sizes
-    assert (train.get_marker(), train.get_markerfacecolor(), train.get_linestyle()) == ("o", "none", "None")
-    assert pca.get_linestyle() == ":"
-    assert len({line.get_color() for line in (pca, train, test)}) == 3
+EXPLAINED = {4: Mean(0.6, (0.55, 0.65)), 16: Mean(0.8, (0.79, 0.81)), 48: Mean(0.9, None)}
 
 
-@pytest.mark.parametrize(
-    ("gated", "sound", "answer"),
-    [([16], [4], "at most 16"), ([4], [16], "enough: 16"), ([], [4, 16], "enough: 16")],
-)
-def test_failed_checks_are_hollow_and_make_the_answer_an_upper_bound(gated, sound, answer):
-    (ax,) = figures.error_by_size([4, 16], [0.02, 0.01], [0.03, 0.02], {1: 0.05}, gated=gated, enough=16).axes
-    tests, *hollow, line = ax.get_lines()[2:]
-    assert [list(each.get_xdata()) for each in (tests, *hollow, line)] == [sound, *filter(None, [gated]), [16, 16]]
-    assert tests.get_markerfacecolor() != "none"
-    assert [each.get_markerfacecolor() for each in hollow] == ["none"] * len(hollow)
-    assert texts(ax.get_legend())[2:] == ["network, test", "test, a gate fired"][: 1 + len(hollow)]
-    assert [text.get_text() for text in ax.texts] == [answer]
+def test_variance_by_size_joins_the_means_beside_pca():
+    (ax,) = figures.variance_by_size(EXPLAINED, {1: 0.3, 64: 0.9}, 0.1).axes
+    of_pca, means, *markers = ax.get_lines()
+    assert points(of_pca) == [(1, 30), (64, 90)]
+    assert of_pca.get_linestyle() == ":"
+    assert points(means) == [(4, 60), (16, 80), (48, 90)]
+    assert [points(marker) for marker in markers] == [[point] for point in points(means)]
+    assert ax.get_ylabel() == "variance kept, %"
+    assert ax.get_xscale() == "log"
+    assert [text.get_text() for text in ax.texts] == ["4", "16", "48", "PCA"]
 
 
-def test_the_band_is_the_interval_of_the_mean():
-    figure = figures.error_by_size([4, 4, 8, 8], [0.02] * 4, [0.03, 0.031, 0.02, 0.0205], {1: 0.05})
-    (band,) = figure.axes[0].collections
-    low = band.get_paths()[0].vertices[:, 1].min()
-    assert low == pytest.approx(0.02025 - 12.7062 * 0.00025, rel=1e-4)
+def test_the_band_and_the_bars_are_the_intervals():
+    (ax,) = figures.variance_by_size(EXPLAINED, LINEAR, 0.1).axes
+    band, bars = ax.collections
+    corners = {(float(x), round(float(y), 6)) for x, y in band.get_paths()[0].vertices}
+    assert corners == {(4, 55), (4, 65), (16, 79), (16, 81), (48, 90)}
+    ends = [segment[:, 1].tolist() for segment in bars.get_segments()]
+    assert ends == [pytest.approx(end) for end in ([55, 65], [79, 81], [90, 90])]
 
 
-def test_labels_of_sizes_do_not_touch():
-    figure = figures.error_by_size([2, 4, 8, 16, 24, 32, 48, 64, 96, 128], [0.01] * 10, [0.02] * 10, {})
+def test_no_interval_is_cut_off():
+    (ax,) = figures.variance_by_size(EXPLAINED, LINEAR, 0.1).axes
+    low, high = ax.get_ylim()
+    assert low < 55
+    assert high > 90
+
+
+@pytest.mark.parametrize("gated", [[], [4], [4, 48]])
+def test_sizes_that_failed_a_check_are_hollow(gated):
+    (ax,) = figures.variance_by_size(EXPLAINED, LINEAR, 0.1, gated=gated).axes
+    markers = {int(line.get_xdata()[0]): line.get_markerfacecolor() for line in ax.get_lines()[2:5]}
+    assert [k for k, face in markers.items() if face == "none"] == gated
+
+
+@pytest.mark.parametrize(("keep", "enough"), [(None, None), (0.85, None), (0.85, 48), (None, 16)])
+def test_the_share_asked_for_and_the_answer_are_lines(keep, enough):
+    (ax,) = figures.variance_by_size(EXPLAINED, LINEAR, 0.1, keep=keep, enough=enough).axes
+    lines = ax.get_lines()[5:]
+    assert [line.get_ydata()[0] for line in lines if line.get_linestyle() != "-"] == ([85] if keep else [])
+    assert [line.get_xdata()[0] for line in lines if line.get_linestyle() == "-"] == ([enough] if enough else [])
+
+
+def test_the_right_axis_has_the_test_error_of_what_is_kept():
+    (ax,) = (figure := figures.variance_by_size(EXPLAINED, LINEAR, 0.25)).axes
     figure.draw_without_rendering()
-    labels = figure.axes[0].get_xticklabels()
-    assert [label.get_text() for label in labels] == ["2", "4", "8", "16", "32", "64", "128"]
-    assert all(a.x1 < b.x0 for a, b in pairwise(label.get_window_extent() for label in labels))
+    (right,) = ax.child_axes
+    assert right.get_ylabel() == "test MSE"
+    shown = [tick for tick in right.get_yticks() if min(right.get_ylim()) <= tick <= max(right.get_ylim())]
+    assert len(shown) >= 2
+    for error in shown:
+        height = right.transData.transform((0, error))[1]
+        assert height == pytest.approx(ax.transData.transform((4, 100 * (1 - error / 0.25)))[1])
 
 
-def test_close_errors_have_at_least_two_ticks():
-    figure = figures.error_by_size([2, 4, 8], [0.0841, 0.0842, 0.0843], [0.0844, 0.0845, 0.0846], {2: 0.084, 8: 0.0839})
-    axes = figure.axes[0]
+TEN = {k: Mean(1 - 1 / (k + 3), None) for k in (2, 4, 8, 16, 24, 32, 48, 64, 96, 128)}
+
+
+@pytest.mark.parametrize("width", [figures.WIDTH, figures.NARROW])
+def test_every_size_is_labelled_and_no_label_touches_another(width):
+    figure = figures.variance_by_size(TEN, {}, 0.1, figures.axes(3.4, width))
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    assert sorted(int(text.get_text()) for text in ax.texts) == sorted(TEN)
+    for labels in (ax.texts, ax.get_xticklabels()):
+        boxes = [label.get_window_extent() for label in labels]
+        assert [a for a, b in combinations(boxes, 2) if a.overlaps(b)] == []
+
+
+def test_estimates_of_the_dimension_stand_above_the_axes():
+    marks = {"MLE": 12.34, "TwoNN": 9.0}
+    (ax,) = figures.variance_by_size(EXPLAINED, LINEAR, 0.1, marks=marks).axes
+    assert [text.get_text() for text in ax.texts] == ["4", "16", "48", "TwoNN 9", "MLE 12.3", "PCA"]
+
+
+CHARTS = {
+    "variance_by_size": lambda ax: figures.variance_by_size(
+        EXPLAINED, LINEAR, 0.1, ax, keep=0.85, enough=48, gated=[4], marks={"TwoNN": 9.0}
+    ),
+    "error_curves": lambda ax: figures.error_curves(CURVES, {16: 0.02, 48: 0.01}, ax),
+    "error_by_class": lambda ax: figures.error_by_class(NAMES, {4: [0.1, None, 0.3], 16: [0.1, None, 0.2]}, ax),
+}
+
+
+@pytest.mark.parametrize("draw", CHARTS.values(), ids=CHARTS)
+def test_the_text_of_a_narrow_chart_can_be_read_and_lies_in_it(draw):
+    figure = draw(figures.axes(3.4, figures.NARROW))
+    figure.draw_without_rendering()
+    assert figure.get_figwidth() == 3.2
+    drawn = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    assert min(text.get_fontsize() for text in drawn) >= 8.5
+    box = figure.get_tightbbox()  # inches
+    assert -0.01 <= box.x0 < box.x1 <= 3.21
+
+
+def test_close_shares_have_at_least_two_ticks():
+    close = {2: Mean(0.8441, None), 4: Mean(0.8442, None), 8: Mean(0.8443, None)}
+    axes = figures.variance_by_size(close, {2: 0.844, 8: 0.8439}, 0.1).axes[0]
     low, high = axes.get_ylim()
     assert len([tick for tick in axes.get_yticks() if low <= tick <= high]) >= 2
+
+
+@pytest.mark.parametrize("before", [GREY, COLOUR], ids=["grey", "colour"])
+def test_a_change_is_signed_and_half_of_the_range_is_1(before):
+    assert (figures.change(before, before) == 0).all()
+    dark = np.zeros_like(before)
+    np.testing.assert_allclose(figures.change(dark, dark + 0.25), 0.5)
+    np.testing.assert_allclose(figures.change(dark + 0.6, dark), -1)
+    assert figures.change(before, before).shape == before.shape[:3]
 
 
 @pytest.mark.parametrize("before", [GREY, COLOUR], ids=["grey", "colour"])

@@ -3,10 +3,10 @@
 import pytest
 
 from latentfit import formatting as f
-from latentfit.stats import LEVEL, PairedTest, WelchTest
+from latentfit.stats import LEVEL, WelchTest
 
-ONE_IMAGE = PairedTest((1, 3), 2, 0, 1, None, None)
-LOWER = PairedTest((3, 1), -2.0, 1, 0, (-2.5, -1.5), 0.02)
+ONE_SEED = WelchTest((1, 3), 2, None, None)
+LOWER = WelchTest((3, 1), -2.0, (-2.5, -1.5), 0.02)
 UNKNOWN = WelchTest((1, 2), 1.0, (-0.5, 2.5), 0.3, 3)
 
 
@@ -47,12 +47,12 @@ UNKNOWN = WelchTest((1, 2), 1.0, (-0.5, 2.5), 0.3, 3)
         (f.p_text, (0.02,), "p = 0.020"),
         (f.p_text, (LEVEL - 0.0001,), "p = 0.0499"),  # its side of the level shows
         (f.p_text, (0.02, 3), "p = 0.020 by Holm over 3 comparisons"),
-        (f.significance_text, (ONE_IMAGE,), ""),
-        (f.significance_text, (LOWER, "change"), " (change 2.00, 95 % interval 1.50 to 2.50, p = 0.020)"),
+        (f.significance_text, (ONE_SEED,), ""),
+        (f.significance_text, (LOWER,), " (difference 2.00, 95 % interval 1.50 to 2.50, p = 0.020)"),
         (
             f.significance_text,
-            (UNKNOWN, "change"),
-            " (change 1.00, 95 % interval -0.500 to 2.50, p = 0.300 by Holm over 3 comparisons)",
+            (UNKNOWN,),
+            " (difference 1.00, 95 % interval -0.500 to 2.500, p = 0.300 by Holm over 3 comparisons)",
         ),
     ],
 )

@@ -60,19 +60,29 @@ def test_the_headline_follows_the_test():
 
 
 @pytest.mark.parametrize(
-    ("errors", "text"),
+    ("errors", "text", "ends"),
     [
-        (SEEDS, "48 latent dimensions reconstruct the 10,000 test images better than 16: mean error over 2 seeds"),
-        ({(1, 0): 0.01, (1, 1): 0.011, (4, 0): 0.02, (4, 1): 0.021}, "1 latent dimension reconstructs the 10,000 test"),
+        (
+            SEEDS,
+            "48 latent dimensions reconstruct the 10,000 test images better than 16: mean error over 2 seeds 0.0110",
+            "0.00260 to 0.01640, p = 0.031",
+        ),
+        (
+            {(1, 0): 0.01, (1, 1): 0.011, (4, 0): 0.02, (4, 1): 0.021},
+            "1 latent dimension reconstructs the 10,000 test images better than 4: mean error over 2 seeds 0.0105",
+            "0.00696 to 0.01304, p = 0.005",
+        ),
     ],
 )
-def test_with_several_seeds_the_headline_is_about_sizes(errors, text):
+def test_with_several_seeds_the_headline_is_about_sizes(errors, text, ends):
     found = results(errors)
     told = headline.headline(found)
-    ((low, high),) = {c.test_mse.interval for c in found.size_comparisons}
-    ends = " to ".join(f"{end:#.3g}" for end in sorted((abs(low), abs(high))))
-    assert told.startswith(text)
-    assert f", 95 % interval {ends}, {p_text(found.size_comparisons[0].test_mse.p)})." in told
+    assert told.startswith(f"{text} against 0.0205, ")
+    assert f", 95 % interval {ends})." in told
+    (test,) = (c.test_mse for c in found.size_comparisons)
+    low, high = (float(end) for end in ends.split(",")[0].split(" to "))
+    assert sorted(map(abs, test.interval)) == pytest.approx([low, high], abs=5e-6)
+    assert p_text(test.p) in told
     assert not re.search("trained once|the network", told)
 
 
@@ -84,8 +94,23 @@ def test_the_widest_sizes_may_differ_otherwise_than_their_first_networks():
         "Between 16 and 48 latent dimensions the 10,000 test images show no sure difference: mean error over 3 seeds "
         "0.0170 and 0.0170."
     )
-    failed = results({(16, 0): 0.02, (16, 1): 0.02, (48, 1): 0.01}, failures=[(48, 0)])
-    assert "mean error over 1 to 2 seeds 0.0200 and 0.0100." in headline.headline(failed)
+
+
+def test_sizes_of_one_seed_are_not_compared_where_others_have_several():
+    found = results({(16, 0): 0.02, (16, 1): 0.02, (48, 1): 0.01}, failures=[(48, 0)], noise=0)
+    assert headline.comparable(found) == []
+    first, last = headline.error_sentences(found, [])
+    assert headline.headline(found) == first
+    assert first == (
+        "16 latent dimensions reconstruct the test images with a mean error over 2 seeds of 0.0200 ± 0.0000; variance "
+        "kept: 80.0 %."
+    )
+    assert last == (
+        "The network with 48 latent dimensions reconstructs the test images with an error of 0.0100; variance kept: "
+        "90.0 %."
+    )
+    one = results({(1, 0): 0.02, (1, 1): 0.022}, noise=0)
+    assert headline.headline(one).startswith("1 latent dimension reconstructs the test images with a mean error over 2")
 
 
 @pytest.mark.parametrize(
@@ -178,10 +203,10 @@ def test_the_table_has_a_row_for_every_size_and_a_dash_for_what_was_not_measured
 def test_with_seeds_the_table_has_means_and_half_intervals():
     (row,) = headline.table(results({(16, 0): 0.02, (16, 1): 0.022}, noise=0))[1]
     half = 12.7062 * 0.001  # Student's t for one degree of freedom, times the standard error of the mean
-    assert (row[3], row[4]) == (f"0.0210 ± {half:.5f}", f"79.0 ± {1000 * half:.2f} %")
+    assert (row[3], row[4]) == (f"0.0210 ± {half:.4f}", f"79.0 ± {1000 * half:.1f} %")
 
 
-def test_half_of_an_interval_has_a_digit_more_than_its_mean():
+def test_half_of_an_interval_has_the_digits_of_its_mean():
     (row,) = headline.table(results({(16, seed): 0.02 for seed in (0, 1, 2)}))[1]
-    assert re.fullmatch(r"0\.0200 ± 0\.\d{5}", row[3])
-    assert re.fullmatch(r"80\.0 ± \d\.\d\d %", row[4])
+    assert re.fullmatch(r"0\.0200 ± 0\.\d{4}", row[3])
+    assert re.fullmatch(r"80\.0 ± \d\.\d %", row[4])

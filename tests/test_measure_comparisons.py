@@ -5,15 +5,15 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from helpers import baselines_of, model_result
+from helpers import baselines_of
 from scipy import stats
 
 from latentfit.measure import comparisons
 from latentfit.measure.interpolation import PairValues
-from latentfit.measure.network import ImageValues, size_results
+from latentfit.measure.network import ImageValues
 from latentfit.recipe import Job
-from latentfit.results import Apart, NestedCurve
-from latentfit.stats import bootstrap, holm, percentile_interval, welch
+from latentfit.results import Apart, NestedCurve, SizeResult
+from latentfit.stats import Mean, bootstrap, holm, mean_error, percentile_interval, welch
 
 RNG = np.random.default_rng(0)
 OF_IMAGES = [field.name for field in fields(ImageValues)]
@@ -52,7 +52,7 @@ def test_networks_and_sizes_are_compared_with_the_next_and_the_smallest_with_the
     assert {comparison.seed for comparison in found} <= {1}
     tests = [getattr(comparison, name) for comparison in found for name in (*OF_IMAGES, *OF_PAIRS)]
     assert {test.family for test in tests} <= {len(couples)}
-    of_sizes = comparisons.compare_sizes([model_result(k, seed) for k in sizes for seed in (3, 1)])
+    of_sizes = comparisons.compare_sizes(values([(k, seed) for k in sizes for seed in (3, 1)]))
     assert [comparison.latent_dims for comparison in of_sizes] == couples
 
 
@@ -87,11 +87,11 @@ def test_pca_is_compared_by_paired_tests_over_the_same_images(images, baselines)
         assert row.test_mse.means[0] == pytest.approx(baselines.pca.at("test", row.components), rel=1e-5)
 
 
-def test_sizes_are_compared_by_welchs_test_over_their_seeds():
+def test_sizes_are_compared_by_welchs_test_over_their_seeds_and_the_images():
     seeds = {2: 3, 4: 3, 8: 1, 16: 3}
-    errors = {k: RNG.normal(1 / k, 0.01, n).tolist() for k, n in seeds.items()}
-    models = [model_result(k, seed, test_mse=e) for k, row in errors.items() for seed, e in enumerate(row)]
-    found = {comparison.latent_dims: comparison.test_mse for comparison in comparisons.compare_sizes(models)}
+    given = values([(k, seed) for k, n in seeds.items() for seed in range(n)])
+    errors = {k: [given[Job(k, seed)].test_mse for seed in range(n)] for k, n in seeds.items()}
+    found = {comparison.latent_dims: comparison.test_mse for comparison in comparisons.compare_sizes(given)}
     assert {couple: test.p is not None for couple, test in found.items()} == {
         (2, 4): True,
         (4, 8): False,  # a single seed has no p-value, and does not count in the family
@@ -99,11 +99,28 @@ def test_sizes_are_compared_by_welchs_test_over_their_seeds():
         (2, 16): True,
     }
     assert {test.family for test in found.values()} == {2}
-    p = holm([stats.ttest_ind(errors[b], errors[a], equal_var=False).pvalue for a, b in [(2, 4), (2, 16)]])
-    assert [found[2, 4].p, found[2, 16].p] == pytest.approx(p)
-    assert found[4, 8] == replace(welch(errors[4], errors[8]), family=2)
-    (single,) = comparisons.compare_sizes([model_result(2), model_result(4)])
+    alone = []
+    for a, b in found:
+        difference = np.mean(errors[b], axis=0) - np.mean(errors[a], axis=0)  # of each image
+        means = [[of_images.mean() for of_images in errors[k]] for k in (a, b)]
+        alone.append(welch(*means, mean_error(difference)))
+        assert found[a, b].means == pytest.approx(alone[-1].means)
+        assert found[a, b].interval == (alone[-1].interval and pytest.approx(alone[-1].interval))
+    assert [test.p for test in found.values()] == [p and pytest.approx(p) for p in holm([test.p for test in alone])]
+    (single,) = comparisons.compare_sizes(values([(2, 0), (4, 0)]))
     assert (single.test_mse.p, single.test_mse.family) == (None, 0)
+
+
+def test_images_that_all_sizes_find_equally_difficult_do_not_widen_a_comparison():
+    easy = np.linspace(0, 1, 40)
+    given = {
+        Job(k, seed): ImageValues(easy + error + seed / 1000, easy)
+        for k, error in ((2, 0.5), (4, 0.3))
+        for seed in (0, 1)
+    }
+    (found,) = comparisons.compare_sizes(given)
+    seeds = stats.ttest_ind([0.3, 0.301], [0.5, 0.501], equal_var=False)
+    assert found.test_mse.p == pytest.approx(seeds.pvalue)
 
 
 def test_intervals_over_other_test_images_draw_the_same_images_for_all_sizes(baselines):
@@ -126,6 +143,7 @@ def test_one_test_image_or_none_that_varies_gives_no_interval(images, baselines)
 
 
 def test_a_nested_network_is_compared_with_the_mean_of_each_size():
-    sizes = size_results([model_result(k, seed, test_mse=e) for seed, e in enumerate((0.1, 0.3)) for k in (2, 4, 16)])
+    sizes = [SizeResult(k, 2, 0, None, Mean(0.2, None), None, None, None, None, ()) for k in (2, 4, 16)]
+    sizes.append(SizeResult(8, 0, 1, None, None, None, None, None, None, ("failed",)))
     curve = NestedCurve(8, 0, "ok", None, (2, 4, 8), (0.3, None, 0.1))
     assert comparisons.compare_nested(curve, sizes) == (Apart(2, pytest.approx(0.5)),)

@@ -7,14 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances
 
-from latentfit import evaluate, latent
+from latentfit import evaluate, latent, pca
 from latentfit.data.images import ImageSet
 from latentfit.measure import tradeoffs
-from latentfit.recipe import Job
 from latentfit.parts import Compression
+from latentfit.recipe import Job
 from latentfit.results import Codes
+from latentfit.stats import mean_interval, mean_over_both, ratio_error
 
 RNG = np.random.default_rng(0)
 
@@ -75,28 +77,31 @@ def test_bytes_are_those_of_the_files(network, images, errors):
         assert row.pca_test_mse == pytest.approx(error, rel=1e-4)
 
 
-def test_jpeg_has_the_lowest_quality_that_is_good_enough():
-    rows, columns = np.mgrid[:11, :12]
-    x = np.stack([128 + 60 * np.sin(rows / 3 + i) + 40 * np.cos(columns / (2 + i % 3)) for i in range(7)])
-    x = x.astype(np.uint8)
+def test_a_jpeg_has_all_images_side_by_side():
+    x = RNG.integers(0, 256, (7, 11, 12), np.uint8)
     sheet = np.zeros((3 * 16, 3 * 16), np.uint8)
     for i, image in enumerate(x):
         down, across = 16 * (i // 3), 16 * (i % 3)
         sheet[down : down + 16, across : across + 16] = np.pad(image, ((0, 5), (0, 4)), mode="edge")
-
-    def packed(quality):
+    found = tradeoffs.jpegs(x)
+    for quality, (size, error) in zip(tradeoffs.QUALITIES, found, strict=True):
         buffer = io.BytesIO()
         Image.fromarray(sheet).save(buffer, format="JPEG", quality=quality, optimize=True, subsampling=0)
         back = np.asarray(Image.open(buffer)).astype(float)
         tiles = [back[16 * (i // 3) :, 16 * (i % 3) :][:11, :12] for i in range(7)]
-        return len(buffer.getvalue()) / 7, np.square((tiles - x) / 255).mean()
+        assert size == len(buffer.getvalue()) / 7
+        assert error == pytest.approx(np.square((tiles - x) / 255).mean())
+    assert len(tradeoffs.jpegs(np.stack([x] * 3, axis=-1))) == len(found)
 
-    for quality in (20, 60):
-        size, error = packed(quality)
-        assert packed(quality - 1)[1] > error
-        assert tradeoffs.jpeg_bytes(x, error * (1 + 1e-9)) == size
-    assert tradeoffs.jpeg_bytes(x, 0.0) is None
-    assert tradeoffs.jpeg_bytes(np.stack([x] * 3, axis=-1), 0.001) > 0
+
+def test_the_smallest_jpeg_is_taken_that_has_no_more_error(network, images, errors, monkeypatch):
+    job, codes = Job(5, 0), latent.encode(network, images.x_train)
+    ranges = Codes((), tuple(codes.min(axis=0).tolist()), tuple(codes.max(axis=0).tolist()))
+    linear = pca.fit(images.x_train, images.x_test)
+    for packed, expected in (([(9.0, 0.9), (50.0, 1e-9), (40.0, 1e-9)], 40.0), ([(9.0, 0.9)], None)):
+        monkeypatch.setattr(tradeoffs, "jpegs", lambda _, packed=packed: packed)
+        (model,) = tradeoffs.compression({job: network}, {job: ranges}, {job: errors}, images, linear).models
+        assert model.jpeg_bytes == expected
 
 
 def png_bytes(image):

@@ -13,7 +13,7 @@ from latentfit.measure import network as measure
 from latentfit.measure.network import ImageValues, Measurement
 from latentfit.recipe import Job, Recipe
 from latentfit.results import Codes, FailedModel, ModelResult, NestedCurve, SizeResult, Variance
-from latentfit.stats import Mean, mean_interval, ratio_error
+from latentfit.stats import Mean, mean_error, mean_interval, mean_over_both, ratio_error
 from latentfit.sweep import files
 from latentfit.sweep.job import train_group
 
@@ -146,21 +146,46 @@ def test_values_of_each_image_are_the_same_bits_where_it_was_trained_and_later(n
     np.testing.assert_array_equal(values.sharpness, at_once.sharpness)
 
 
-def test_a_size_has_means_over_the_seeds_that_trained():
+def test_a_size_has_means_over_the_seeds_that_trained(baselines):
+    rng = np.random.default_rng(0)
+    errors = {
+        job: rng.uniform(1, 3, 40) * mean for job, mean in ((Job(8, 0), 0.01), (Job(4, 0), 0.01), (Job(8, 1), 0.012))
+    }
     models = [
-        model_result(8, 0, 0.8, test_mse=0.02, test_psnr=17.0),
+        model_result(8, 0, 0.8, test_psnr=17.0, train_mse=0.01, explained_variance_error=0.02),
         model_result(4, 0, None),
-        model_result(8, 1, 0.7, test_mse=0.03),
+        model_result(8, 1, 0.7, train_mse=0.02, explained_variance_error=0.04),
         measure.failed(Job(8, 2), "it broke"),
         measure.failed(Job(16, 0), "it broke"),
     ]
-    four, eight, sixteen = measure.size_results(models)
+    values = {job: ImageValues(of_images, of_images) for job, of_images in errors.items()}
+    four, eight, sixteen = measure.size_results(models, values, baselines)
     assert (four.latent_dim, four.seeds, four.failed, four.gates) == (4, 1, 0, ())
-    assert (four.test_mse, four.test_explained_variance) == (Mean(0.01, None), None)
+    assert (four.test_mse, four.test_explained_variance) == (Mean(errors[4, 0].mean(), None), None)
     assert (eight.seeds, eight.failed, eight.gates) == (2, 1, ("failed",))
-    assert (eight.test_mse, eight.test_psnr) == (mean_interval([0.02, 0.03]), Mean(17.0, None))
-    assert eight.test_explained_variance == mean_interval([0.8, 0.7])
+    assert (eight.train_mse, eight.test_psnr) == (mean_interval([0.01, 0.02]), Mean(17.0, None))
+    assert eight.test_explained_variance == mean_over_both([0.8, 0.7], [0.02, 0.04])
+    both = [errors[8, 0], errors[8, 1]]
+    assert eight.test_mse == mean_over_both([e.mean() for e in both], [mean_error(e) for e in both])
     assert sixteen == SizeResult(16, 0, 1, None, None, None, None, None, None, ("failed",))
+
+
+def test_a_size_stands_beside_pca_by_its_mean(baselines):
+    """Above PCA for other seeds and other images, where PCA's error of each image is taken off first."""
+    linear = baselines.pca.of_test_images(2)
+    noise = np.random.default_rng(0).uniform(-1, 1, 40) * linear.mean() / 10
+    errors = [linear * 0.5 + noise, linear * 0.5 - noise + linear.mean() / 5]
+    values = {Job(2, seed): ImageValues(of_images, of_images) for seed, of_images in enumerate(errors)}
+    (size,) = measure.size_results([model_result(2, 0), model_result(2, 1)], values, baselines)
+    above = [of_images - linear for of_images in errors]
+    assert size.above_pca == mean_over_both([a.mean() for a in above], [mean_error(a) for a in above])
+    assert size.above_pca.mean == pytest.approx(size.test_mse.mean - baselines.pca.at("test", 2))
+    curve, k = baselines.pca.test, size.pca_components
+    assert curve[k] <= size.test_mse.mean < curve[k - 1]
+    (one,) = measure.size_results([model_result(2, 0)], values, baselines)
+    assert one.above_pca == Mean(pytest.approx(above[0].mean()), None)
+    tiny = {Job(2, 0): ImageValues(np.full(40, 1e-30), linear)}
+    assert measure.size_results([model_result(2, 0)], tiny, baselines)[0].pca_components is None
 
 
 @pytest.mark.parametrize(
@@ -176,4 +201,3 @@ def test_a_nested_curve_has_errors_of_pictures_or_a_reason(errors, reason, statu
     found = measure.nested_curve(Job(8, 0), errors, reason, [2, 4, 8])
     assert found == NestedCurve(8, 0, status, found.reason, (2, 4, 8), test_mse)
     assert (found.reason is None) == (status == "ok")
-    assert found.errors == {k: error for k, error in zip((2, 4, 8), test_mse, strict=True) if error}

@@ -51,7 +51,7 @@ def test_the_stored_outputs_are_those_of_the_reference_study():
     reference = SimpleNamespace(found=files.read(Results, ROOT / "results/reference/results.json"))
     for page in (text, (ROOT / "results/reference/report.md").read_text()):
         assert report.table(reference) in page
-        assert report.analysis(reference) in page
+        assert all(part in page for part in report.analysis(reference).split("\n\n"))
 
 
 @pytest.mark.filterwarnings("default")  # Jupyter warns

@@ -5,20 +5,24 @@ import io
 import json
 import os
 import re
+from base64 import b64decode
 from dataclasses import replace
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 
 import numpy as np
 import pytest
+from factories import BETTER, results
 from helpers import RECIPE, Inline, small_clothes
+from matplotlib.text import Text
+from PIL import Image
 
 from latentfit import report
 from latentfit.data.images import ImageSet
-from latentfit.measure import headline, network
-from latentfit.recipe import RECIPES, Job, Recipe
-from latentfit.report import findings, tables
-from latentfit.results import NestedCurve, Results
+from latentfit.measure import headline
+from latentfit.recipe import RECIPES, Recipe
+from latentfit.report import answer, findings, pictures, tables
+from latentfit.results import Results
 from latentfit.sweep import files, run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,7 +61,8 @@ def test_the_page_opens_without_a_request_or_a_word_on_the_console(browser, requ
     assert [u for u in asked if u != url and not u.startswith("data:")] == []
     assert said == []
     assert page.locator("img").evaluate_all("all => all.every(i => i.complete && i.naturalWidth > 0 && i.alt)")
-    assert page.locator("svg").count() == 3
+    assert page.locator("svg:visible").count() == 2  # the third is folded; each is there for wide and narrow screens
+    assert page.locator("svg").count() == 6
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     context.close()
 
@@ -113,26 +118,23 @@ def test_the_page_says_what_the_study_found(study):
         assert f">{text}</t" in html
     assert report.table(study) in markdown
     for head, lines, note in tables.all_tables(study.found).values():
-        assert report.markdown(note) in markdown
+        assert not note or report.markdown(note) in markdown
+        assert note in unescape(html)
         assert report.markdown_table(head, lines) in markdown
         assert all(f">{text}</t" in html for text in (*head, *(cell for line in lines for cell in line)))
     for finding in findings.analysis(study.found):
-        assert f"<h3>{finding.title}</h3>" in html
+        assert f"<h3>{finding.title}</h3>" in html or finding.section == "walks"
         assert f"### {finding.title}" in markdown
+        assert all(sentence in unescape(html) for sentence in finding.sentences)
     for path in (study.folder / "figures").iterdir():
         assert f"](figures/{path.name})" in markdown
     assert study.results["dataset"]["fingerprint"] in html
 
 
 def test_each_strip_holds_the_images_it_names(study):
-    from base64 import b64decode
-    from io import BytesIO
-
-    from PIL import Image
-
     html = (study.folder / "report.html").read_text()
     source = re.search(r'<span>original</span><img src="data:image/png;base64,([^"]+)"', html)[1]
-    picture = np.asarray(Image.open(BytesIO(b64decode(source))))  # (28, 8 * 30 - 2, grey and alpha)
+    picture = np.asarray(Image.open(io.BytesIO(b64decode(source))))  # (28, 8 * 30 - 2, grey and alpha)
     first = study.shown["test"]
     assert picture.shape == (28, 8 * 30 - 2, 2)
     for i, image in enumerate(first):
@@ -182,44 +184,103 @@ def test_colour_images_without_labels_are_drawn(tmp_path):
     assert json.loads((tmp_path / "results.json").read_bytes())["dataset"]["classes"] is None
 
 
-GRID = [(2, 0), (2, 1), (16, 0), (16, 1)]
+@pytest.fixture(scope="module")
+def shown(study):
+    return pictures.Shown.of(study)
+
+
+def test_the_answer_stands_on_the_page_and_in_its_twin(study):
+    html, markdown = ((study.folder / name).read_text() for name in ("report.html", "report.md"))
+    tile = answer.tile(study.found, study.source)
+    for text in (tile.large, tile.small, tile.next, headline.headline(study.found)):
+        assert escape(text, quote=False) in html
+    assert headline.headline(study.found) in markdown
+    for name, value, beside in tile.facts:
+        assert f"<dt>{name}</dt><dd><strong>{value}</strong> <span>{beside}</span></dd>" in html
+        assert f"- {name}: {value} ({beside})" in markdown
+    assert html.index(tile.large) < html.index('id="explore"') < html.index('<h2 id="table">')
+
+
+def test_every_column_of_the_page_says_what_it_means(study):
+    html = unescape((study.folder / "report.html").read_text())
+    for column, words in tables.terms(tables.all_tables(study.found)).items():
+        assert f'data-term="{words}">{column}</th>' in html
+        assert f"<dt>{column}</dt><dd>{words}</dd>" in html
+
+
+FEW = ["variance-by-size", "reconstructions-test", "reconstructions-train", "gained", "worst", "error-by-class"]
+ENDS = ["interpolations", "error-curves"]
 
 
 @pytest.mark.parametrize(
-    ("source", "changes", "expected"),
+    ("found", "names"),
     [
-        ("my images.npz", {}, "latentfit study 'my images.npz' --latent-dims 2 16 --seeds 2 --recipe reference"),
-        ("my images.npz", {}, " --recipe reference --epochs 7 --precision fp32 --device cpu"),
-        ("garments", {"keep": 0.9}, " --seeds 2 --keep 0.9 --recipe"),
-        ("garments", {"keep": 0.9, "curve": True}, " --keep 0.9 --curve --recipe"),
-        ("x.npy", {"value_range": 16.0, "test_share": 0.25}, " --seeds 2 --range 16 --test 0.25 --recipe"),
-        (None, {}, None),
-        ("a\nb.npz", {}, None),
-        ("x.npz", {"jobs": GRID[:3]}, None),
-        ("x.npz", {"recipe": {"hidden": (512,)}}, None),
-        ("x.npz", {"recipe": {"name": "mine"}}, None),
+        (results({16: 0.02}), ["variance-by-size", "reconstructions-test", "reconstructions-train"]),
+        (results(BETTER), FEW[:3]),
+        (results({4: 0.04, **BETTER}), ["at-a-glance", *FEW[:3]]),
+        (results(BETTER, variance=5.7e-10), FEW[1:3]),
+        (results({4: 0.04, **BETTER}, labels=False), ["at-a-glance", *FEW[:3]]),
     ],
 )
-def test_the_command_is_quoted_only_where_it_makes_the_same_study(study, source, changes, expected):
-    given = {
-        "jobs": GRID,
-        "keep": None,
-        "curve": False,
-        "value_range": None,
-        "test_share": None,
-        "recipe": {},
-    } | changes
-    found = replace(
-        study.found,
-        models=tuple(network.failed(Job(*job), "it broke") for job in given["jobs"]),
-        recipe=replace(RECIPES["reference"], epochs=7, **given["recipe"]),
-        dataset=replace(study.found.dataset, value_range=given["value_range"], test_share=given["test_share"]),
-        environment=replace(study.found.environment, precision="fp32", device="cpu"),
-        verdict=replace(study.found.verdict, keep=given["keep"]),
-        curve=NestedCurve(16, 0, "ok", None, (2, 16), (0.1, 0.1)) if given["curve"] else None,
-    )
-    command = report.command(found, source)
-    assert command is None if expected is None else expected in command
+def test_pictures_are_in_the_order_of_the_page(found, names):
+    classes = ["error-by-class"] if found.dataset.classes else []
+    named = [name for name in ("gained", "worst") if name in found.shown]
+    assert pictures.names(found) == [*names, *named, *classes, *ENDS]
+    assert ("gained" in named) == (len(found.first) > 1)
+
+
+def test_every_picture_is_drawn_in_this_order_and_every_chart_for_a_telephone_too(shown):
+    drawn = shown.pictures()
+    assert list(drawn) == pictures.names(shown.study.found) == [*FEW, *ENDS]
+    for name, picture in drawn.items():
+        chart = name in ("variance-by-size", "error-by-class", "error-curves")
+        assert list(picture.svgs) == (["wide", "narrow"] if chart else ["wide"])
+        assert bool(picture.strips) != chart
+        assert picture.caption.endswith(".")
+        if chart:
+            assert (picture.figure.get_figwidth(), picture.narrow.get_figwidth()) == (5.0, 3.2)
+            texts = [text for text in picture.narrow.findobj(Text) if text.get_text() and text.get_visible()]
+            assert min(text.get_fontsize() for text in texts) >= 8.5
+
+
+def test_the_walks_of_the_first_size_stand_before_the_folded_ones(shown):
+    picture = shown.pictures()["interpolations"]
+    classes, labels = shown.study.found.dataset.classes, shown.study.shown["pairs_labels"]
+    assert [caption for caption, _ in picture.strips] == [f"{classes[a]} to {classes[b]}" for a, b in labels]
+    assert picture.caption.startswith("With 4 dimensions, walks between")
+    assert {caption for caption, _ in picture.folded} == {"2 dimensions"}
+    assert len(picture.strips) == len(picture.folded) == len(shown.study.shown["pairs"])
+
+
+def test_the_folded_walks_are_in_the_page(study, shown):
+    html = (study.folder / "report.html").read_text()
+    picture = shown.pictures()["interpolations"]
+    places = [html.index(source) for _, source in (*picture.strips, *picture.folded)]
+    assert places == sorted(places)
+
+
+def pixels(source: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(b64decode(source.partition(",")[2]))))
+
+
+def test_changes_are_clear_where_two_images_are_equal():
+    before = np.zeros((1, 2, 2), np.float32)
+    after = np.array([[[0.0, 0.25], [0.5, 1.0]]], np.float32)
+    up = pixels(pictures.changes(before, after))
+    assert up.shape == (2, 2, 4)
+    assert up[..., 3].tolist() == [[0, 128], [255, 255]]
+    assert up[1, 1].tolist() == [0xD5, 0x5E, 0x00, 255]
+    assert pixels(pictures.changes(after, before))[1, 1].tolist() == [0x00, 0x72, 0xB2, 255]
+
+
+def test_changes_of_colours_and_the_gaps_between_images():
+    before = np.full((3, 4, 5, 3), 0.5, np.float32)
+    equal = pixels(pictures.changes(before, before))
+    assert (equal[..., 3] == 0).all()
+    after = pixels(pictures.changes(before, before + 0.5))
+    assert after.shape == (4, 3 * 5 + 2, 4)
+    assert (after[:, [5, 11], 3] == 0).all()
+    assert (np.delete(after, [5, 11], axis=1)[..., 3] == 255).all()
 
 
 @pytest.mark.fault("names")

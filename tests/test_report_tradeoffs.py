@@ -30,17 +30,19 @@ def test_a_code_stands_beside_pca_and_jpeg_and_with_its_share_of_the_decoder():
     decoder = 4 * (16 * 20 + 20)
     assert small == (
         "A code of 16 dimensions at 8 bits a dimension is 16 bytes, with an error of 0.0210; PCA has 0.0300 with the "
-        f"same bytes; JPEG takes 200 for no more error; with its share of the decoder ({decoder:,} bytes over 70,000 "
-        f"images) it is {16 + decoder / 70_000:.0f}."
+        f"same bytes, its axes and the decoder apart; JPEG takes 200 for no more error; with the decoder's {decoder:,} "
+        f"bytes spread over 70,000 images a code is {16 + decoder / 70_000:.0f}."
     )
     assert large.startswith("A code of 48 dimensions at 8 bits a dimension is 48 bytes, with an error of 0.0210; PCA")
-    assert compressed(results({1: 0.02}), 2.0, 0.1)[1].startswith("A code of 1 dimension at 8 bits a dimension is 1 byte,")
+    assert compressed(results({1: 0.02}), 2.0, 0.1)[1].startswith(
+        "A code of 1 dimension at 8 bits a dimension is 1 byte,"
+    )
 
 
 def test_what_has_no_jpeg_no_png_or_an_older_study_says_nothing_of_them():
     image, small, _ = compressed(results(BETTER), None, None, raw_bytes=3136, png_bytes=None, zlib_bytes=None)
     assert "3,136 bytes (four a number, as float32); it has no size as PNG or with zlib, because bytes cannot" in image
-    assert "with an error of 0.0210; with its share of the decoder" in small
+    assert "with an error of 0.0210; with the decoder's" in small
     assert tradeoffs.compression_sentences(results({}, failures=[(16, 0)])) == []
 
 

@@ -23,7 +23,7 @@ from latentfit.model import Network
 from latentfit.recipe import RECIPES
 
 ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text()
+README, CONTRIBUTING, WHY = ((ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md", "docs/why.md"))
 
 
 def tracked() -> list[str]:
@@ -155,8 +155,8 @@ def test_an_extra_names_each_package_that_its_files_import(extra, folder, beside
 
 
 def tree() -> list[tuple[str, str]]:
-    """(path, caption) of each line of the README's tree."""
-    block = re.search(r"```text\n(\S.*?)```", README, re.S)[1]
+    """(path, caption) of each line of the tree in CONTRIBUTING."""
+    block = re.search(r"```text\n(\S.*?)```", CONTRIBUTING, re.S)[1]
     found, folders = [], []
     for line in block.splitlines():
         depth = (len(line) - len(line.lstrip())) // 2
@@ -167,7 +167,7 @@ def tree() -> list[tuple[str, str]]:
     return found
 
 
-def test_the_readme_captions_each_file_of_src_benchmarks_and_the_root():
+def test_the_tree_captions_each_file_of_src_benchmarks_and_the_root():
     listed = {path for path, _ in tree()}
     kept = ("src/", "benchmarks/")
     there = {p for p in tracked() if "/" not in p or (p.startswith(kept) and "results/" not in p)}
@@ -180,27 +180,28 @@ def test_the_readme_shows_the_committed_study():
     filled = subprocess.run(
         [sys.executable, str(ROOT / "tools/fill_readme.py"), "--print"], capture_output=True, text=True, check=True
     ).stdout
-    assert filled == README
+    assert filled == README + WHY
+    assert len(README.splitlines()) <= 130
     assert results["dataset"]["name"] == "fashion-mnist"
     assert results["recipe"]["epochs"] == 20
     assert {m["latent_dim"] for m in results["models"]} == {16, 48}
 
 
 def test_every_number_with_decimals_in_the_readme_is_generated_or_a_setting():
-    prose = re.sub(r"<!-- (\w+) -->.*?<!-- /\1 -->", "", README, flags=re.S)
+    prose = re.sub(r"<!-- (\w+) -->.*?<!-- /\1 -->", "", README + WHY, flags=re.S)
     prose = re.sub(r"```.*?```", "", prose, flags=re.S)
     settings = {"0.001", "3.11"}
     assert set(re.findall(r"\d+\.\d+", prose)) <= settings
 
 
 def test_the_numbers_of_images_in_prose_are_those_of_the_code():
-    readme, changes = (" ".join((ROOT / name).read_text().split()) for name in ("README.md", "CHANGELOG.md"))
-    assert f"a fifth of fewer than {images.FEW}; with fewer than {images.FEWEST} the network stays PCA" in readme
+    why, changes = (" ".join((ROOT / name).read_text().split()) for name in ("docs/why.md", "CHANGELOG.md"))
+    assert f"a fifth of fewer than {images.FEW}; with fewer than {images.FEWEST} the network stays PCA" in why
     assert [images.held_out_of(n) / n for n in (images.FEWEST, images.FEW)] == [1 / 5, 1 / 10]
     assert images.held_out_of(images.FEWEST - 1) == 0
     assert f"PCA of more than {pca.EXACT:,} images and numbers an image is randomized" in changes
     kinds = {row["set"] for row in json.loads((ROOT / "benchmarks/results/recipes.json").read_text())["rows"]}
-    assert (len(kinds), "every recipe on eight kinds of images" in readme) == (8, True)
+    assert (len(kinds), "every recipe on eight kinds of images" in why) == (8, True)
 
 
 def test_every_path_the_readme_links_is_there():

@@ -8,14 +8,14 @@ from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
 
-from latentfit import results
+from latentfit import parts, results
 from latentfit.recipe import REFERENCE, Recipe
 from latentfit.results import NestedCurve, Results
 from latentfit.sweep.files import dump_json, from_json, to_json
 
 COMMITTED = Path(__file__).parents[1] / "results"
 REFERENCE_STUDY = (COMMITTED / "reference" / "results.json").read_bytes()
-PARTS = [kind for kind in vars(results).values() if is_dataclass(kind)]
+PARTS = [*dict.fromkeys(kind for file in (results, parts) for kind in vars(file).values() if is_dataclass(kind))]
 PLAIN = {int: 3, float: 0.5, str: "text", bool: True, type(None): None, Recipe: REFERENCE}
 
 
@@ -117,7 +117,11 @@ def test_unknown_keys_are_passed_over(path):
         (("models", 0, "codes", "std", 3), "wide", r'^\.models\[0\]\.codes\.std\[3\] is "wide"; expected float'),
         (("comparisons", 0, "latent_dims"), [1, 2, 3], r"^\.comparisons\[0\]\.latent_dims is \[1, 2, 3\]"),
         (("interpolation", "models", 0, "against", "pca", "detour", "p"), "x", r"\.against\.pca\.detour\.p is .x"),
-        (("lost", "by_class", 0, "over"), "days", r'^\.lost\.by_class\[0\]\.over is "days"; expected seeds, images$'),
+        (
+            ("lost", "by_class", 0, "over"),
+            "days",
+            r'^\.lost\.by_class\[0\]\.over is "days"; expected seeds, images, both$',
+        ),
         (("recipe", "activation"), "odd", "activation 'odd'"),
     ],
     ids=str,

@@ -12,6 +12,7 @@ from latentfit.stats import (
     bootstrap,
     family,
     holm,
+    mean_error,
     mean_interval,
     mean_over_both,
     paired,
@@ -68,10 +69,58 @@ def test_paired_is_students_test(n):
     assert test.share_higher == pytest.approx(1 - test.share_lower)
 
 
-@pytest.mark.parametrize(("n", "m"), [(2, 2), (3, 5), (30, 4)])
-def test_welch_is_scipys(n, m):
-    a, b = RNG.normal(size=n), RNG.normal(0.5, 2, m)
+@pytest.mark.parametrize(("n", "m"), [(2, 2), (3, 3), (3, 5), (30, 4), (5, 5), (400, 300)])
+@pytest.mark.parametrize("seed", range(5))
+def test_welch_is_scipys(n, m, seed):
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(size=n), rng.normal(0.5, 2, m)
     assert_equals_scipy(welch(a, b), stats.ttest_ind(b, a, equal_var=False), a, b)
+
+
+@pytest.mark.parametrize("apart", [0.01, 1.0, 1.9, 2.0, 30.0])
+def test_without_spread_over_seeds_sizes_differ_as_their_means_do_over_images(apart):
+    test = welch([1.0, 1.0, 1.0], [1 + apart] * 3, 0.5)
+    assert test.p == pytest.approx(2 * stats.norm.sf(apart / 0.5), rel=1e-6)
+    assert test.interval == pytest.approx((apart - 1.959964 * 0.5, apart + 1.959964 * 0.5))
+
+
+def test_the_factor_of_seeds_and_images_is_the_mean_of_both_by_their_parts():
+    a, b, error = [0.0, 0.0, 0.3], [1.0, 1.2, 1.1], 0.2
+    over_seeds = 0.03 / 3 + 0.01 / 3  # squared standard error of the difference
+    freedom = over_seeds**2 / ((0.03 / 3) ** 2 / 2 + (0.01 / 3) ** 2 / 2)
+    assert freedom == pytest.approx(3.2)
+    factor = (stats.t.ppf(0.975, 3.2) * over_seeds + stats.norm.ppf(0.975) * 0.04) / (over_seeds + 0.04)
+    test = welch(a, b, error)
+    assert test.means == pytest.approx((0.1, 1.1))
+    half = factor * (over_seeds + 0.04) ** 0.5
+    assert test.interval == pytest.approx((1 - half, 1 + half))
+
+
+@pytest.mark.parametrize("error", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("apart", [0.0, 0.1, 0.5, -2.0])
+@pytest.mark.parametrize("n", [2, 3, 6])
+def test_p_of_sizes_is_the_level_at_which_their_interval_ends_at_0(n, apart, error):
+    a = np.linspace(-0.3, 0.3, n)
+    b = a[::-1] * 1.5 + apart
+    test = welch(a, b, error)
+    parts = [np.var(values, ddof=1) / n for values in (a, b)]
+    freedom = sum(parts) ** 2 / sum(part**2 / (n - 1) for part in parts)
+    factors = stats.t.isf(test.p / 2, freedom) * sum(parts) + stats.norm.isf(test.p / 2) * error**2
+    assert factors / (sum(parts) + error**2) ** 0.5 == pytest.approx(abs(apart), abs=1e-9)
+    low, high = test.interval
+    assert (test.p < 0.05) == (not low <= 0 <= high)
+
+
+def test_p_of_sizes_is_never_none_of_a_difference_however_large():
+    assert 0 <= welch([0.0, 1e-9, 2e-9], [1.0, 1.0, 1 + 1e-9]).p < 1e-12
+    assert 0 <= welch([0.0, 0.0], [1.0, 1.0], 1e-3).p < 1e-200
+
+
+def test_more_error_over_images_is_never_surer():
+    a, b = [0.1, 0.2, 0.15], [0.3, 0.42, 0.38]
+    p = [welch(a, b, error).p for error in (0.0, 0.05, 0.1, 0.3, 1.0)]
+    assert p == sorted(p)
+    assert 0 < p[0] < p[-1] < 1
 
 
 @pytest.mark.parametrize(
@@ -160,6 +209,18 @@ def test_an_interval_over_seeds_and_images_is_each_of_them_alone():
     assert mean_over_both([0.9, 0.9], [0.01, 0.01]).interval == pytest.approx((0.8804, 0.9196))
     assert mean_over_both([0.9, 0.9], [0, 0]).interval == (0.9, 0.9)
     assert mean_over_both([0.9], [0.01]).interval is None
+
+
+@pytest.mark.parametrize("n", [2, 5, 300])
+def test_the_error_of_a_mean_makes_students_interval_with_the_normal_quantile(n):
+    values = np.random.default_rng(n).normal(1, 0.3, n)
+    oracle = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert 1.959964 * mean_error(values) == pytest.approx((oracle.high - oracle.low) / 2, rel=1e-6)
+
+
+def test_the_error_of_a_mean_is_0_of_equal_images_and_1_of_a_single_one():
+    assert mean_error(np.full(20, 0.25)) == 0
+    assert mean_error(np.array([0.25])) == 1  # nothing is known of other images
 
 
 def test_the_error_of_a_ratio_is_its_spread_over_other_images():

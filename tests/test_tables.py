@@ -8,7 +8,15 @@ from factories import BETTER, MANY, MANY_SEEDS, SEEDS, results
 
 from latentfit.measure import answer
 from latentfit.report import tables
-from latentfit.stats import mean_interval
+from latentfit.stats import Mean, mean_interval
+
+ERRORS = {  # of studies of all kinds
+    "one seed": BETTER,
+    "many sizes": MANY,
+    "seeds": SEEDS,
+    "many sizes and seeds": MANY_SEEDS,
+    "one size": {16: 0.02},
+}
 
 
 def cells(table):
@@ -26,15 +34,70 @@ def test_sentences_name_a_few_sizes_and_the_tables_all():
     assert couples == [(str(a), str(b)) for a, b in [*pairwise(MANY), (1, 48)]]
 
 
-def test_comparisons_are_of_networks_and_with_seeds_also_of_sizes():
-    rows = cells(tables.compared(results(MANY_SEEDS)))
-    for p in ("p, paired", "p over seeds"):  # 8 and 16 are equal, 16 and 24 are not
-        assert float(rows[3][p]) > 0.05
-        assert rows[4][p] == "< 0.001"
-    assert "p over seeds" not in tables.compared(results(MANY))[0]
+@pytest.mark.parametrize("errors", ERRORS.values(), ids=ERRORS)
+def test_every_column_of_every_table_has_a_term_in_the_order_of_the_page(errors):
+    drawn = tables.all_tables(results(errors))
+    columns = [column for table in drawn.values() for column in table.header]
+    assert list(tables.terms(drawn)) == list(dict.fromkeys(columns))
+    assert all(words.endswith(".") for words in tables.terms(drawn).values())
+
+
+def test_there_is_no_term_that_no_table_has():
+    drawn = [table for errors in ERRORS.values() for table in tables.all_tables(results(errors)).values()]
+    assert set(tables.TERMS) == {column for table in drawn for column in table.header}
+    assert tables.terms({}) == {}
+
+
+@pytest.mark.parametrize(("errors", "last"), [(MANY, ["lower on", "p"]), (MANY_SEEDS, ["p"])])
+def test_comparisons_are_of_networks_or_with_seeds_of_sizes(errors, last):
+    header, _ = table = tables.compared(results(errors))
+    assert header == ["from", "to", "error at from", "error at to", "change", *last]
+    rows = cells(table)
+    assert float(rows[3]["p"]) > 0.05  # 8 and 16 are equal, 16 and 24 are not
+    assert rows[4]["p"] == "< 0.001"
+
+
+def test_a_comparison_of_sizes_may_go_the_other_way_than_that_of_their_first_networks():
     errors = {(k, seed): e for k, e in ((4, 0.04), (8, 0.05), (16, 0.02)) for seed in range(3)} | {(8, 0): 0.036}
     first = cells(tables.compared(results(errors)))[0]
-    assert (first["change"], first["change over seeds"]) == ("-10 %", "+13 %")
+    assert [first[name] for name in ("from", "to", "error at from", "error at to")] == ["4", "8", "0.0400", "0.0453"]
+    assert first["change"] == "+13 %"
+    assert float(first["p"]) > 0.05
+
+
+@pytest.mark.parametrize(
+    ("errors", "notes"),
+    [
+        (
+            MANY,
+            {
+                "Results of each size": "Each size was trained once: no numbers have an interval for other trainings.",
+                "Walks in numbers": "Means over 20 pairs of training images.",
+            },
+        ),
+        (
+            MANY_SEEDS,
+            {
+                "The codes of each size": "Classes are told apart on the network of seed 0 at each size.",
+                "Walks in numbers": "Means over 20 pairs of training images. Measured on the network of seed 0 at each "
+                "size.",
+                "Bytes of a code": "Measured on the network of seed 0 at each size.",
+            },
+        ),
+    ],
+)
+def test_a_note_says_what_is_of_one_training(errors, notes):
+    drawn = tables.all_tables(results(errors))
+    assert list(drawn) == [
+        "Latent size for each share of the variance",
+        "Results of each size",
+        "Sizes compared",
+        "Walks in numbers",
+        "The codes of each size",
+        "Bytes of a code",
+        "What the numbers rest on",
+    ]
+    assert {name: table.note for name, table in drawn.items() if table.note} == notes
 
 
 @pytest.mark.fault("no-variance")
@@ -47,14 +110,15 @@ def test_without_two_comparisons_there_is_no_table_of_them(errors, variance):
 
 def test_what_the_numbers_rest_on_is_a_row_a_size():
     found = results(SEEDS)
+    found = replace(found, models=tuple(replace(m, last_tenth_fall=(0.001, 0.005)[m.seed]) for m in found.models))
     rows = cells(tables.trust(found))
     low, high = mean_interval([m.test_explained_variance for m in found.models if m.latent_dim == 16]).interval
     low_image, high_image = found.sampling[0].test_explained_variance
     assert list(rows[0].values()) == [
-        *("16", "2", f"± {50 * (high - low):.2f}", f"± {50 * (high_image - low_image):.2f}", "-0.1 %", "+11.1 %", "-")
+        *("16", "-", "2", f"± {50 * (high - low):.2f}", f"± {50 * (high_image - low_image):.2f}", "-0.3 %", "+11.1 %")
     ]
     failed = cells(tables.trust(results({}, failures=[(16, 0), (48, 0)])))[0]
-    assert list(failed.values()) == ["16", "0", "-", "-", "-", "-", "failed"]
+    assert list(failed.values()) == ["16", "failed", "0", "-", "-", "-", "-"]
 
 
 @pytest.mark.fault("no-variance")
@@ -65,13 +129,38 @@ def test_how_far_an_explained_variance_below_0_could_move_is_not_reported():
 
 def test_what_was_not_measured_is_a_dash_and_no_network_is_no_table():
     found, none = results(BETTER, labels=False, test_sharpness=0.7), results({}, failures=[(16, 0)])
-    assert tables.codes(found)[1][0] == ["16", "3.0", "19 %", "70 %", "-"]
+    assert cells(tables.codes(found))[0]["classes told apart"] == "-"
     assert cells(tables.interpolations(found))[-1]["drift"] == "-"
-    compression = replace(found.lost.compression, raw_bytes=3136, png_bytes=None, zlib_bytes=None)
-    _, rows = tables.compression(replace(found, lost=replace(found.lost, compression=compression)))
-    assert rows[0][5:8] == ["49.0", "-", "-"]
-    assert [row[:3] for row in rows[:4]] == [["16", str(bits), f"{2 * bits}"] for bits in (32, 8, 6, 4)]
     assert tables.codes(none) is tables.compression(none) is None
+
+
+def test_the_codes_have_means_over_seeds_and_an_accuracy_with_its_interval():
+    found = results(SEEDS)
+    models = tuple(replace(m, test_sharpness=(0.6, 0.68)[m.seed]) for m in found.models)
+    sizes = (replace(found.sizes[0], effective_dim=Mean(4.0, None)), found.sizes[1])
+    of = found.lost.neighbours
+    neighbours = replace(of, test_images=1600, models=(replace(of.models[0], accuracy=0.9), *of.models[1:]))
+    found = replace(found, models=models, sizes=sizes, lost=replace(found.lost, neighbours=neighbours))
+    half = 1.96 * (0.9 * 0.1 / 1600) ** 0.5
+    assert tables.codes(found)[1][0] == ["16", "4.0", "25 %", "64 %", f"90.0 ± {100 * half:.1f} %"]
+
+
+def test_codes_stand_beside_pca_with_the_same_bytes_and_jpeg_with_the_same_error():
+    found = results(BETTER)
+    (small, large), count = found.lost.compression.models, 70_000
+    rows = [replace(row, test_mse=0.021, pca_test_mse=0.031) for row in small.bits]
+    rows[3] = replace(rows[3], pca_test_mse=None)
+    models = (replace(small, jpeg_bytes=123.4, bits=tuple(rows), decoder_bytes=5 * count), large)
+    compression = replace(found.lost.compression, models=models)
+    header, rows = tables.compression(replace(found, lost=replace(found.lost, compression=compression)))
+    assert header == ["latent", "bits", "bytes", "with decoder", "test MSE", "PCA, same bytes", "JPEG bytes"]
+    assert rows[:4] == [
+        ["16", "32", "64", "69", "0.0210", "0.0310", "-"],
+        ["16", "8", "16", "21", "0.0210", "0.0310", "123"],
+        ["16", "6", "12", "17", "0.0210", "0.0310", "-"],
+        ["16", "4", "8", "13", "0.0210", "-", "-"],
+    ]
+    assert [row[:3] for row in rows[4:]] == [["48", str(bits), f"{6 * bits}"] for bits in (32, 8, 6, 4)]
 
 
 def test_settings_say_what_was_asked():

@@ -68,6 +68,14 @@ def test_the_explained_variance_is_that_of_the_best_size():
     assert found.interval == pytest.approx((0.91 - 0.00248, 0.91 + 0.00248), abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("answer", "couple"), [(None, (2, 32)), (2, (2, 32)), (4, (2, 4)), (16, (4, 16)), (32, (16, 32))]
+)
+def test_what_is_lost_is_seen_between_the_answer_and_the_size_below(answer, couple):
+    assert verdict.between([2, 4, 16, 32], answer) == couple
+    assert verdict.between([8], answer and 8) == (8, 8)
+
+
 @pytest.mark.parametrize("keep", [0, 1, -0.5, 90, float("nan"), "0.9", True, None])
 def test_a_share_lies_between_0_and_1(keep):
     with pytest.raises(InputError, match="between 0 and 1"):

@@ -1,7 +1,7 @@
 """Fill the generated parts of the README and of docs/why.md from the committed results: `make results`.
 
     fill_readme.py              write them
-    fill_readme.py --print F    print what file F would be
+    fill_readme.py --print      print what they would be, one after the other
     fill_readme.py DIR          keep the study in DIR under results/ first, by the name of the folder
 
 Only what stands between `<!-- name -->` and `<!-- /name -->` is touched.
@@ -85,7 +85,7 @@ def table(results: Results) -> str:
 def shares(results: Results) -> str:
     """The answer of the study of many sizes, its table of shares, and the command that makes it."""
     header, rows = tables.answers(results)
-    made = f"Made by `{answer.command(results, 'fashion-mnist')}` (`make flagship`)."
+    made = f"Made by `{answer.command(results, 'fashion-mnist')}`; `make flagship` goes on to 190 dimensions."
     return f"{headline.headline(results)}\n\n{report.markdown_table(header, rows)}\n\n{made}"
 
 
@@ -104,11 +104,12 @@ def setup(found: dict[str, Any]) -> str:
 
 if __name__ == "__main__":
     arguments = sys.argv[1:]
-    if arguments[:1] == ["--print"]:
-        sys.stdout.write(filled((ROOT / arguments[1]).read_text()))
-        sys.exit()
-    if arguments:
+    if arguments and arguments != ["--print"]:
         take(Path(arguments[0]))
         draw_garments()
     for name in PAGES:
-        (ROOT / name).write_text(filled((ROOT / name).read_text()))
+        text = filled((ROOT / name).read_text())
+        if arguments == ["--print"]:
+            sys.stdout.write(text)
+        else:
+            (ROOT / name).write_text(text)

@@ -19,6 +19,7 @@ from latentfit.measure import knee
 from latentfit.measure.answer import share
 from latentfit.measure.headline import headline
 from latentfit.measure.search import bracket
+from latentfit.report.tables import sizes_text
 from latentfit.results import Results
 from latentfit.sweep import files
 
@@ -38,14 +39,15 @@ def page() -> str:
     for name, row in found["rows"].items():
         kind, _, rest = name.partition(": ")
         by_kind.setdefault(kind, {})[rest] = row
-    flagship = headline(files.read(Results, ROOT / "results" / "flagship" / "results.json"))
+    flagship = files.read(Results, ROOT / "results" / "flagship" / "results.json")
+    sizes = f"{sizes_text([size.latent_dim for size in flagship.sizes])}, {len(flagship.seeds)} seeds each"
     machine = f"{found['machine']['processor']} with torch {found['machine']['torch']}"
     lines = [
         "# Is the answer true?",
         "",
-        "![Test error of Fashion-MNIST against latent size](../results/flagship/figures/error-by-size.png)",
+        "![Variance kept of Fashion-MNIST against latent size](../results/flagship/figures/variance-by-size.png)",
         "",
-        f"`make flagship`, ten sizes with five seeds each: {flagship}",
+        f"Fashion-MNIST with {sizes}: {headline(flagship)}",
         "",
         f"`make evidence` on {machine} wrote what follows. Curved sets are drawn by `benchmarks/made.py`.",
         "",

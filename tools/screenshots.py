@@ -1,7 +1,7 @@
 """Screenshots of a report, to be looked at, and the two that the README shows: `make screenshots`.
 
 screenshots.py DIR OUT     the report of the study in DIR at three widths, light and dark, into OUT; and into
-                           docs/screenshots its dials, and the answer of the study of ten sizes
+                           docs/screenshots its dials, and the answer of the study of many sizes
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ def main() -> None:
                 page.wait_for_timeout(1000)
                 page.screenshot(path=out / f"{width}-{scheme}.png", full_page=True)
                 if (width, scheme) == (1400, "light"):
+                    page.evaluate("document.getElementById('choose').hidden = true")  # it would lie over the dials
                     page.locator("#dials").screenshot(path=DOCS / "explorer.png")
                 context.close()
         page = browser.new_page(viewport={"width": 1000, "height": 900})

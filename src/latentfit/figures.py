@@ -8,6 +8,7 @@ N images, P pairs, S steps, H × W pixels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -145,7 +146,7 @@ def error_curves(curves: Mapping[int, Curve], pca: Mapping[int, float], ax: Axes
         _log_errors(ax)
         if all(len(curve.epochs) <= 1 for curve in curves.values()):
             ax.set_xlim(0, 2)
-        ax.set_xlabel("epoch (test error solid, training error dashed)")
+        ax.set_xlabel("epoch (solid: test, dashed: training)")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         _label_right(ax, labels)
         return _figure(ax)
@@ -177,10 +178,10 @@ def variance_by_size(
     with rc_context(STYLE):
         ax = ax or axes(3.6)
         look: Any = {"color": GREY, "linestyle": ":", "marker": ".", "markersize": 3}
-        (of_pca,) = ax.plot(list(pca), [100 * share for share in pca.values()], **look)
+        ax.plot(list(pca), [100 * share for share in pca.values()], **look)
         ends = 100 * np.array([mean.interval or (mean.mean,) * 2 for mean in explained.values()])  # (sizes, 2)
         ax.fill_between(sizes, ends[:, 0], ends[:, 1], color=COLOURS[0], alpha=0.25, lw=0)
-        (line,) = ax.plot(sizes, means, color=COLOURS[0], linewidth=1.2)
+        ax.plot(sizes, means, color=COLOURS[0], linewidth=1.2)
         for k, mean in zip(sizes, means, strict=True):
             ax.plot([k], [mean], color=COLOURS[0], marker="o", markerfacecolor="none" if k in gated else COLOURS[0])
         ax.vlines(sizes, ends[:, 0], ends[:, 1], color=COLOURS[0], linewidth=1.6)
@@ -191,8 +192,9 @@ def variance_by_size(
         near = [k for k in pca if k >= 0.7 * min(sizes)]
         _log_sizes(ax, sizes, near)
         ax.set_xlim(0.75 * min(sizes), 1.2 * max([*sizes, *near]))
-        low = min([*means, *(100 * share for k, share in pca.items() if k >= min(sizes))])
-        ax.set_ylim(max(0, low - 0.08 * (100 - low)), 100 + 0.02 * (100 - low))
+        low = max(0, min([*ends[:, 0], *(100 * share for k, share in pca.items() if k >= min(sizes))]))
+        room = max(100 - low, 0.1)
+        ax.set_ylim(max(0, low - 0.08 * room), 100 + 0.02 * room)
         ax.set_ylabel("variance kept, %")
         errors: Any = (lambda e: (1 - e / 100) * variance, lambda m: 100 - 100 * m / variance)
         right = ax.secondary_yaxis("right", functions=errors)
@@ -200,29 +202,31 @@ def variance_by_size(
         right.spines["right"].set_visible(True)
         _draw_sizes(ax, sizes, means)
         _draw_estimates(ax, marks or {})
-        handles = {
-            "networks, 95 % interval" if any(m.interval for m in explained.values()) else "networks": line,
-            "PCA": of_pca,
-        }
-        ax.legend(list(handles.values()), list(handles), frameon=False, labelcolor=INK, loc="lower right")
+        if near:
+            k = near[len(near) // 2]
+            ax.annotate("PCA", (k, 100 * pca[k]), (5, -9), textcoords="offset points", size=LABEL, color=GREY)
         return _figure(ax)
 
 
 def _draw_sizes(ax: Axes, sizes: Sequence[int], means: Sequence[float]) -> None:
-    """Write every size above its point, moved aside where two would touch."""
-    low, high = np.log(ax.get_xlim())
-    wanted = [(np.log(k) - low) / (high - low) for k in sizes]
-    bottom, top = ax.get_ylim()
-    for k, x, mean in zip(sizes, spread(wanted, 0.045), means, strict=True):
-        y = min((mean - bottom) / (top - bottom) + 0.035, 0.96)
-        ax.text(x, y, f"{k}", transform=ax.transAxes, ha="center", va="bottom", size=LABEL, color=COLOURS[0])
+    """Write every size above its point, or below it where the one before is too near."""
+    (low, high), (bottom, top) = np.log(ax.get_xlim()), ax.get_ylim()
+    gap, last = 0.36 / _figure(ax).get_figwidth(), {"bottom": -1.0, "top": -1.0}
+    for k, mean in zip(sizes, means, strict=True):
+        x, y = float((np.log(k) - low) / (high - low)), max((mean - bottom) / (top - bottom), 0)
+        free = [side for side in last if x - last[side] >= gap]
+        side: Any = free[0] if free else min(last, key=lambda side: last[side])
+        last[side] = max(x, last[side] + gap)
+        y = min(y + 0.035, 0.96) if side == "bottom" else max(y - 0.035, 0.06)
+        ax.text(last[side], y, f"{k}", transform=ax.transAxes, ha="center", va=side, size=LABEL, color=COLOURS[0])
 
 
 def _log_sizes(ax: Axes, sizes: Sequence[int], pca: Collection[int]) -> None:
-    """Make the x axis logarithmic, with ticks at powers of 2."""
+    """Make the x axis logarithmic, with ticks at powers of 2 or, where these are too many, of 4."""
     ax.set_xscale("log", base=2)
     every = [*sizes, *pca]
     ticks = [2**i for i in range(12) if min(every) <= 2**i <= max(every)]
+    ticks = ticks[:: math.ceil(len(ticks) / (2 * _figure(ax).get_figwidth()))]
     ax.xaxis.set_major_locator(FixedLocator(ticks or [min(every)]))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda k, _: f"{k:g}"))
     ax.xaxis.set_minor_locator(NullLocator())
@@ -235,9 +239,11 @@ def _draw_estimates(ax: Axes, marks: Mapping[str, float]) -> None:
     low, high = np.log(ax.get_xlim())
     wanted = [float(np.clip((np.log(max(value, 1e-9)) - low) / (high - low), 0, 1)) for _, value in known]
     look: Any = {"rotation": 60, "ha": "left", "va": "bottom", "size": LABEL, "color": COLOURS[3]}
-    for (name, value), true, place in zip(known, wanted, spread(wanted, 0.05), strict=True):
+    for (name, value), true, place in zip(
+        known, wanted, spread(wanted, 0.25 / _figure(ax).get_figwidth()), strict=True
+    ):
         ax.plot([true, true], [0.97, 1], transform=ax.transAxes, color=COLOURS[3], linewidth=1.4)
-        ax.text(place, 1.03, f"{name} {value:.3g}", transform=ax.transAxes, **look)
+        ax.text(place, 1.03, f"{name} {value:.1f}", transform=ax.transAxes, **look)
 
 
 def difference(before: Array, after: Array) -> Array:
@@ -292,8 +298,10 @@ def error_by_class(
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.set_xlabel("test MSE")
         ax.grid(visible=False, axis="y")
+        columns = max(2, int(1.2 * _figure(ax).get_figwidth()))
+        where: Any = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1), "ncols": columns, "alignment": "left"}
         look: Any = {"frameon": False, "labelcolor": INK, "handletextpad": 0.2, "columnspacing": 1.2}
-        ax.legend(title="dimensions", loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=6, alignment="left", **look)
+        ax.legend(title="dimensions", **where, **look)
         return _figure(ax)
 
 

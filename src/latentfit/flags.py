@@ -39,7 +39,8 @@ STUDY = f"""examples:
 gates, which stand beside a size in the table:
 {_gates()}
 
-exit status: 0 all done; 1 not all of it could be done (the rest is kept); 2 bad input, nothing started;
+exit status: 0 all done; 1 not all of it could be done, or --minutes were over while sizes are left to try (the
+rest is kept); 2 bad input, nothing started;
 130 and 143 stopped by a signal (what is finished is kept, the same command goes on)
 """
 REPORT = """examples:
@@ -78,7 +79,9 @@ def _add_study(verbs: Any, run: Verb) -> None:
         metavar="K",
         help="latent sizes (16 48; with --keep those that a search comes to)",
     )
-    verb.add_argument("--seeds", type=_count, metavar="N", help="trainings a size; 5: seeds 0 to 4 (1; with --keep 3)")
+    verb.add_argument(
+        "--seeds", type=_count, metavar="N", help="trainings of each size; 5: seeds 0 to 4 (1; with --keep 3)"
+    )
     verb.add_argument(
         "--keep",
         type=_keep,
@@ -86,18 +89,28 @@ def _add_study(verbs: Any, run: Verb) -> None:
         help="say how many dimensions keep this share of the variance: 0.90; knee: where that share stops rising",
     )
     verb.add_argument(
-        "--minutes", type=_minutes, metavar="M", help="end the search of --keep within M minutes with what is known"
+        "--minutes",
+        type=_minutes,
+        metavar="M",
+        help="end the search of --keep (without --latent-dims) within M minutes",
     )
     verb.add_argument(
-        "--curve", action="store_true", help="screen sizes from the smallest to the largest with one more network"
+        "--curve",
+        action="store_true",
+        help="also train one network that estimates the error at every size between the smallest and the largest",
     )
     verb.add_argument(
         "--recipe",
         metavar="NAME",
-        help="reference, swift (its error in less time) or converged (trained until it is done) (converged; reference "
-        "for a data set with a name and no --keep)",
+        help="reference, swift (its error in less time) or converged, trained until it is done (converged; "
+        "reference for a data set with a name and no --keep)",
     )
-    verb.add_argument("--epochs", type=_count, metavar="N", help="in place of the recipe's own; converged: at most")
+    verb.add_argument(
+        "--epochs",
+        type=_count,
+        metavar="N",
+        help="instead of the recipe's number; with converged the most there may be",
+    )
     verb.add_argument("--out", type=Path, metavar="DIR", help="the study's folder (runs/NAME or runs/NAME-RECIPE)")
     _add_reading(verb)
     _add_hardware(verb)

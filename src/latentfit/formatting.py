@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TypeVar
 
-from .stats import LEVEL, PairedTest, WelchTest
+from .stats import LEVEL, WelchTest
 
 BELOW = "none, worse than the mean image"  # explained variance below 0
 FEW = 4  # things that a sentence lists; a table has them all
@@ -22,6 +22,14 @@ def or_dash(value: float | None, form: str) -> str:
 def mse(value: float) -> str:
     """An error with three significant digits."""
     return f"{value:#.3g}"
+
+
+def alike(values: Sequence[float], texts: Sequence[str]) -> list[str]:
+    """Numbers with as many decimals as the one that has most in these texts."""
+    if any("e" in text for text in texts):
+        return [*texts]
+    digits = max(len(text.partition(".")[2]) for text in texts)
+    return [f"{value:.{digits}f}" for value in values]
 
 
 def percent(share: float | None, digits: int = 0) -> str:
@@ -101,14 +109,14 @@ def decibels(low: float, high: float) -> str:
     return f" or {ratio:.2f} dB" if ratio >= 0.01 else ""
 
 
-def significance_text(test: PairedTest | WelchTest, kind: str = "paired difference") -> str:
+def significance_text(test: WelchTest) -> str:
     """A test's difference, interval and p-value in brackets; nothing without an interval."""
     if test.interval is None:
         return ""
     sign = -1 if test.interval[1] < 0 else 1  # a difference whose sign is known is given without it
-    low, high = sorted(sign * end for end in test.interval)
-    difference = mse(sign * test.difference)
-    return f" ({kind} {difference}, 95 % interval {mse(low)} to {mse(high)}, {p_text(test.p, test.family)})"
+    ends = sorted(sign * end for end in test.interval)
+    low, high = alike(ends, [mse(end) for end in ends])
+    return f" (difference {mse(sign * test.difference)}, 95 % interval {low} to {high}, {p_text(test.p, test.family)})"
 
 
 def p_text(p: float | None, family: int = 1) -> str:

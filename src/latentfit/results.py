@@ -283,10 +283,12 @@ class Results:
     @property
     def components(self) -> dict[int, int | None]:
         """Of each size how many PCA components have the same test error; None where none do."""
-        first = {
-            model.latent_dim: model.pca_components_for_test_mse for model in self.first
-        }  # all that older files have
-        return {size.latent_dim: size.pca_components or first.get(size.latent_dim) for size in self.sizes}
+        first = {model.latent_dim: model.pca_components_for_test_mse for model in self.first}
+        is_older = {size.latent_dim: size.above_pca is None for size in self.sizes}  # the file knows no mean over seeds
+        return {
+            size.latent_dim: first.get(size.latent_dim) if is_older[size.latent_dim] else size.pca_components
+            for size in self.sizes
+        }
 
     @property
     def seeds(self) -> list[int]:

@@ -195,7 +195,7 @@ def welch(a: Sequence[float], b: Sequence[float], error: float = 0.0) -> WelchTe
     def beyond(log_p: float) -> float:
         return _half_of(of_seeds, freedom, of_images, math.exp(log_p)) - abs(mean)
 
-    least = -600.0  # e ** -600 is still a number
+    least = -300.0  # quantiles beyond e ** -300 are not computed soundly
     p = math.exp(brentq(beyond, least, 0.0)) if beyond(least) > 0 > beyond(0.0) else float(mean == 0)
     return WelchTest(means, mean, (mean - half, mean + half), p)
 

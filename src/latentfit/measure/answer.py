@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ..formatting import BELOW, explained_share, latent, listed, plural
+from ..formatting import BELOW, alike, explained_share, latent, listed, plural
 from ..recipe import REFERENCE, Recipe
 from ..results import Keep, Knee, Model, ModelResult, Verdict
 from . import gates
@@ -114,7 +114,8 @@ def explained_text(size: Size, keep: float) -> str:
     mean, interval = f"{_sided(size.mean.mean, keep)} %", size.mean.interval
     if interval is None:
         return f"{mean}, trained once"
-    low, high = (_sided(end, keep) for end in interval)
+    percents = [100 * end for end in interval]
+    low, high = alike(percents, [_sided(end, keep) for end in interval])
     exact = [f"{100 * end:.3f}" for end in interval]
     if low == high and exact[0] != exact[1]:
         low, high = exact
@@ -256,7 +257,8 @@ def _against_pca(a: Verdict) -> str:
     saved = a.pca_components - a.latent_dim
     if saved <= HARDLY * a.pca_components:
         return f"{needs}, so PCA will do."
-    return f"{needs}; the network saves {saved}."
+    at_least = "" if a.not_enough == a.latent_dim - 1 or a.latent_dim == 1 else " at least"
+    return f"{needs}; the network saves{at_least} {saved}."
 
 
 def check_text(names: Sequence[str], recipe: Recipe) -> str:

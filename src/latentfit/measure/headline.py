@@ -71,12 +71,16 @@ def worse_than_mean(results: Results) -> set[int]:
 
 
 def comparable(results: Results) -> list[Couple]:
-    """Each size with the next larger one, and the smallest with the largest, of those that explain variance."""
+    """Each size with the next larger one, and the smallest with the largest, of those that explain variance.
+
+    In a study of several seeds those that were trained with several.
+    """
     if flat_text(results):
         return []
     couples: list[Couple] = [Couple(c.latent_dims, c.test_mse) for c in results.comparisons]
     if len(results.seeds) > 1:
-        couples = [Couple(c.latent_dims, c.test_mse) for c in results.size_comparisons]
+        tests = {c.latent_dims: c.test_mse for c in results.size_comparisons}
+        couples = [Couple(sizes, test) for sizes, test in tests.items() if test.p is not None]
     worse = worse_than_mean(results)
     return [couple for couple in couples if worse.isdisjoint(couple.latent_dims)]
 
@@ -121,7 +125,7 @@ def _comparison(results: Results, couple: Couple) -> str:
         )
     return (
         f"{latent(better)} reconstruct{'s' if better == 1 else ''} the {images} better than {worse}: mean "
-        f"error over {_seeds(results, small, large)} seeds {errors}{significance_text(test, 'difference')}.{surprise}"
+        f"error over {_seeds(results, small, large)} seeds {errors}{significance_text(test)}.{surprise}"
     )
 
 
@@ -195,6 +199,7 @@ def _with_half(value: Mean | None, form: Callable[[float], str], unit: str = "")
     text = form(value.mean)
     if value.interval is None:
         return text + unit
-    half = (value.interval[1] - value.interval[0]) / 2
-    digits = max(len(text.partition(".")[2]) + 1, 1)  # one more than the mean has
+    half, digits = (value.interval[1] - value.interval[0]) / 2, len(text.partition(".")[2])
+    while 0 < half < 10**-digits:
+        digits += 1
     return f"{text} ± {half:.{digits}f}{unit}"

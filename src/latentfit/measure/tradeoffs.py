@@ -33,7 +33,7 @@ NEIGHBOURS = 10
 FITTED_ON, TESTED_ON = 10_000, 2_000  # images of the nearest-neighbour classifier, at most
 PACKED = 1_000  # test images whose packed size is measured, at most
 ROOM = 2**26  # numbers of these images, at most
-BEST_JPEG = 95  # quality beyond which Pillow's files only grow
+QUALITIES = range(1, 96, 2)  # of JPEG
 
 
 def worst(errors: Mapping[Job, Array]) -> NDArray[np.int64]:
@@ -104,15 +104,18 @@ def compression(
         Bytes of an image raw, as PNG, and with zlib over all of them together, means over at most PACKED test images.
         Floats that are no bytes count four a number, and have no PNG, no zlib and no JPEG. For each network the bytes
         of its decoder; for 32 bits per dimension (a float), 8, 6 and 4 the bytes of a code, its test error and that of
-        as many PCA components with as many bits; and the bytes of an image as JPEG, see `jpeg_bytes`.
+        as many PCA components with as many bits; and the fewest bytes of an image as JPEG with no more
+        error, see `jpegs`.
     """
     some = images.x_test[_sample(len(images.x_test), min(PACKED, max(1, ROOM // images.pixels)))]
     exact = _as_bytes(some)
     scores = _scores(linear, images, max((job.latent_dim for job in networks), default=0))
+    packed = jpegs(exact) if networks and exact is not None else []
     found = []
     for job, network in networks.items():
         rows = _quantised(network, codes[job], float(errors[job].mean()), images.x_test, linear, scores)
-        jpeg = None if exact is None else jpeg_bytes(exact, next(row.test_mse for row in rows if row.bits == BITS[0]))
+        most = next(row.test_mse for row in rows if row.bits == BITS[0])
+        jpeg = min((size for size, error in packed if error <= most), default=None)
         decoder = 4 * sum(p.numel() for p in network.decoder.parameters())
         found.append(CodeBytes(*job, decoder_bytes=decoder, bits=rows, jpeg_bytes=jpeg))
     return Compression(
@@ -150,11 +153,11 @@ def _quantised(
     return tuple(rows)
 
 
-def jpeg_bytes(x: NDArray[np.uint8], most: float) -> float | None:
-    """Bytes an image (N, H, W[, 3]) in one JPEG of all, at the lowest quality whose error is no more than `most`.
+def jpegs(x: NDArray[np.uint8]) -> list[tuple[float, float]]:
+    """Bytes an image (N, H, W[, 3]) in one JPEG of all of them, and its error, at each of QUALITIES.
 
     They lie side by side, so that what a file costs apart from its pictures is shared by all; each is continued to a
-    whole number of JPEG's squares of 8 pixels by its last row and column. None where no quality has so small an error.
+    whole number of JPEG's squares of 8 pixels by its last row and column.
     """
     height, width = (8 * math.ceil(n / 8) for n in x.shape[1:3])
     padding = ((0, 0), (0, height - x.shape[1]), (0, width - x.shape[2]), *[(0, 0)] * (x.ndim - 3))
@@ -164,22 +167,14 @@ def jpeg_bytes(x: NDArray[np.uint8], most: float) -> float | None:
     padded = np.concatenate([padded, np.zeros((across * down - len(x), *padded.shape[1:]), np.uint8)])
     grid = padded.reshape(down, across, *padded.shape[1:]).swapaxes(1, 2)  # (down, H, across, W[, 3])
     sheet = Image.fromarray(grid.reshape(down * height, across * width, *x.shape[3:]))
-
-    def packed(quality: int) -> tuple[int, float]:
-        """Its bytes, and the mean squared error of the images, pixels in [0, 1]."""
+    found = []
+    for quality in QUALITIES:
         buffer = io.BytesIO()
         sheet.save(buffer, format="JPEG", quality=quality, optimize=True, subsampling=0)
         back = np.asarray(Image.open(buffer)).reshape(grid.shape).swapaxes(1, 2).reshape(padded.shape)
-        back = back[: len(x), : x.shape[1], : x.shape[2]]
-        return len(buffer.getvalue()), float(np.square(back / 255 - x / 255).mean())
-
-    low, high = 1, BEST_JPEG
-    if packed(high)[1] > most:
-        return None
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if packed(middle)[1] <= most else (middle + 1, high)
-    return packed(low)[0] / len(x)
+        lost = back[: len(x), : x.shape[1], : x.shape[2]].astype(np.float32) - x
+        found.append((len(buffer.getvalue()) / len(x), float(np.square(lost, dtype=float).mean()) / 255**2))
+    return found
 
 
 def _decoded_error(network: Network, z: Array, x: Array) -> float:

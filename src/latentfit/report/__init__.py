@@ -19,7 +19,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..formatting import plural
+from ..formatting import listed, plural
 from ..hardware import reproducible, side_by_side
 from ..measure import gates, headline
 from ..measure.checks import GATES
@@ -101,7 +101,7 @@ def render(study: Study, template: str, shown: Mapping[str, Picture], explored: 
         settings=[*tables.settings(results), ("Recipe", f"{results.recipe.name}: {recipe_text(results.recipe)}")],
         tables=drawn,
         terms=tables.terms(drawn),
-        interval=tables.INTERVAL,
+        interval=tables.INTERVAL if len(results.seeds) > 1 else tables.ONCE,
         gates=[gates.check_of(name, results.recipe) for name in GATES],
         style=style,
         scripts=scripts,
@@ -208,5 +208,6 @@ ENVIRONMENT = Environment(
 )
 ENVIRONMENT.filters["markdown"] = markdown
 ENVIRONMENT.filters["prose"] = _prose
+ENVIRONMENT.filters["listed"] = listed
 ENVIRONMENT.filters["sizes"] = tables.sizes_text
 ENVIRONMENT.filters["table"] = lambda table: Markup(markdown_table(*table[:2]))

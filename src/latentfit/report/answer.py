@@ -9,14 +9,13 @@ from typing import NamedTuple
 from ..data.reading import Reading
 from ..formatting import explained_share, latent, listed, mse, plural
 from ..measure.answer import share
+from ..measure.checks import GATES
 from ..measure.gates import bounding
 from ..measure.headline import flat_text
 from ..measure.verdict import KEEPS
 from ..recipe import RECIPES
-from ..results import NotAsked, Results, SizeResult, Verdict
+from ..results import ModelResult, NotAsked, Results, SizeResult, Verdict
 from .chosen import answered
-
-HARDLY = 0.005  # of the variance: a gap between training and test error that more images can do little about
 
 
 class Fact(NamedTuple):
@@ -51,13 +50,15 @@ def tile(results: Results, source: str | None) -> Tile | None:
     else:
         large, small = _head(asked)
         facts = _facts(results, asked)
-    return Tile(large, small, [*facts, *_more_images(results)], *_next(results, source))
+    return Tile(large, small, [*facts, *_trust(results)], *_next(results, source))
 
 
 def _head(asked: Verdict) -> tuple[str, str]:
-    wanted = "at the knee" if asked.keep == "knee" else f"to keep {share(float(asked.keep))} of the variance"
+    keep = asked.keep
+    wanted = "at the knee" if keep == "knee" else f"to keep {share(float(keep))} of the variance"
     if asked.status == "found" and asked.latent_dim is not None:
-        at_most = "At most " if bounding(asked.gates) else ""
+        bounded = bounding(asked.gates) or (keep != "knee" and not asked.not_enough and asked.latent_dim != 1)
+        at_most = "At most " if bounded else ""
         verb = "is" if asked.latent_dim == 1 else "are"
         if asked.keep == "knee":
             return f"{at_most}{latent(asked.latent_dim)}", "after which explained variance stops rising"
@@ -90,7 +91,7 @@ def _kept(results: Results, size: SizeResult) -> Fact:
     explained, name = size.test_explained_variance, f"{size.latent_dim} keep{'s' * (size.latent_dim == 1)}"
     if explained is None:
         return Fact(name, "-", "training failed")
-    beside = f"trained once (seed {results.seeds[0]})" if len(results.seeds) == 1 else "trained once"
+    beside = f"trained once, seed {results.seeds[0]}" if len(results.seeds) == 1 else "trained once"
     if explained.interval:
         half = 50 * (explained.interval[1] - explained.interval[0])
         beside = f"± {half:.2g} points (95 %, {plural(size.seeds, 'seed')} and the test images)"
@@ -102,20 +103,31 @@ def _worth(results: Results, size: SizeResult) -> list[Fact]:
     components = results.components[size.latent_dim]
     if size.test_mse is None or not components:
         return []
-    return [Fact(f"PCA for {size.latent_dim}", f"{components:,}", "components have the same test error")]
+    return [Fact("PCA needs", f"{components:,}", f"components for the error of {size.latent_dim}")]
 
 
-def _more_images(results: Results) -> list[Fact]:
-    """Whether more images would help: how far the test error lies above the training error."""
+def _trust(results: Results) -> list[Fact]:
+    """Which gates fired at which sizes, and how much more images could win at most."""
+    fired = {size.latent_dim: size.gates for size in results.sizes if size.gates}
+    names = dict.fromkeys(name for gates in fired.values() for name in gates)
+    facts = [Fact("Training", "sound", "no gate fired at any size")]
+    if fired:
+        sizes = f"at {listed([*map(str, fired)])}" if len(fired) < len(results.sizes) else "at every size"
+        facts = [Fact("Gates", listed([GATES[name].short for name in names]), sizes)]
     k = answered(results) or results.first[-1].latent_dim
-    (size,) = (size for size in results.sizes if size.latent_dim == k)
-    if size.test_mse is None or size.train_mse is None or results.variance.test <= 0:
-        return []
-    gap = (size.test_mse.mean - size.train_mse.mean) / results.variance.test
-    if gap < HARDLY:
-        return [Fact("More images", "hardly help", f"with {k} the test error is that of training, or nearly")]
-    points = f"{100 * gap:.1f} points"
-    return [Fact("More images", "may help", f"with {k} the test images keep {points} less than those trained on")]
+    train, test = (results.mean(k, of) for of in (_train_explained, _test_explained))
+    if train is None or test is None:
+        return facts
+    gap = f"{100 * max(train - test, 0):.1f} points more"
+    return [*facts, Fact("Training images", gap, f"are kept of them with {k}: more images could win no more")]
+
+
+def _train_explained(model: ModelResult) -> float | None:
+    return model.train_explained_variance
+
+
+def _test_explained(model: ModelResult) -> float | None:
+    return model.test_explained_variance
 
 
 def _next(results: Results, source: str | None) -> tuple[str, str | None]:
@@ -125,15 +137,17 @@ def _next(results: Results, source: str | None) -> tuple[str, str | None]:
     if isinstance(asked, NotAsked):
         return "How many do you need? Say how much of the variance to keep:", again and f"{again} --keep 0.9"
     keep = asked.keep
-    if bounding(asked.gates) and not results.recipe.holds_out:
-        return "Trained until they are done, fewer may do:", again and f"{again} --keep {keep}"
+    if any(GATES[name].advice is None for name in bounding(asked.gates)) and not results.recipe.holds_out:
+        return "Training was not finished; until it is:", again and f"{again} --keep {keep}"
     if asked.more_seeds:
         count = len(results.seeds) + asked.more_seeds
-        return "More seeds would settle it:", command(results, source, seeds=count)
+        more = command(results, source, seeds=count) or (again and f"{again} --keep {keep} --seeds {count}")
+        return "More seeds would settle it:", more
     if asked.next and keep != "knee":
         sizes = listed([*map(str, asked.next)])
         more = command(results, source, also=asked.next) or (again and f"{again} --keep {keep}")
-        return f"The question is still open; next to train: {sizes}", more
+        why = "Sizes between were not tested" if asked.status == "found" else "The question is still open"
+        return f"{why}; next to train, {sizes}:", more
     if keep == "knee":
         return "Or say how much of the variance to keep:", again and f"{again} --keep 0.9"
     other = next((k for k in (*KEEPS,) if k > float(keep)), KEEPS[0])

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..formatting import (
-    FEW,
     change,
     dims,
     distinguishable,
@@ -23,11 +22,11 @@ from .chosen import SPOKEN, of_interest
 
 
 def error_sentences(results: Results) -> list[str]:
-    """How the error changes with the latent dimension; of many sizes, the ends and the steps between."""
+    """How the error changes with the latent dimension: the ends, and the steps between."""
     if text := flat_text(results):
         return [text, *_failures(results)]
     couples = widest_first(results)
-    if len(couples) > FEW:
+    if len(couples) > 1:
         first, *rest = headline.error_sentences(results, couples[:1])
         return [first, *_steps(results), *rest, *_failures(results)]
     return [*headline.error_sentences(results, couples), *_failures(results)]
@@ -48,10 +47,12 @@ def _steps(results: Results) -> list[str]:
     lower = [couple for couple in steps if couple.test.significant and couple.test.difference < 0]
     verb = f"{len(lower)} lower" if len(lower) > 1 else f"{len(lower) or 'none'} lowers"
     text = f"Of the {len(steps)} steps from a size to the next, {verb} the error"
+    if len(lower) == len(steps) > 1:
+        text = f"All {len(steps)} steps from a size to the next lower the error"
     if lower:
-        by_ratio = sorted(lower, key=lambda couple: couple.test.means[1] / couple.test.means[0])
-        most, least = (_decrease(couple) for couple in (by_ratio[0], by_ratio[-1]))
-        text += f", by {most}" if len(lower) == 1 else f", by {most} the most, by {least} the least"
+        by_ratio = sorted(lower, key=lambda couple: -couple.test.means[1] / couple.test.means[0])
+        ends = [_decrease(couple) for couple in (by_ratio[0], by_ratio[-1])]
+        text += f", by {ends[0]}" if len(lower) == 1 else f", by {ends[0]} to {ends[1]}"
     sentences = [f"{text}."]
     if higher := [couple for couple in steps if couple.test.significant and couple.test.difference >= 0]:
         sentences.append(f"More dimensions came out worse {_list_steps(higher)}.")
@@ -62,7 +63,7 @@ def _steps(results: Results) -> list[str]:
 
 def _decrease(couple: Couple) -> str:
     (small, large), test = couple
-    return f"{relative_decrease(test.means[1], test.means[0])} from {small} to {large}"
+    return f"{relative_decrease(test.means[1], test.means[0])} (from {small} to {large})"
 
 
 def _list_steps(couples: Sequence[Couple]) -> str:

@@ -1,13 +1,18 @@
 // The explorer of a latentfit report: the trained networks, run in the page.
 //
-//   bytes      what the page carries: packed as zlib in base64, weights as planes of bytes, fp16 or fp32
+//   bytes      what the page carries: packed as zlib in base64, weights as integers
 //   networks   image -> code -> image, a plain stack of linear layers, by hand
+//   codes      distances, principal directions, the nearest real codes
 //   pictures   pixels on canvases, errors, the nearest real image
+//   photos     picture files, as a network sees them
 //   state      what is shown, written into the URL's fragment, so that a link reproduces a view
-//   walk, dials, map, sizes     the four things to do, each with a `show` that draws it from the state
+//   chooser    the image and the size that all parts show
+//   walk, dials, map, sizes     the four parts
 //
-// Nothing is fetched, nothing is stored, names are only ever text. A picture is a Float32Array of H × W (× 3)
-// numbers in [0, 1], a code a Float32Array of K.
+// Each part has `show`, which draws it from the state, `rest`, which does what takes longer once nothing has changed
+// for a moment, and `changed`, which asks for both. Nothing is fetched, nothing is stored, names are only ever text.
+// A picture is a Float32Array of H × W (× 3) numbers in [0, 1], a code a Float32Array of K. A choice is the place of a
+// test image in the page's data, or a photo.
 "use strict";
 (() => {
   const find = (id) => document.getElementById(id);
@@ -35,16 +40,19 @@
     return bytes.buffer;
   }
 
-  function half(bits) {
-    const sign = bits & 0x8000 ? -1 : 1, exponent = (bits >> 10) & 31, fraction = bits & 1023;
-    if (exponent === 0) return sign * fraction * 2 ** -24;
-    return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-  }
+  const floats = async (text) => new Float32Array(joined(await unpack(text), 4));
 
-  async function floats(text, precision = "fp32") {
-    const planes = await unpack(text);
-    if (precision === "fp32") return new Float32Array(joined(planes, 4));
-    return Float32Array.from(new Uint16Array(joined(planes, 2)), half);
+  /** Weights: whole numbers times a step; of each number its highest byte, then bit by bit the `low` lower ones. */
+  function scaled(planes, at, count, low, step) {
+    const bytesEach = Math.ceil(count / 8), values = new Float32Array(count);
+    for (let i = 0; i < count; i++) {
+      let whole = (planes[at + i] << 24) >> 24; // signed
+      for (let b = 0; b < low; b++) {
+        whole = 2 * whole + ((planes[at + count + b * bytesEach + (i >> 3)] >> (7 - (i & 7))) & 1);
+      }
+      values[i] = step * whole;
+    }
+    return [values, at + count + low * bytesEach];
   }
 
   // ---- networks
@@ -69,31 +77,56 @@
     return y;
   }
 
-  /** The layers of one half and, where there is one, the linear path beside them. */
-  function layersOf(values, sizes, hasPath, from) {
-    let at = from;
-    const take = (count) => values.subarray(at, (at += count));
-    const layers = sizes.slice(1).map((out, i) => ({ weight: take(out * sizes[i]), bias: take(out) }));
-    const ends = sizes[0] * sizes[sizes.length - 1], beside = layers[layers.length - 1].bias.map(() => 0);
-    return [{ layers, path: hasPath ? { weight: take(ends), bias: beside } : null }, at];
+  /** The two halves: their layers and, where there is one, the linear path beside them. */
+  async function halvesOf({ layers: sizes, linear: hasPath, weights: { planes, low, steps, biases } }) {
+    const bytes = await unpack(planes), offsets = await floats(biases);
+    let matrix = 0, at = 0, used = 0, weight;
+    const take = (count) => {
+      [weight, at] = scaled(bytes, at, count, low[matrix], steps[matrix]);
+      matrix++;
+      return weight;
+    };
+    return [sizes, [...sizes].reverse()].map((widths) => {
+      const layers = widths.slice(1).map((out, i) => ({
+        weight: take(out * widths[i]), bias: offsets.subarray(used, (used += out)),
+      }));
+      const last = widths[widths.length - 1];
+      return { layers, path: hasPath ? { weight: take(widths[0] * last), bias: new Float32Array(last) } : null };
+    });
   }
 
   async function network(told) {
-    const values = await floats(told.weights, told.precision);
-    const [encoder, end] = layersOf(values, told.layers, told.linear, 0);
-    const [decoder] = layersOf(values, [...told.layers].reverse(), told.linear, end);
+    const [encoder, decoder] = await halvesOf(told);
     const between = activations[told.activation], same = outputs.linear;
     const run = ({ layers, path }, x, last) => {
       const y = layers.reduce((h, layer, i) => linear(layer, h, i + 1 < layers.length ? between : same), x);
       const beside = path && linear(path, x, same);
       return y.map((a, i) => last(beside ? a + beside[i] : a));
     };
-    const [axes, map, errors] = await Promise.all([told.axes, told.map, told.errors].map((text) => floats(text)));
+    const [axes, plane, errors] = await Promise.all([told.axes, told.plane, told.errors].map((text) => floats(text)));
     return {
-      ...told, axes, map, errors,
+      ...told, axes, plane, errors, codes: [],
       encode: (x) => run(encoder, x, same),
       decode: (z) => run(decoder, z, outputs[told.output]),
     };
+  }
+
+  // ---- codes
+
+  /** The code of a choice; those of test images are kept. */
+  function codeOf(net, choice) {
+    if (isPhoto(choice)) return net.encode(choice.picture);
+    return (net.codes[choice] = net.codes[choice] || net.encode(image(choice)));
+  }
+
+  /** Encode all test images, a few at a time so that the page stays quick. */
+  async function encodeAll(net) {
+    for (let i = 0, start = performance.now(); i < data.indices.length; i++) {
+      codeOf(net, i);
+      if (performance.now() - start < 12) continue;
+      await new Promise((done) => setTimeout(done));
+      start = performance.now();
+    }
   }
 
   /** Where a code lies along the principal direction i of the real codes, from their mean. */
@@ -107,15 +140,24 @@
     return z.map((value, j) => value + by * net.axes[i * net.latentDim + j]);
   }
 
-  /** The share of real codes that lie nearer to their mean than this one, in [0, 1] (Mahalanobis' distance). */
+  /** How many real codes lie nearer to their mean than this one, in [0, 1], and how it compares with the farthest
+   *  (Mahalanobis distance in the directions of the dials). */
   function farOut(net, z) {
     let sum = 0, count = 0;
-    for (let i = 0; i < net.latentDim; i++) {
+    for (let i = 0; i < net.low.length; i++) {
       if (net.std[i] > 0) { sum += (along(net, z, i) / net.std[i]) ** 2; count++; }
     }
     const distance = Math.sqrt(sum / Math.max(1, count));
     const beyond = net.far.filter((quantile) => quantile < distance).length;
     return { share: beyond / net.far.length, outside: distance / (net.far[net.far.length - 1] || 1) };
+  }
+
+  const apart = (a, b) => Math.sqrt(a.reduce((sum, value, j) => sum + (value - b[j]) ** 2, 0));
+
+  /** Places of the real codes that are nearest to a code, with their distances; the image itself is left out. */
+  function neighbours(net, z, itself) {
+    const all = net.codes.map((code, i) => [i, apart(code, z)]).filter(([i]) => i !== itself);
+    return all.sort((a, b) => a[1] - b[1]).slice(0, 5);
   }
 
   // ---- pictures
@@ -144,10 +186,11 @@
     return sum / pixels;
   }
 
-  function nearest(picture) {
+  /** The place of the test image that is nearest to a picture, other than those left out. */
+  function nearest(picture, out) {
     let best = 0, least = Infinity;
     for (let i = 0; i < data.indices.length; i++) {
-      let sum = 0;
+      let sum = out.includes(i) ? Infinity : 0;
       for (let p = 0, at = i * pixels; p < pixels && sum < least; p++) sum += (images[at + p] / 255 - picture[p]) ** 2;
       if (sum < least) [best, least] = [i, sum];
     }
@@ -157,6 +200,13 @@
   const mixed = (a, b, t) => a.map((value, i) => (1 - t) * value + t * b[i]);
   const dims = (net) => `${net.latentDim} dimension${net.latentDim === 1 ? "" : "s"}`;
   const short = (value) => value.toPrecision(3);
+  /** The 1 and 99 % quantiles. */
+  function middle(values) {
+    const sorted = Float64Array.from(values).sort();
+    return [0.01, 0.99].map((share) => sorted[Math.round(share * (sorted.length - 1))]);
+  }
+
+  const percent = (share) => `${Math.round(100 * share)} %`;
 
   function element(tag, attributes = {}, ...children) {
     const made = document.createElement(tag);
@@ -165,28 +215,95 @@
     return made;
   }
 
-  /** A picture with words under it: `draw(picture, label, caption)` fills it. */
+  /** A picture with words under it: `draw(picture, label, caption, chosen)` fills it. */
   function frame(parent, extra = []) {
     const canvas = element("canvas", { role: "img" }), caption = element("figcaption");
-    parent.append(element("figure", {}, canvas, caption, ...extra));
-    return (picture, label, words = label) => { paint(canvas, picture, label); caption.textContent = words; };
+    const figure = element("figure", {}, canvas, caption, ...extra);
+    parent.append(figure);
+    return (picture, label, words = label, chosen = false) => {
+      paint(canvas, picture, label);
+      caption.textContent = words;
+      figure.classList.toggle("chosen", chosen);
+    };
+  }
+
+  // ---- photos
+
+  const isPhoto = (choice) => typeof choice !== "number";
+  const pictureOf = (choice) => (isPhoto(choice) ? choice.picture : image(choice));
+  const nameOf = (choice) => (isPhoto(choice) ? "your image" : called(choice));
+
+  async function photoOf(file) {
+    const photo = { bitmap: await createImageBitmap(file), invert: false, zoom: 1, across: 0.5, down: 0.5 };
+    return Object.assign(photo, { picture: seen(photo) });
+  }
+
+  /** A photo as the network sees it: cropped and scaled, its border's mean where it leaves room, grey if images are. */
+  function seen({ bitmap, invert, zoom, across, down }) {
+    const context = Object.assign(element("canvas"), { width, height }).getContext("2d", { willReadFrequently: true });
+    const read = () => {
+      const rgba = context.getImageData(0, 0, width, height).data, picture = new Float32Array(pixels);
+      for (let p = 0; p < height * width; p++) {
+        const [r, g, b] = rgba.subarray(4 * p, 4 * p + 3);
+        if (channels === 3) picture.set([r / 255, g / 255, b / 255], 3 * p);
+        else picture[p] = (0.299 * r + 0.587 * g + 0.114 * b) / 255;
+      }
+      return picture;
+    };
+    context.imageSmoothingQuality = "high";
+    context.fillRect(0, 0, width, height); // below what is transparent
+    context.drawImage(bitmap, 0, 0, width, height);
+    const border = Math.round(255 * background(read()));
+    context.fillStyle = `rgb(${border} ${border} ${border})`;
+    context.fillRect(0, 0, width, height);
+    const scale = zoom * Math.max(width / bitmap.width, height / bitmap.height);
+    const [w, h] = [bitmap.width * scale, bitmap.height * scale];
+    context.drawImage(bitmap, (width - w) * across, (height - h) * down, w, h);
+    return read().map((value) => (invert ? 1 - value : value));
+  }
+
+  const brightness = (picture) => picture.reduce((sum, value) => sum + value, 0) / pixels;
+
+  /** The mean of the outermost pixels. */
+  function background(picture) {
+    const border = picture.filter((_, p) => {
+      const [x, y] = [Math.floor(p / channels) % width, Math.floor(p / channels / width)];
+      return x === 0 || y === 0 || x === width - 1 || y === height - 1;
+    });
+    return border.reduce((sum, value) => sum + value, 0) / border.length;
+  }
+
+  /** What is unlike the test images about a picture, in words; nothing if they have the like. */
+  function unlike(picture) {
+    return Object.entries({ background, brightness }).flatMap(([name, measure]) => {
+      const [low, high] = middle(data.indices.map((_, i) => measure(image(i))));
+      const value = measure(picture), words = `Its ${name}, ${value.toFixed(2)}, is`;
+      if (value > high + 0.02) return [`${words} above that of 99 % of the test images (${high.toFixed(2)}).`];
+      if (value < low - 0.02) return [`${words} below that of 99 % of the test images (${low.toFixed(2)}).`];
+      return [];
+    }).join(" ");
   }
 
   // ---- state
 
-  const state = { at: "walk", from: 0, to: 1, t: 0.5, k: 0, base: 0, z: null, map: 0, pick: 0, hidden: [], rank: 0 };
-  Object.assign(state, { zoom: 1, x: 0, y: 0, thumbs: 0 }); // of the map: how much larger than whole, what is its middle
-  const dropped = {}; // pictures that are no test images, by end; a link cannot hold them
+  const state = { at: "walk", k: 0, from: 0, to: 1, stops: [], t: 0.5, z: null, active: "from" };
+  // of the map: what it is zoomed to, around which middle; a point of its plane, if not the image; classes left out
+  Object.assign(state, { zoom: 1, x: 0, y: 0, point: null, thumbs: 0, coloured: 0, hidden: [] });
   let nets = [];
   const netOf = (k) => nets.find((net) => net.latentDim === k);
-  const pictureAt = (end) => dropped[end] || image(state[end]);
-  const nameAt = (end) => (dropped[end] ? "your image" : called(state[end]));
+  const stations = () => [state.from, ...state.stops, state.to];
+  const placesOf = (choices) => choices.filter((choice) => !isPhoto(choice));
 
   function write() {
-    const z = state.z ? Array.from(state.z, short).join("_") : "";
-    const text = new URLSearchParams({ ...state, hidden: state.hidden.join("."), z });
+    const view = new URLSearchParams();
+    for (const key of ["at", "k", "from", "to", "t", "zoom", "x", "y", "thumbs", "coloured"]) {
+      if (typeof state[key] !== "object") view.set(key, state[key]); // a link cannot hold a photo
+    }
+    view.set("stops", placesOf(state.stops).join("."));
+    view.set("hidden", state.hidden.join("."));
+    for (const key of ["z", "point"]) view.set(key, Array.from(state[key] || [], short).join("_"));
     try {
-      history.replaceState(null, "", `#${text}`);
+      history.replaceState(null, "", `#${view}`);
     } catch { /* some browsers forbid it for a while after many, or in a frame: then the address stays behind */ }
   }
 
@@ -198,155 +315,218 @@
       const value = given.get(key) ? Number(given.get(key)) : NaN;
       if (fits(value)) state[key] = value;
     };
+    const many = (key, mark) => (given.get(key) || "").split(mark).filter(Boolean).map(Number);
     const place = (value) => Number.isInteger(value) && value >= 0 && value < data.indices.length;
-    for (const key of ["from", "to", "base", "pick", "rank"]) number(key, place);
-    for (const key of ["k", "map"]) number(key, netOf);
-    for (const key of ["t", "thumbs"]) number(key, (value) => value >= 0 && value <= 1);
+    for (const key of ["from", "to"]) number(key, place);
+    number("k", netOf);
+    for (const key of ["t", "thumbs", "coloured"]) number(key, (value) => value >= 0 && value <= 1);
     for (const key of ["x", "y"]) number(key, (value) => Math.abs(value) <= 1);
     number("zoom", (value) => value >= 1 && value <= 40);
     if (["walk", "dials", "map", "sizes"].includes(given.get("at"))) state.at = given.get("at");
-    const text = given.get("z"), z = text ? text.split("_").map(Number) : [];
+    const z = many("z", "_"), point = many("point", "_");
     state.z = z.length === state.k && z.every(Number.isFinite) ? Float32Array.from(z) : null;
-    const hidden = (given.get("hidden") || "").split(".").filter(Boolean).map(Number);
+    state.point = point.length === 2 && point.every((value) => Math.abs(value) <= 2) ? point : null;
+    state.stops = many("stops", ".").filter(place);
+    const hidden = many("hidden", ".");
     state.hidden = (data.classes || []).map((_, c) => c).filter((c) => hidden.includes(c));
-    for (const end of ["from", "to"]) delete dropped[end];
     return true;
   }
 
-  /** Draw at the next frame, once however often it is asked for: while something is dragged the latest value wins. */
-  function soon(draw) {
-    let asked = false;
-    return () => {
+  /** Give a part `changed`: it draws at the next frame, once however often it is asked, and rests a moment later. */
+  function enliven(part) {
+    let asked = false, timer;
+    part.changed = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => { part.rest(); write(); }, 150);
       if (asked) return;
       asked = true;
-      requestAnimationFrame(() => { asked = false; draw(); });
+      requestAnimationFrame(() => { asked = false; part.show(); });
     };
   }
 
-  /** Do it when nothing has changed for a moment. */
-  function atRest(act) {
-    let timer;
-    return () => { clearTimeout(timer); timer = setTimeout(() => { act(); write(); }, 150); };
+  function showAll() {
+    for (const part of [chooser, walk, dials, map, sizes]) part.changed();
   }
+
+  // ---- chooser
+
+  const chooser = {
+    shelf: [], // places of images with their buttons
+    build() {
+      for (const i of data.shelf) {
+        const button = this.thumbnail(i, called(i));
+        button.addEventListener("click", () => this.choose(i));
+        find("shelf").append(button);
+        this.shelf.push([i, button]);
+      }
+      for (const net of nets) find("size").append(element("option", { value: net.latentDim }, dims(net)));
+      find("size").addEventListener("change", () => {
+        Object.assign(state, { k: Number(find("size").value), z: null, point: null });
+        showAll();
+      });
+      for (const slot of ["from", "to", "stop"]) {
+        find(`slot-${slot}`).addEventListener("change", () => { state.active = slot; this.changed(); });
+      }
+      find("drop-file").addEventListener("change", (event) => this.take(event.target.files[0]));
+      for (const kind of ["dragover", "drop"]) find("explorer-body").addEventListener(kind, (event) => event.preventDefault());
+      find("explorer-body").addEventListener("drop", (event) => this.take(event.dataTransfer.files[0]));
+      for (const key of ["invert", "zoom", "across", "down"]) {
+        find(`photo-${key}`).addEventListener("input", ({ target }) => this.adjust(key, key === "invert" ? target.checked : Number(target.value)));
+      }
+    },
+    thumbnail(choice, label) {
+      const canvas = element("canvas", { "aria-hidden": "true" });
+      paint(canvas, pictureOf(choice), "");
+      return element("button", { type: "button", "aria-label": label }, canvas);
+    },
+    /** What the active slot holds. */
+    active() {
+      return state.active === "stop" ? state.stops[state.stops.length - 1] : state[state.active];
+    },
+    choose(choice) {
+      if (state.active === "stop") state.stops.push(choice);
+      else state[state.active] = choice;
+      if (state.active === "from") state.z = state.point = null;
+      showAll();
+    },
+    async take(file) {
+      if (!file) return;
+      const turn = (this.turn = (this.turn || 0) + 1);
+      find("own").open = true;
+      try {
+        const photo = await photoOf(file);
+        if (turn === this.turn) this.choose(photo); // none was dropped meanwhile
+      } catch {
+        find("photo-said").textContent = `${file.name} is no picture that this browser can read.`;
+      }
+    },
+    adjust(key, value) {
+      const photo = this.active();
+      photo[key] = value;
+      photo.picture = seen(photo);
+      if (state.active === "from") state.z = state.point = null;
+      showAll();
+    },
+    show() {
+      find("size").value = state.k;
+      for (const slot of ["from", "to"]) paint(find(`${slot}-picture`), pictureOf(state[slot]), nameOf(state[slot]));
+      for (const slot of ["from", "to", "stop"]) find(`slot-${slot}`).checked = slot === state.active;
+      const places = placesOf(stations());
+      for (const [i, button] of this.shelf) button.setAttribute("aria-pressed", places.includes(i));
+      find("stops").replaceChildren(...state.stops.map((choice, n) => {
+        const button = this.thumbnail(choice, `remove stop ${n + 1}: ${nameOf(choice)}`);
+        button.addEventListener("click", () => { state.stops.splice(n, 1); showAll(); find("slot-stop").focus(); });
+        return button;
+      }));
+      const photo = this.active(), own = photo !== undefined && isPhoto(photo);
+      find("photo").hidden = !own;
+      if (!own) return;
+      const { bitmap } = photo, ratios = [width / bitmap.width, height / bitmap.height];
+      find("photo-zoom").min = Math.min(...ratios) / Math.max(...ratios); // all of it
+      find("photo-invert").checked = photo.invert;
+      for (const key of ["zoom", "across", "down"]) find(`photo-${key}`).value = photo[key];
+    },
+    rest() {
+      const photo = this.active();
+      const warning = photo !== undefined && isPhoto(photo) ? unlike(photo.picture) : "";
+      const helps = warning && !unlike(photo.picture.map((value) => 1 - value));
+      find("photo-said").textContent = warning + (helps ? " Inverted, it is like them." : "");
+    },
+  };
 
   // ---- walk
 
   const walk = {
-    shelf: [], // places of images with their buttons
     build() {
-      for (const i of data.shelf) {
-        const canvas = element("canvas", { "aria-hidden": "true" });
-        paint(canvas, image(i), "");
-        const button = element("button", { type: "button", "aria-label": called(i) }, canvas);
-        button.addEventListener("click", () => this.set(document.querySelector("[name=end]:checked").value, i));
-        find("shelf").append(button);
-        this.shelf.push([i, button]);
-      }
-      this.ends = { from: frame(find("ends")), to: frame(find("ends")) };
       this.fade = frame(find("steps"));
       this.steps = nets.map((net) => {
         const near = element("canvas", { role: "img", class: "near" }), words = element("p", { class: "near" });
         return { net, near, words, draw: frame(find("steps"), [near, words]) };
       });
-      const show = soon(() => this.show()), rest = atRest(() => this.rest());
-      find("walk-t").addEventListener("input", () => { state.t = Number(find("walk-t").value); show(); rest(); });
-      find("drop-file").addEventListener("change", (event) => this.take(event.target.files[0]));
-      const zone = find("drop");
-      for (const kind of ["dragover", "drop"]) zone.addEventListener(kind, (event) => event.preventDefault());
-      zone.addEventListener("drop", (event) => this.take(event.dataTransfer.files[0]));
+      find("walk-t").addEventListener("input", () => { state.t = Number(find("walk-t").value); this.changed(); });
+      find("walk-play").addEventListener("click", () => this.play());
+      find("walk-save").addEventListener("click", () => this.save());
     },
-    set(end, i) {
-      delete dropped[end];
-      state[end] = i;
-      this.show();
-      this.rest();
-      write();
+    /** The choices that a position lies between, and how far it is from the first to the second. */
+    between(t) {
+      const all = stations(), legs = all.length - 1, leg = Math.min(legs - 1, Math.floor(t * legs));
+      return [all[leg], all[leg + 1], t * legs - leg];
     },
-    async take(file) {
-      if (!file) return;
-      const end = document.querySelector("[name=end]:checked").value, turn = (this.turn = (this.turn || 0) + 1);
-      try {
-        const picture = await seen(file);
-        if (turn !== this.turn) return; // another was dropped meanwhile
-        dropped[end] = picture;
-      } catch {
-        find("walk-said").textContent = `${file.name} is no picture that this browser can read.`;
-        return;
-      }
-      this.show();
-      this.rest();
+    decoded(net, t) {
+      const [a, b, share] = this.between(t);
+      return net.decode(mixed(codeOf(net, a), codeOf(net, b), share));
     },
     show() {
-      const a = pictureAt("from"), b = pictureAt("to"), t = state.t;
-      find("walk-t").value = t;
-      for (const end of ["from", "to"]) this.ends[end](pictureAt(end), nameAt(end), `${end}: ${nameAt(end)}`);
-      const chosen = ["from", "to"].filter((end) => !dropped[end]).map((end) => state[end]);
-      for (const [i, button] of this.shelf) button.setAttribute("aria-pressed", chosen.includes(i));
-      this.fade(mixed(a, b, t), `cross-fade of the two pictures at ${percent(t)}`, "pixel cross-fade");
+      const [a, b, share] = this.between(state.t), at = percent(state.t);
+      find("walk-t").value = state.t;
+      find("walk-play").textContent = this.playing ? "Stop" : "Play";
+      this.fade(mixed(pictureOf(a), pictureOf(b), share), `cross-fade of the pixels at ${at}`, "pixel cross-fade");
       for (const step of this.steps) {
-        const { net } = step;
-        step.picture = net.decode(mixed(net.encode(a), net.encode(b), t));
-        step.draw(step.picture, `${dims(net)} at ${percent(t)}`, dims(net));
+        step.picture = this.decoded(step.net, state.t);
+        step.draw(step.picture, `${dims(step.net)} at ${at}`, dims(step.net), step.net.latentDim === state.k);
       }
     },
     rest() {
+      if (this.playing) return;
       const said = this.steps.map((step) => {
-        const i = nearest(step.picture), apart = short(error(step.picture, image(i)));
-        paint(step.near, image(i), `nearest real image: ${called(i)}`);
-        step.words.textContent = `nearest: ${className(i) || called(i)}, at ${apart}`;
-        return `${dims(step.net)}: nearest to ${called(i)}, at ${apart}`;
+        const i = nearest(step.picture, placesOf(stations())), off = short(error(step.picture, image(i)));
+        paint(step.near, image(i), `nearest test image: ${called(i)}`);
+        step.words.textContent = `nearest: ${className(i) || called(i)}, mean squared difference ${off}`;
+        return `${dims(step.net)}: nearest is ${called(i)}, mean squared difference ${off}`;
       });
-      find("walk-said").textContent = `At ${percent(state.t)} from ${nameAt("from")} to ${nameAt("to")}. ${said.join(". ")}.`;
+      const through = state.stops.length ? ` through ${state.stops.map(nameOf).join("; ")}` : "";
+      const path = `from ${nameOf(state.from)}${through} to ${nameOf(state.to)}`;
+      find("walk-said").textContent = `At ${percent(state.t)} ${path}. ${said.join(". ")}.`;
+    },
+    /** The path as a film, two seconds from image to image. */
+    play() {
+      this.playing = !this.playing;
+      if (state.t >= 1) state.t = 0;
+      let last = performance.now();
+      const step = (now) => {
+        if (!this.playing) return this.changed();
+        const passed = Math.max(0, now - last); // a frame's time may lie before the click's
+        state.t = Math.min(1, state.t + passed / 2000 / (stations().length - 1));
+        last = now;
+        this.playing = state.t < 1;
+        this.changed();
+        if (this.playing) requestAnimationFrame(step);
+      };
+      requestAnimationFrame(step);
+    },
+    /** The path as a picture file: five images from one to the next, with the size that is chosen. */
+    save() {
+      const count = 4 * (stations().length - 1) + 1, scale = Math.max(1, Math.round(112 / width));
+      const strip = Object.assign(element("canvas"), { width: count * width * scale, height: height * scale });
+      const tile = element("canvas"), context = strip.getContext("2d");
+      context.imageSmoothingEnabled = false;
+      for (let s = 0; s < count; s++) {
+        paint(tile, this.decoded(netOf(state.k), s / (count - 1)), "");
+        context.drawImage(tile, s * width * scale, 0, width * scale, height * scale);
+      }
+      strip.toBlob((blob) => {
+        const url = URL.createObjectURL(blob);
+        element("a", { href: url, download: `interpolation-${state.k}.png` }).click();
+        setTimeout(() => URL.revokeObjectURL(url), 1000);
+      });
     },
   };
-
-  const percent = (share) => `${Math.round(100 * share)} %`;
-
-  /** A picture file as the network sees it: scaled to fit, grey where the images are. */
-  async function seen(file) {
-    const bitmap = await createImageBitmap(file);
-    const canvas = element("canvas");
-    canvas.width = width;
-    canvas.height = height;
-    const context = canvas.getContext("2d", { willReadFrequently: true });
-    context.fillRect(0, 0, width, height);
-    const scale = Math.min(width / bitmap.width, height / bitmap.height);
-    const [w, h] = [bitmap.width * scale, bitmap.height * scale];
-    context.imageSmoothingQuality = "high";
-    context.drawImage(bitmap, (width - w) / 2, (height - h) / 2, w, h);
-    const rgba = context.getImageData(0, 0, width, height).data;
-    const picture = new Float32Array(pixels);
-    for (let p = 0; p < height * width; p++) {
-      const [r, g, b] = rgba.subarray(4 * p, 4 * p + 3);
-      if (channels === 3) picture.set([r / 255, g / 255, b / 255], 3 * p);
-      else picture[p] = (0.299 * r + 0.587 * g + 0.114 * b) / 255;
-    }
-    return picture;
-  }
-
-  function chooser(id, key, changed) {
-    for (const net of nets) find(id).append(element("option", { value: net.latentDim }, dims(net)));
-    find(id).addEventListener("change", () => { state[key] = Number(find(id).value); changed(); write(); });
-  }
 
   // ---- dials
 
   const dials = {
     build() {
-      chooser("dials-k", "k", () => { state.z = null; this.renew(); });
       this.start = frame(find("dials-pictures"));
       this.now = frame(find("dials-pictures"));
-      find("dials-reset").addEventListener("click", () => { state.z = null; this.show(); this.rest(); write(); });
-      find("raw").addEventListener("toggle", () => this.show());
-      this.soon = soon(() => this.show());
-      this.later = atRest(() => this.rest());
+      find("dials-reset").addEventListener("click", () => this.turn(null));
+      find("raw").addEventListener("toggle", () => this.changed());
     },
-    /** Sliders for the size that is chosen, and all that they show. */
+    /** Sliders for the size that is chosen. */
     renew() {
       const net = netOf(state.k);
-      find("dials-k").value = state.k;
       find("dial-list").replaceChildren();
       find("raw-list").replaceChildren();
+      this.k = state.k;
       this.sliders = net.low.map((low, i) => {
         const strip = element("canvas", { role: "img", "aria-label": `what dial ${i + 1} does` });
         const slider = this.slider(`dial ${i + 1}`, low, net.high[i], find("dial-list"), [strip]);
@@ -365,8 +545,6 @@
         });
         return slider;
       });
-      this.show();
-      this.rest();
     },
     slider(name, low, high, parent, extra = []) {
       const made = element("input", { type: "range", min: low, max: high, step: "any" });
@@ -374,23 +552,26 @@
       return made;
     },
     code() {
-      return state.z || netOf(state.k).encode(image(state.base));
+      return state.z || codeOf(netOf(state.k), state.from);
     },
     turn(z) {
       state.z = z;
-      this.soon();
-      this.later();
+      this.changed();
     },
     show() {
-      const net = netOf(state.k), z = this.code(), x = image(state.base), x_hat = net.decode(z);
-      this.start(x, called(state.base), `from ${called(state.base)}`);
-      this.now(x_hat, `decoded from ${dims(net)}`, `error to it ${short(error(x, x_hat))}`);
+      if (this.k !== state.k) this.renew();
+      const net = netOf(state.k), z = this.code(), x = pictureOf(state.from), x_hat = net.decode(z);
+      this.start(x, nameOf(state.from));
+      // an error belongs to a reconstruction: once a dial is turned, the picture is of another code
+      this.words = state.z ? "after turning" : `error ${short(error(x, x_hat))}`;
+      this.now(x_hat, `decoded from ${dims(net)}, ${this.words}`, `${dims(net)}, ${this.words}`);
       this.sliders.forEach(({ slider }, i) => { slider.value = along(net, z, i); });
       if (find("raw").open) this.raw.forEach((slider, j) => { slider.value = z[j]; });
       const { share, outside } = farOut(net, z);
-      find("far").value = share;
-      find("far-said").textContent =
-        outside > 1 ? `outside: ${short(outside)} times as far out as the farthest real code` : `further out than ${percent(share)} of real codes`;
+      find("far").value = share; // red from 99 % on
+      find("far-said").textContent = outside > 1
+        ? `${short(outside)} times as far as the farthest real code`
+        : `farther than ${percent(share)} of real codes`;
     },
     rest() {
       const net = netOf(state.k), z = this.code();
@@ -403,14 +584,8 @@
           strip.getContext("2d").putImageData(bytesOf(net.decode(moved(net, z, i, at - here))), s * width, 0);
         }
       });
-      const words = `${dims(net)} from ${called(state.base)}: ${find("far-said").textContent}`;
-      find("dials-said").textContent = `${words}, error ${short(error(image(state.base), net.decode(z)))}.`;
-    },
-    open(i, k) {
-      Object.assign(state, { at: "dials", base: i, k, z: null });
-      this.renew();
-      write();
-      find("dials").scrollIntoView();
+      find("dials-said").textContent =
+        `${nameOf(state.from)} with ${dims(net)}, ${this.words}: ${find("far-said").textContent}, in the directions of the dials.`;
     },
   };
 
@@ -424,6 +599,7 @@
     (c, r) => { c.moveTo(0, -1.3 * r); c.lineTo(1.3 * r, 0); c.lineTo(0, 1.3 * r); c.lineTo(-1.3 * r, 0); c.closePath(); },
     (c, r) => { c.rect(-1.3 * r, -r / 2, 2.6 * r, r); c.rect(-r / 2, -1.3 * r, r, 2.6 * r); },
   ];
+  const TILE = 40; // CSS pixels of an image on the map
 
   function drawShape(context, label, x, y, radius) {
     context.save();
@@ -436,31 +612,29 @@
     context.restore();
   }
 
+  /** From blue to orange, seen on light and dark. */
+  const heat = (share) => `rgb(${[[40, 125, 215], [235, 100, 20]].reduce((a, b) => a.map((v, i) => Math.round(v + share * (b[i] - v)))).join(" ")})`;
+
   const map = {
+    selected: new Set(),
+    hover: null, // where the pointer is on the plane
+    outline: null, // the lasso while it is drawn, in CSS pixels
     build() {
-      chooser("map-k", "map", () => this.show());
       this.canvas = find("map-canvas");
-      this.sprite = element("canvas");
-      this.sprite.width = 50 * width;
-      this.sprite.height = Math.ceil(data.indices.length / 50) * height;
+      this.sprite = Object.assign(element("canvas"), { width: 50 * width, height: Math.ceil(data.indices.length / 50) * height });
       const context = this.sprite.getContext("2d");
       data.indices.forEach((_, i) => context.putImageData(bytesOf(image(i)), (i % 50) * width, Math.floor(i / 50) * height));
       this.boxes = (data.classes || []).map((name, c) => this.legend(name, c));
-      this.picked = frame(find("map-picked"));
-      this.decoded = frame(find("map-picked"));
-      this.show = soon(() => this.draw());
-      this.later = atRest(() => {});
+      this.decoded = frame(find("map-here"));
       this.listen();
     },
     legend(name, c) {
       const key = element("canvas", { width: 14, height: 14, "aria-hidden": "true" });
       drawShape(key.getContext("2d"), c, 7, 7, 4.5);
       const box = element("input", { type: "checkbox" });
-      box.checked = !state.hidden.includes(c);
       box.addEventListener("change", () => {
         state.hidden = state.hidden.filter((other) => other !== c).concat(box.checked ? [] : [c]);
-        this.show();
-        write();
+        this.changed();
       });
       find("map-classes").append(element("label", {}, box, key, name));
       return box;
@@ -472,43 +646,57 @@
         if (!event.isPrimary || event.button) return;
         canvas.setPointerCapture(event.pointerId);
         start = { x: event.clientX, y: event.clientY, far: 0 };
+        if (this.lassoing) this.outline = [[event.offsetX, event.offsetY]];
       });
-      canvas.addEventListener("pointercancel", () => { start = null; });
+      canvas.addEventListener("pointercancel", () => { start = this.outline = null; });
       canvas.addEventListener("pointermove", (event) => {
-        if (!start || !event.isPrimary || !(event.buttons & 1)) return;
-        const scale = 1 / (canvas.clientWidth * state.zoom);
-        state.x = Math.min(1, Math.max(-1, state.x - (event.clientX - start.x) * scale));
-        state.y = Math.min(1, Math.max(-1, state.y - (event.clientY - start.y) * scale));
-        const far = start.far + Math.abs(event.clientX - start.x) + Math.abs(event.clientY - start.y);
-        start = { x: event.clientX, y: event.clientY, far };
-        this.show();
-      });
-      canvas.addEventListener("pointerup", (event) => {
         if (!event.isPrimary) return;
-        if (start && start.far < 5) this.pickAt(event.offsetX, event.offsetY);
+        if (start && this.outline) this.outline.push([event.offsetX, event.offsetY]);
+        else if (start && event.buttons & 1) {
+          const scale = 1 / (canvas.clientWidth * state.zoom);
+          state.x = Math.min(1, Math.max(-1, state.x - (event.clientX - start.x) * scale));
+          state.y = Math.min(1, Math.max(-1, state.y - (event.clientY - start.y) * scale));
+          const far = start.far + Math.abs(event.clientX - start.x) + Math.abs(event.clientY - start.y);
+          start = { x: event.clientX, y: event.clientY, far };
+        }
+        this.hover = event.pointerType === "mouse" ? this.plane(event.offsetX, event.offsetY) : null;
+        this.changed();
+      });
+      canvas.addEventListener("pointerleave", () => { this.hover = null; this.changed(); });
+      canvas.addEventListener("pointerup", (event) => {
+        if (!event.isPrimary || !start) return;
+        if (this.outline) this.select();
+        else if (start.far < 5) this.click(event);
         start = null;
-        write();
       });
       canvas.addEventListener("wheel", (event) => {
-        if (!event.ctrlKey && document.activeElement !== canvas) return; // a page is scrolled, a map in focus is zoomed
+        if (!event.ctrlKey) return; // the page is scrolled
         event.preventDefault();
         this.zoomBy(event.deltaY < 0 ? 1.25 : 0.8, event.offsetX, event.offsetY);
       }, { passive: false });
       canvas.addEventListener("keydown", (event) => this.key(event));
       find("map-in").addEventListener("click", () => this.zoomBy(1.5));
       find("map-out").addEventListener("click", () => this.zoomBy(1 / 1.5));
-      find("map-thumbs").addEventListener("change", () => {
-        state.thumbs = Number(find("map-thumbs").checked);
-        this.show();
-        write();
+      find("map-thumbs").addEventListener("change", ({ target }) => { state.thumbs = Number(target.checked); this.changed(); });
+      find("map-colour").addEventListener("change", ({ target }) => { state.coloured = Number(target.value); this.changed(); });
+      find("map-lasso").addEventListener("click", () => { this.lassoing = !this.lassoing; this.changed(); });
+      find("map-clear").addEventListener("click", () => { this.selected.clear(); this.changed(); canvas.focus(); });
+      find("map-copy").addEventListener("click", () => {
+        find("map-indices").select();
+        find("map-copied").textContent = document.execCommand("copy") ? "Copied." : "Selected: copy them.";
       });
-      find("map-walk").addEventListener("click", () => {
-        state.at = "walk";
-        walk.set(document.querySelector("[name=end]:checked").value, state.pick);
-        find("walk").scrollIntoView();
+      find("map-dials").addEventListener("click", () => {
+        dials.turn(this.here().z);
+        state.at = "dials";
+        find("dials").scrollIntoView();
       });
-      find("map-dials").addEventListener("click", () => dials.open(state.pick, state.map));
-      new ResizeObserver(() => this.show()).observe(canvas);
+      new ResizeObserver(() => this.changed()).observe(canvas);
+    },
+    click({ offsetX, offsetY, pointerType }) {
+      const at = this.plane(offsetX, offsetY), i = this.closest(at, this.reach(pointerType));
+      state.point = i < 0 ? at : this.spot(i);
+      if (i >= 0) chooser.choose(i);
+      else this.changed();
     },
     /** Zoom; what lies at a place on the canvas stays there, in CSS pixels, the middle if none is given. */
     zoomBy(factor, x, y) {
@@ -518,79 +706,209 @@
         const off = (at === undefined ? 0 : at / side - 0.5) * (1 / before - 1 / state.zoom);
         state[axis] = state.zoom === 1 ? 0 : Math.min(1, Math.max(-1, state[axis] + off));
       }
-      this.show();
-      this.later();
+      this.changed();
     },
-    /** Where each image lies on the canvas, in CSS pixels; null where its class is hidden. */
-    place(i) {
-      if (state.hidden.includes(data.labels[i])) return null;
-      const { map: at } = netOf(state.map), side = this.canvas.clientWidth;
-      const [u, v] = [at[2 * i], at[2 * i + 1]].map((value, axis) => value - (axis ? state.y : state.x));
-      return [side * (0.5 + u * state.zoom), side * (0.5 + v * state.zoom)];
+    /** Where a code lies on the plane. */
+    spotOf(net, z) {
+      return [0, 1].map((axis) => (axis < net.latentDim ? along(net, z, axis) / net.reach : 0));
     },
-    pickAt(x, y) {
-      let best = -1, least = 24 ** 2; // CSS pixels: what is meant by a click
+    spot(i) {
+      return Array.from(netOf(state.k).plane.subarray(2 * i, 2 * i + 2));
+    },
+    /** From the plane to the canvas, in CSS pixels, and back. */
+    onCanvas([u, v]) {
+      const side = this.canvas.clientWidth;
+      return [side * (0.5 + (u - state.x) * state.zoom), side * (0.5 + (v - state.y) * state.zoom)];
+    },
+    plane(x, y) {
+      const side = this.canvas.clientWidth;
+      return [state.x + (x / side - 0.5) / state.zoom, state.y + (y / side - 0.5) / state.zoom];
+    },
+    visible(i) {
+      return !state.hidden.includes(data.labels[i]);
+    },
+    /** How near to an image a pointer means it, in CSS pixels. */
+    reach(type) {
+      if (state.thumbs) return TILE / 2;
+      return type === "touch" ? 16 : 7;
+    },
+    /** The place of the drawn image that is nearest to a point, at most so many CSS pixels away; -1 if there is none. */
+    closest(point, reach = Infinity) {
+      const [x, y] = this.onCanvas(point);
+      let best = -1, least = reach ** 2;
       data.indices.forEach((_, i) => {
-        const at = this.place(i), apart = at ? (at[0] - x) ** 2 + (at[1] - y) ** 2 : Infinity;
+        if (!this.visible(i) || (state.thumbs && this.tiles && !this.tiles.has(i))) return;
+        const at = this.onCanvas(this.spot(i)), apart = (at[0] - x) ** 2 + (at[1] - y) ** 2;
         if (apart < least) [best, least] = [i, apart];
       });
-      if (best >= 0) this.pick(best);
+      return best;
     },
-    pick(i) {
-      state.pick = i;
-      this.show();
-      write();
+    /** A point, or else the image: its code, and what lies there or fills the other directions. */
+    here(point = state.point) {
+      const net = netOf(state.k);
+      if (!point) {
+        const z = codeOf(net, state.from);
+        return { point: this.spotOf(net, z), z, choice: state.from };
+      }
+      const i = this.closest(point, point === this.hover ? this.reach() : 0.5);
+      if (i >= 0) return { point: this.spot(i), z: codeOf(net, i), choice: i };
+      const near = this.closest(point);
+      if (near < 0) return { point, z: Float32Array.from(net.mean), filled: "the mean of all codes" };
+      const from = this.spot(near), axes = Math.min(2, net.latentDim);
+      let z = codeOf(net, near);
+      for (let axis = 0; axis < axes; axis++) z = moved(net, z, axis, (point[axis] - from[axis]) * net.reach);
+      return { point, z, filled: called(near) };
     },
     key(event) {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+      const { point, choice } = this.here(), real = choice !== undefined && !isPhoto(choice);
       if (event.key === "+" || event.key === "-") this.zoomBy(event.key === "+" ? 1.5 : 1 / 1.5);
+      if (event.key === "Enter" && real) chooser.choose(choice);
+      if (event.key === " " && real) this.selected[this.selected.has(choice) ? "delete" : "add"](choice);
+      if (event.key === " ") { event.preventDefault(); this.changed(); }
       if (!way) return;
       event.preventDefault();
-      const from = this.place(state.pick) || [0, 0];
-      let best = -1, least = Infinity;
-      data.indices.forEach((_, i) => {
-        const at = this.place(i);
-        if (!at || i === state.pick) return;
-        const [dx, dy] = [at[0] - from[0], at[1] - from[1]];
-        const ahead = dx * way[0] + dy * way[1], aside = Math.abs(dx * way[1]) + Math.abs(dy * way[0]);
-        if (ahead > 0.5 && ahead + 3 * aside < least) [best, least] = [i, ahead + 3 * aside];
-      });
-      if (best < 0) return;
-      const { map: places } = netOf(state.map);
-      if (state.zoom > 1) [state.x, state.y] = [places[2 * best], places[2 * best + 1]];
-      this.pick(best);
+      this.hover = null;
+      if (event.shiftKey) state.point = point.map((value, axis) => Math.min(1, Math.max(-1, value + (0.02 * way[axis]) / state.zoom)));
+      else state.point = this.next(point, way) || state.point;
+      if (state.zoom > 1 && state.point) [state.x, state.y] = state.point;
+      this.changed();
     },
-    draw() {
-      const net = netOf(state.map), canvas = this.canvas, side = canvas.clientWidth, ratio = devicePixelRatio || 1;
-      find("map-k").value = state.map;
-      canvas.classList.toggle("zoomed", state.zoom > 1); // a map that is whole lets a finger scroll the page
+    /** Where the next visible image lies in a direction. */
+    next(point, way) {
+      const from = this.onCanvas(point);
+      let best = null, least = Infinity;
+      data.indices.forEach((_, i) => {
+        if (!this.visible(i)) return;
+        const at = this.onCanvas(this.spot(i)), [dx, dy] = [at[0] - from[0], at[1] - from[1]];
+        const ahead = dx * way[0] + dy * way[1], aside = Math.abs(dx * way[1]) + Math.abs(dy * way[0]);
+        if (ahead > 0.5 && ahead + 3 * aside < least) [best, least] = [this.spot(i), ahead + 3 * aside];
+      });
+      return best;
+    },
+    /** Select the visible images that the lasso encloses. */
+    select() {
+      const path = new Path2D(), context = this.canvas.getContext("2d");
+      this.outline.forEach(([x, y]) => path.lineTo(x, y));
+      context.resetTransform();
+      const inside = data.indices.map((_, i) => i).filter((i) => this.visible(i) && context.isPointInPath(path, ...this.onCanvas(this.spot(i))));
+      this.selected = new Set(inside);
+      this.outline = null;
+      this.changed();
+    },
+    show() {
+      const canvas = this.canvas, side = canvas.clientWidth, ratio = devicePixelRatio || 1;
+      canvas.classList.toggle("held", state.zoom > 1 || Boolean(this.lassoing)); // else a finger scrolls the page
       canvas.width = canvas.height = Math.round(side * ratio);
-      const context = canvas.getContext("2d"), thumbs = state.thumbs === 1;
-      find("map-thumbs").checked = thumbs;
+      const context = canvas.getContext("2d");
       context.scale(ratio, ratio);
       context.imageSmoothingEnabled = false;
-      const wide = Math.min(2 * width, Math.max(10, 5 * state.zoom)), high = (wide * height) / width;
+      this.boxes.forEach((box, c) => { box.checked = !state.hidden.includes(c); });
+      find("map-thumbs").checked = state.thumbs === 1;
+      find("map-colour").value = state.coloured;
+      find("map-lasso").setAttribute("aria-pressed", Boolean(this.lassoing));
+      const here = this.here(this.hover || state.point);
+      if (state.thumbs) this.drawTiles(context, side);
+      else this.drawMarks(context, side);
+      this.drawAxes(context, side);
+      this.drawCursor(context, here);
+      const x_hat = netOf(state.k).decode(here.z), words = this.describe(here, x_hat);
+      this.decoded(x_hat, `decoded from ${dims(netOf(state.k))}: ${words}`, `decoded: ${words}`);
+    },
+    drawMarks(context, side) {
+      const net = netOf(state.k), [low, high] = middle(net.errors);
+      const radius = Math.min(6, 2.5 + state.zoom / 4);
+      find("map-scale").hidden = state.coloured !== 1;
+      find("map-low").textContent = short(low);
+      find("map-high").textContent = short(high);
       data.indices.forEach((_, i) => {
-        const at = this.place(i);
-        if (!at || Math.min(...at) < -wide || Math.max(...at) > side + wide) return;
-        if (!thumbs) return drawShape(context, data.labels[i], ...at, Math.min(6, 2.5 + state.zoom / 4));
-        const [sx, sy] = [(i % 50) * width, Math.floor(i / 50) * height];
-        context.drawImage(this.sprite, sx, sy, width, height, at[0] - wide / 2, at[1] - high / 2, wide, high);
+        const [x, y] = this.onCanvas(this.spot(i));
+        if (!this.visible(i) || Math.min(x, y) < -9 || Math.max(x, y) > side + 9) return;
+        context.globalAlpha = this.selected.size && !this.selected.has(i) ? 0.2 : 1;
+        if (!state.coloured) return drawShape(context, data.labels[i], x, y, radius);
+        const share = Math.min(1, Math.max(0, (net.errors[i] - low) / (high - low || 1)));
+        context.fillStyle = heat(share);
+        context.beginPath();
+        context.arc(x, y, radius * (0.7 + 0.8 * share), 0, 7);
+        context.fill();
       });
-      const at = this.place(state.pick);
-      if (at) {
-        const half = thumbs ? Math.max(wide, high) / 2 + 2 : 9;
+      context.globalAlpha = 1;
+    },
+    /** Images large enough to be recognised, as many as do not cover one another; zooming shows more. */
+    drawTiles(context, side) {
+      const drawn = [];
+      this.tiles = new Set();
+      find("map-scale").hidden = true;
+      data.indices.forEach((_, i) => {
+        const [x, y] = this.onCanvas(this.spot(i)), half = TILE / 2;
+        if (!this.visible(i) || Math.min(x, y) < half || Math.max(x, y) > side - half) return;
+        if (drawn.some(([u, v]) => Math.abs(u - x) < TILE && Math.abs(v - y) < TILE)) return;
+        drawn.push([x, y]);
+        this.tiles.add(i);
+        this.drawTile(context, i, x, y, TILE);
+      });
+    },
+    drawTile(context, i, x, y, wide) {
+      const high = (wide * height) / width, [sx, sy] = [(i % 50) * width, Math.floor(i / 50) * height];
+      context.drawImage(this.sprite, sx, sy, width, height, x - wide / 2, y - high / 2, wide, high);
+    },
+    /** What share of the variance of the codes each direction of the plane has. */
+    drawAxes(context, side) {
+      const net = netOf(state.k), all = net.std.reduce((sum, std) => sum + std ** 2, 0);
+      const words = [0, 1].map((axis) => `direction ${axis + 1}: ${percent(axis < net.latentDim && all ? net.std[axis] ** 2 / all : 0)} of the variance`);
+      this.canvas.setAttribute("aria-label", `Map of the codes of ${dims(net)}; across ${words[0]} of the codes, down ${words[1]}. Arrow keys go from image to image, with Shift anywhere; Enter takes an image, Space selects it; plus and minus zoom`);
+      context.font = "12px system-ui, sans-serif";
+      context.fillStyle = getComputedStyle(this.canvas).color;
+      context.textAlign = "center";
+      context.fillText(words[0], side / 2, side - 7);
+      context.rotate(-Math.PI / 2);
+      context.fillText(words[1], -side / 2, 15);
+      context.rotate(Math.PI / 2);
+    },
+    /** The image in a square, the point in a cross, the image under the pointer beside it. */
+    drawCursor(context, { point, choice }) {
+      const mark = (draw) => {
         for (const [colour, line] of [["#fff", 5], ["#000", 2]]) { // to be seen on any ground
           context.strokeStyle = colour;
           context.lineWidth = line;
-          context.strokeRect(at[0] - half, at[1] - half, 2 * half, 2 * half);
+          context.beginPath();
+          draw();
+          context.stroke();
         }
+      };
+      const [x, y] = this.onCanvas(this.spotOf(netOf(state.k), codeOf(netOf(state.k), state.from))), [u, v] = this.onCanvas(point);
+      mark(() => context.rect(x - 9, y - 9, 18, 18));
+      if (state.point || this.hover) mark(() => { context.moveTo(u - 9, v); context.lineTo(u + 9, v); context.moveTo(u, v - 9); context.lineTo(u, v + 9); });
+      if (this.hover && choice !== undefined && !isPhoto(choice)) {
+        const side = this.canvas.clientWidth, wide = Math.max(56, width);
+        this.drawTile(context, choice, u + (u > side / 2 ? -1 : 1) * (wide / 2 + 12), Math.min(side - wide / 2, Math.max(wide / 2, v)), wide);
       }
-      const x = image(state.pick), x_hat = net.decode(net.encode(x)), words = `error ${short(error(x, x_hat))}`;
-      this.picked(x, called(state.pick));
-      this.decoded(x_hat, `decoded from ${dims(net)}, ${words}`, `${dims(net)}, ${words}`);
-      find("map-said").textContent = `${called(state.pick)}, ${words} with ${dims(net)}`;
+      if (this.outline) mark(() => this.outline.forEach(([a, b]) => context.lineTo(a, b)));
+    },
+    describe({ choice, filled }, x_hat) {
+      if (choice === undefined) return `a point with no image; other directions as in ${filled}`;
+      return `${nameOf(choice)}, error ${short(error(pictureOf(choice), x_hat))}`;
+    },
+    rest() {
+      const net = netOf(state.k), here = this.here(), said = `${this.describe(here, net.decode(here.z))}, with ${dims(net)}`;
+      if (find("map-said").textContent !== said) find("map-said").textContent = said;
+      const indices = [...this.selected].map((i) => data.indices[i]).sort((a, b) => a - b).join(", ");
+      find("map-selection").hidden = !this.selected.size;
+      find("map-count").textContent = `${this.selected.size} selected`;
+      if (find("map-indices").value !== indices) {
+        find("map-indices").value = indices;
+        find("map-copied").textContent = "";
+      }
+      if (!net.ready) {
+        net.ready = encodeAll(net).then(() => { net.ready = true; this.changed(); });
+      }
+      if (net.ready !== true) return;
+      find("map-near").replaceChildren(...neighbours(net, here.z, here.choice).map(([i, distance]) => {
+        const button = chooser.thumbnail(i, `${called(i)}, at a distance of ${short(distance)}`);
+        button.addEventListener("click", () => chooser.choose(i));
+        return element("li", {}, button, element("span", {}, short(distance)));
+      }));
     },
   };
 
@@ -603,54 +921,46 @@
       this.original = frame(find("sizes-pictures"));
       this.draws = nets.map((net) => [net, frame(find("sizes-pictures"))]);
       find("rank").max = data.indices.length - 1;
-      const show = soon(() => this.show()), rest = atRest(() => this.rest());
-      find("rank").addEventListener("input", () => { state.rank = Number(find("rank").value); show(); rest(); });
+      find("rank").addEventListener("input", () => {
+        Object.assign(state, { from: this.order[Number(find("rank").value)], z: null, point: null });
+        showAll();
+      });
     },
     show() {
-      const i = this.order[state.rank], x = image(i);
-      find("rank").value = state.rank;
-      this.original(x, called(i));
-      for (const [net, draw] of this.draws) {
-        const x_hat = net.decode(net.encode(x)), words = `error ${short(error(x, x_hat))}`;
-        draw(x_hat, `${called(i)} with ${dims(net)}, ${words}`, `${dims(net)}, ${words}`);
-      }
+      const x = pictureOf(state.from), name = nameOf(state.from);
+      if (!isPhoto(state.from)) find("rank").value = this.order.indexOf(state.from);
+      this.original(x, name);
+      this.errors = this.draws.map(([net, draw]) => {
+        const x_hat = net.decode(codeOf(net, state.from)), off = short(error(x, x_hat)), words = `error ${off}`;
+        draw(x_hat, `${name} with ${dims(net)}, ${words}`, `${dims(net)}, ${words}`, net.latentDim === state.k);
+        return `${off} with ${dims(net)}`;
+      });
     },
     rest() {
-      const i = this.order[state.rank];
-      const said = this.draws.map(([net]) => `${short(net.errors[i])} with ${dims(net)}`);
-      const place = `${state.rank + 1} of ${data.indices.length} by error`;
-      find("sizes-said").textContent = `${called(i)}, ${place}: error ${said.join(", ")}.`;
+      const place = isPhoto(state.from) ? "" : `, ${this.order.indexOf(state.from) + 1} of ${data.indices.length} by error`;
+      find("sizes-said").textContent = `${nameOf(state.from)}${place}: error ${this.errors.join(", ")}.`;
     },
   };
 
   // ---- start
 
-  function showAll() {
-    for (const part of [walk, sizes]) { part.show(); part.rest(); }
-    dials.renew();
-    map.show();
-  }
-
   async function start() {
     images = await unpack(data.images);
     for (const told of data.networks) nets.push(await network(told));
-    state.k = state.map = nets[nets.length - 1].latentDim;
-    const [first, second = first] = data.shelf;
-    [state.from, state.to, state.base, state.pick] = [first, second, first, first];
-    state.rank = Math.floor(data.indices.length / 2);
+    state.k = data.first;
+    [state.from, state.to = state.from] = data.shelf;
     const linked = read();
     find("explorer-body").hidden = false;
-    for (const part of [walk, dials, map, sizes]) part.build();
-    showAll();
+    for (const part of [chooser, walk, dials, map, sizes]) { enliven(part); part.build(); part.show(); part.rest(); }
     if (linked) find(state.at).scrollIntoView();
     for (const kind of ["pointerdown", "keydown", "input"]) {
       find("explorer-body").addEventListener(kind, (event) => {
-        state.at = (event.target.closest(".panel") || find(state.at)).id;
+        const panel = event.target.closest("#walk, #dials, #map, #sizes");
+        if (panel) state.at = panel.id;
       }, true);
     }
     addEventListener("hashchange", () => {
       if (!read()) return write(); // a link of the article: the address goes on holding the view
-      map.boxes.forEach((box, c) => { box.checked = !state.hidden.includes(c); });
       showAll();
       find(state.at).scrollIntoView();
     });

@@ -1,7 +1,7 @@
 """What the page's explorer runs on: networks, images, and where the real codes lie, as JSON with packed numbers.
 
-Weights go as fp16 where that changes no pixel by more than half of a grey level, and as fp32 where it does: without its
-last bits where these change none either. An encoder can spare more of them than a decoder.
+Weights go as integers, one step a matrix, as coarse as keeps every pixel within half of a grey level, or within a whole
+one at the corners where all sliders are at their ends. Biases stay fp32.
 
 N images, K latent dimensions, D numbers an image, M dials.
 """
@@ -9,9 +9,11 @@ N images, K latent dimensions, D numbers an image, M dials.
 from __future__ import annotations
 
 import copy
+import json
 import zlib
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .. import evaluate, formatting, latent
+from .. import evaluate, latent
 from ..hardware import side_by_side
 from ..model import Network
 from ..results import Codes
@@ -27,16 +29,16 @@ from ..sweep.store import Study
 
 Array = NDArray[Any]
 
-MOST = 6  # networks in a page
-ROOM = 27_500_000  # bytes that their weights may take in it
+ROOM = 20_000_000  # bytes of the networks and images in a page
 PIXELS = 2_000_000  # numbers that the images may be in a page
 DIALS = 10
 SHELF = 40  # images to choose from at once
-BITS = (*range(17, 25), 32)  # of a weight as fp32, from the first one
-STRAY = 1 / 510  # half of a grey level
-NEAR = STRAY / 2  # where weights were tried: of 20,000 other corners some stray 1.5 times as far
-CORNERS = 500  # of the box of training codes, that shipped weights are tried at
 INNER = (0.005, 0.995)  # quantiles of the real codes that a dial goes between
+STRAY = 1 / 510  # that a pixel may be off: half of a grey level
+DECODER, BOTH = 0.6, 0.75  # shares of it for weights to be near enough; other points stray farther than those tried
+DRAWN = 500  # points of each kind at which weights are tried
+COARSE = 2**-6  # the first step that is tried, in standard deviations of the largest matrix
+TRIES = 12
 
 
 def content(study: Study, networks: Mapping[int, Network]) -> dict[str, Any] | None:
@@ -52,18 +54,23 @@ def content(study: Study, networks: Mapping[int, Network]) -> dict[str, Any] | N
     x, indices, labels = (study.shown[name][some] for name in ("map", "map_indices", "map_labels"))
     classes = study.found.dataset.classes if (labels >= 0).all() else None
     first = {model.latent_dim: model.codes for model in study.found.first}
-    sizes = formatting.some_of(sorted(networks), MOST)
-    packed = dict(zip(sizes, side_by_side(*(partial(_weights, networks[k], x, first[k]) for k in sizes)), strict=True))
-    chosen = _that_fit(packed, [*networks])
+    pictures = pack(_bytes(x).tobytes())
+    sizes = order(sorted(networks), study.found.verdict.latent_dim)
+    told = _that_fit(
+        sizes,
+        lambda k: _network(networks[k], x, first[k]),
+        ROOM - len(pictures),
+    )
     return {
         "shape": [int(n) for n in x.shape[1:]],
         "classes": classes and list(classes),
-        "images": pack(_bytes(x).tobytes()),
+        "images": pictures,
         "indices": indices.tolist(),
         "labels": labels.tolist(),
         "shelf": _shelf(labels),
-        "left_out": sorted(set(networks) - set(chosen)),
-        "networks": [_network(networks[k], x, first[k]) | packed[k] for k in chosen],
+        "first": sizes[0],
+        "left_out": sorted(set(networks) - set(told)),
+        "networks": [told[k] for k in sorted(told)],
     }
 
 
@@ -73,16 +80,27 @@ def _some(x: Array) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, len(x) - 1, min(len(x), most)).astype(int))
 
 
-def _that_fit(packed: dict[int, dict[str, Any]], sizes: Sequence[int]) -> list[int]:
-    """As many sizes across the range as there is room for."""
-    for count in range(min(MOST, len(sizes)), 1, -1):
-        chosen = formatting.some_of(sorted(sizes), count)
-        if (
-            all(k in packed for k in chosen)
-            and sum(len(packed[k]["weights"]) + 16 * k * k // 3 for k in chosen) <= ROOM
-        ):
-            return chosen
-    return [min(packed)]
+def order(sizes: list[int], answer: int | None) -> list[int]:
+    """Sizes as they go into a page: the answer, its neighbours, the largest, then what is farthest from all."""
+    chosen = [len(sizes) - 1]
+    if answer in sizes:
+        at = sizes.index(answer)
+        chosen = [*dict.fromkeys(i for i in (at, at - 1, at + 1, len(sizes) - 1) if 0 <= i < len(sizes))]
+    while len(chosen) < len(sizes):
+        chosen.append(max(range(len(sizes)), key=lambda i: min(abs(i - other) for other in chosen)))
+    return [sizes[i] for i in chosen]
+
+
+def _that_fit(sizes: list[int], told: Callable[[int], dict[str, Any]], room: int) -> dict[int, dict[str, Any]]:
+    """The first sizes that there is room for, one at least."""
+    fitting: dict[int, dict[str, Any]] = {}
+    for two in (sizes[i : i + 2] for i in range(0, len(sizes), 2)):
+        for k, network in zip(two, side_by_side(*(partial(told, k) for k in two)), strict=True):
+            room -= len(json.dumps(network))
+            if fitting and room < 0:
+                return fitting
+            fitting[k] = network
+    return fitting
 
 
 def pack(data: bytes, each: int = 1) -> str:
@@ -108,53 +126,130 @@ def _shelf(labels: Array) -> list[int]:
     return order
 
 
-def _weights(network: Network, x: Array, box: Codes) -> dict[str, Any]:
-    """The weights, layer after layer, with as few bits as are near enough."""
-    z = np.concatenate([latent.encode(network, x), corners(box)])
-    decoded, whole = _decoded(network, z), evaluate.reconstruct(network, x)
-    shipped, bits = rounded(network, 16, 16), [16, 16]
-    far = [_stray(decoded, _decoded(shipped, z)), _stray(whole, evaluate.reconstruct(shipped, x))]
-    half = max(far) <= NEAR
-    if not half:
-        some = BITS[3:] if far[0] > NEAR else BITS  # fp16 is as fine as 19 bits
-        bits[1], far[0] = _fewest(some, lambda b: _stray(decoded, _decoded(rounded(network, 32, b), z)))
-        bits[0], far[1] = _fewest(BITS, lambda b: _stray(whole, evaluate.reconstruct(rounded(network, b, bits[1]), x)))
-        shipped = rounded(network, *bits)
-    flat = np.concatenate([p.detach().numpy().ravel() for p in _in_order(shipped)])
+@dataclass(frozen=True)
+class Directions:
+    """Principal directions of the codes of images, and how far the dials go along them."""
+
+    mean: Array  # (K,)
+    std: Array  # (K,), the largest first
+    axes: Array  # (K, K), a row a direction
+    low: Array  # (M,)
+    high: Array  # (M,)
+
+    @classmethod
+    def of(cls, codes: Array) -> Directions:
+        """Of codes (N, K)."""
+        z = codes.astype(np.float64)
+        mean = z.mean(axis=0)
+        spread, axes = np.linalg.eigh((z - mean).T @ (z - mean) / len(z))  # (K,) and (K, K), the smallest first
+        std, axes = np.sqrt(spread[::-1].clip(0)), axes.T[::-1].copy()
+        axes *= np.where(np.abs(axes).max(axis=1) == axes.max(axis=1), 1, -1)[:, None]  # one sign, whatever the machine
+        low, high = np.quantile((z - mean) @ axes[:DIALS].T, INNER, axis=0)  # (M,) each
+        return cls(mean, std, axes, low, np.maximum(high, low + 1e-6))
+
+    def turned(self, z: Array, dials: Array, upper: Array) -> Array:
+        """Codes (N, K) with those dials (N, M) at their ends: the upper ones, or the lower."""
+        ends = np.where(upper, self.high, self.low)
+        axes = self.axes[: len(self.low)]
+        return z + np.where(dials, ends - (z - self.mean) @ axes.T, 0) @ axes  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Points:
+    """Codes that the explorer can reach, drawn at random: at these shipped weights are compared with the true ones."""
+
+    directions: Directions
+    box: Codes
+    seed: int = 0
+    count: int = DRAWN
+
+    def near(self, z: Array) -> Array:
+        """Codes of images (N, K) themselves, on walks between them, and with one dial or number at an end."""
+        draw = np.random.default_rng(self.seed)
+        a, b, c, d = z[draw.integers(0, len(z), (4, self.count))]  # (count, K) each
+        t = draw.random((self.count, 1))
+        one = np.eye(len(self.directions.low), dtype=bool)[draw.integers(0, len(self.directions.low), self.count)]
+        dial = self.directions.turned(c, one, draw.integers(0, 2, (self.count, 1)))
+        number = np.eye(z.shape[1], dtype=bool)[draw.integers(0, z.shape[1], self.count)]
+        ends = np.where(draw.integers(0, 2, (self.count, 1)), self.box.high, self.box.low)
+        return np.concatenate([z, (1 - t) * a + t * b, dial, np.where(number, ends, d)]).astype(np.float32)
+
+    def corners(self, z: Array) -> Array:
+        """All numbers at their ends, or all dials."""
+        draw = np.random.default_rng(self.seed)
+        upper = draw.integers(0, 2, (self.count, z.shape[1])).astype(bool)
+        upper[0], upper[-1] = False, True
+        dials = draw.integers(0, 2, (self.count, len(self.directions.low)))
+        turned = self.directions.turned(z[draw.integers(0, len(z), self.count)], np.ones_like(dials, bool), dials)
+        return np.concatenate([np.where(upper, self.box.high, self.box.low), turned]).astype(np.float32)
+
+
+def _weights(network: Network, x: Array, z: Array, points: Points) -> dict[str, Any]:
+    """The weights as integers: the coarsest steps that are near enough, the decoder's first, then the encoder's."""
+    near, corners = points.near(z), points.corners(z)
+    right, right_corners = _decoded(network, near), _decoded(network, corners)
+
+    def strays(shipped: Network, codes: Array) -> float:
+        near = _stray(right, _decoded(shipped, points.near(codes)))
+        return max(near, _stray(right_corners, _decoded(shipped, corners)) / 2)
+
+    def halves(encoder: float, decoder: float) -> float:
+        shipped, _ = rounded(network, encoder, decoder)
+        return strays(shipped, latent.encode(shipped, x))
+
+    decoder = _coarsest(lambda step: strays(rounded(network, step, step)[0], z), DECODER * STRAY)
+    encoder = _coarsest(lambda step: halves(step, decoder), BOTH * STRAY)
+    shipped, integers = rounded(network, encoder, decoder)
+    planes, low = zip(*(_planes(whole) for whole, _ in integers), strict=True)
+    biases = [layer.bias.detach() for half in (shipped.encoder, shipped.decoder) for layer in half.layers]
     return {
-        "precision": "fp16" if half else "fp32",
-        "bits": bits,
-        "stray": max(far),
-        "weights": pack(flat.astype("<f2").tobytes(), 2) if half else _floats(flat),  # zlib takes the bits that are 0
+        "planes": pack(b"".join(planes)),
+        "low": low,
+        "steps": [step for _, step in integers],
+        "biases": _floats(torch.cat(biases).numpy()),
     }
 
 
-def _fewest(some: Sequence[int], stray: Callable[[int], float]) -> tuple[int, float]:
-    """The first number of bits that is near enough, or the last, and how far it strays."""
-    for bits in some:
-        far = stray(bits)
-        if far <= NEAR:
+def _coarsest(stray: Callable[[float], float], limit: float) -> float:
+    """A step that strays by no more than the limit; straying grows with the step."""
+    step = COARSE
+    for _ in range(TRIES):
+        far = stray(step)
+        if far <= limit:
             break
-    return bits, far
-
-
-def _in_order(network: Network) -> list[torch.nn.Parameter]:
-    halves = (network.encoder, network.decoder)
-    return [p for half in halves for part in [*half.layers, half.linear] if part is not None for p in part.parameters()]
+        step *= np.clip(0.95 * limit / far, 2**-6, 0.85)
+    return step
 
 
 @torch.no_grad()
-def rounded(network: Network, encoder: int, decoder: int) -> Network:
-    """The network with its weights rounded to so many bits: 16 are fp16, more are fp32 without its last ones."""
+def rounded(network: Network, encoder: float, decoder: float) -> tuple[Network, list[tuple[Array, float]]]:
+    """The network with each matrix as whole numbers times a step; those numbers and steps in the page's order.
+
+    Steps are in standard deviations of a matrix, and smaller for a small matrix: its bits cost little.
+    """
     shipped = copy.deepcopy(network)
-    for half, bits in ((shipped.encoder, encoder), (shipped.decoder, decoder)):
-        for parameter in half.parameters():
-            if bits == 16:
-                parameter.copy_(parameter.half().float())
-            elif bits < 32:
-                unit = 1 << (32 - bits)
-                parameter.copy_(((parameter.view(torch.int32) + unit // 2) & -unit).view(torch.float32))
-    return shipped
+    largest = max(parameter.numel() for parameter in network.parameters())
+    integers = []
+    for half, relative in ((shipped.encoder, encoder), (shipped.decoder, decoder)):
+        for part in [*half.layers, half.linear]:
+            if part is None:
+                continue
+            weight = part.weight.double()
+            step = relative * float(weight.std()) * (weight.numel() / largest) ** 0.5 or 1.0
+            whole = torch.round(weight / step)
+            part.weight.copy_(whole * step)
+            integers.append((whole.numpy().astype(np.int64).ravel(), step))
+    return shipped, integers
+
+
+def _planes(whole: Array) -> tuple[bytes, int]:
+    """Whole numbers as one byte each, what remains of them bit by bit, the highest first; and how many bits remain.
+
+    The bytes are those that zlib makes smaller.
+    """
+    low = max(0, int(np.abs(whole).max()).bit_length() - 7)
+    bits = [np.packbits((whole >> bit & 1).astype(np.uint8)).tobytes() for bit in reversed(range(low))]
+    return b"".join([(whole >> low).astype(np.int8).tobytes(), *bits]), low
 
 
 def _decoded(network: Network, z: Array) -> Array:
@@ -168,26 +263,16 @@ def _stray(right: Array, shipped: Array) -> float:
     return stray if np.isfinite(stray) else np.inf
 
 
-def corners(box: Codes) -> Array:
-    """Corners of the box of training codes: both ends, and others drawn at random, (CORNERS + 2, K) float32."""
-    low, high = (np.array(end, np.float32) for end in (box.low, box.high))
-    upper = np.random.default_rng(len(low)).integers(0, 2, (CORNERS, len(low))).astype(bool)
-    return np.concatenate([low[None], high[None], np.where(upper, high, low)])
-
-
 def _network(network: Network, x: Array, box: Codes) -> dict[str, Any]:
-    """What a network is, and where the codes of the images lie along their principal directions."""
-    z = latent.encode(network, x).astype(np.float64)  # (N, K)
-    mean = z.mean(axis=0)
-    spread, axes = np.linalg.eigh((z - mean).T @ (z - mean) / len(z))  # (K,) and (K, K), the smallest first
-    std, axes = np.sqrt(spread[::-1].clip(0)), axes.T[::-1].copy()  # (K,) and (K, K), a row a direction
-    axes *= np.where(np.abs(axes).max(axis=1) == axes.max(axis=1), 1, -1)[:, None]  # one sign, whatever the machine
-    along = (z - mean) @ axes.T  # (N, K)
-    low, high = np.quantile(along[:, :DIALS], INNER, axis=0)  # (M,) each
+    """What a network is, its weights, and where the codes of the images lie along their principal directions."""
+    z = latent.encode(network, x)  # (N, K)
+    directions = Directions.of(z)
+    along = (z - directions.mean) @ directions.axes.T  # (N, K)
     tiny = 1e-6 * max(float(np.abs(z).max()), 1e-30)  # what rounding makes
-    used = std > max(1e-4 * std[0], tiny)
-    std = np.where(used, std, 0)
-    far = np.sqrt(np.square(along[:, used] / std[used]).mean(axis=1)) if used.any() else np.zeros(len(z))
+    used = directions.std > max(1e-4 * directions.std[0], tiny)
+    std = np.where(used, directions.std, 0)
+    dials = np.flatnonzero(used[:DIALS])
+    far = np.sqrt(np.square(along[:, dials] / std[dials]).mean(axis=1)) if len(dials) else np.zeros(len(z))
     flat = along[:, :2] if along.shape[1] > 1 else np.concatenate([along, np.zeros_like(along)], axis=1)
     reach = 2.1 * float(np.abs(flat).max())
     reach = reach if reach > tiny else 1.0
@@ -197,14 +282,16 @@ def _network(network: Network, x: Array, box: Codes) -> dict[str, Any]:
         "activation": network.activation,
         "output": network.output,
         "linear": bool(network.linear_path),
-        "mean": mean.tolist(),
-        "axes": _floats(axes),
+        "mean": directions.mean.tolist(),
+        "axes": _floats(directions.axes),
         "std": std.tolist(),
-        "low": low.tolist(),
-        "high": np.maximum(high, low + 1e-6).tolist(),
+        "low": directions.low.tolist(),
+        "high": directions.high.tolist(),
         "boxLow": list(box.low),
         "boxHigh": list(box.high),
         "far": np.quantile(far, np.linspace(0.01, 1, 100)).tolist(),
-        "map": _floats(flat / reach),
+        "plane": _floats(flat / reach),
+        "reach": reach,
         "errors": _floats(evaluate.image_errors(network, x)),
+        "weights": _weights(network, x, z, Points(directions, box)),
     }

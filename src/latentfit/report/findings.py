@@ -75,7 +75,10 @@ def _training(results: Results) -> list[str]:
         sentences.append(f"In the last {span} of {epochs} the training error changed by {listed(changes)}.")
     steps = {size.latent_dim: results.mean(size.latent_dim, lambda m: m.steps) for size in some}
     if taken := [f"{count:,.0f} with {k}" for k, count in steps.items() if count]:
-        sentences.append(f"Trainings end when the error of held-out images no longer improves; steps: {listed(taken)}.")
+        mean = "mean " if len(results.seeds) > 1 else ""
+        sentences.append(
+            f"Trainings end when the error of held-out images no longer improves; {mean}steps: {listed(taken)}."
+        )
     for name, gate in GATES.items():
         sizes = [str(size.latent_dim) for size in results.sizes if name in size.gates]
         if sizes and name != "failed":  # which has a sentence with its reason
@@ -123,12 +126,12 @@ def _classes(results: Results) -> list[str]:
     differ = {c.latent_dims: c.test.significant for c in comparable(results)}
     if small == large or not differ.get((small, large), False):
         return sentences
-    rises = sorted((e / sizes[large][n] - 1, n) for n, e in sizes[small].items() if sizes[large].get(n))
+    rises = sorted((e - sizes[large][n], n) for n, e in sizes[small].items() if n in sizes[large])
     if len(rises) > 1:
         (least, least_name), (most, most_name) = rises[0], rises[-1]
         sentences.append(
-            f"From {large} down to {small} the error changes most for {most_name} ({signed(most)}) and least for "
-            f"{least_name} ({signed(least)})."
+            f"From {large} down to {small} the error changes most for {most_name} ({most:+#.3g}) and least for "
+            f"{least_name} ({least:+#.3g})."
         )
     return sentences
 
@@ -152,6 +155,6 @@ def _bytes(results: Results) -> list[str]:
         points = 100 * (after.mean - before.mean)
         keep = f"keep {abs(points):.1f} points of variance {'more' if points >= 0 else 'less'}"
     return [
-        f"Against {dims(a)}, {b} take {b / a:.4g} times the bytes and {keep}. Bytes and errors here are "
-        f"{of_seed(results)}."
+        f"Against {dims(a)}, {b} take {b / a:.4g} times the bytes, the decoder apart, and {keep}. Bytes and errors "
+        f"here are {of_seed(results)}."
     ]

@@ -29,7 +29,8 @@ from ..results import Results
 from ..sweep.store import Study
 from .chosen import SHOWN, glance, of_interest
 from .findings import lost_between
-from .tradeoffs import of_seed, walk_size
+from .tables import sizes_text
+from .tradeoffs import walk_size
 
 Array = NDArray[Any]
 
@@ -112,7 +113,7 @@ class Shown:
         sizes = glance(self.study.found)
         return replace(
             self._reconstructions("test", sizes),
-            caption=f"Test images, and what {formatting.listed([formatting.dims(k) for k in sizes])} make of them.",
+            caption=f"Test images, and what {sizes_text(sizes)} make of them{self._of_seed()}.",
         )
 
     def _reconstructions(self, split: str, sizes: Sequence[int] | None = None) -> Picture:
@@ -132,14 +133,21 @@ class Shown:
         pairs, some = self.study.shown["pairs"], self._some(SHOWN)
         steps = {k: latent.interpolate_images(self.networks[k], pairs[:, 0], pairs[:, 1]) for k in some}
         real, first = to_unit(pairs).numpy(), walk_size(self.study.found)
+        classes, labels = self.study.found.dataset.classes, self.study.shown["pairs_labels"]
+        walks = "Walks" if first is None else f"With {formatting.dims(first)}, walks"
+
+        def name(p: int) -> str:
+            known = classes and (labels >= 0).all()
+            return " to ".join(classes[label] for label in labels[p]) if known and classes else f"pair {p + 1}"
+
         rows = [
-            (k, (formatting.dims(k), strip(figures.walk_row(pair, steps[k][p]))))
+            (k, (name(p) if k == first else formatting.dims(k), strip(figures.walk_row(pair, steps[k][p]))))
             for k in sorted(steps, key=lambda k: (k != first, k))
             for p, pair in enumerate(real)
         ]
         return Picture(
             figures.interpolations(real, steps),
-            f"Walks between {len(pairs)} pairs of training images{self._named('pairs')}: the real image, five "
+            f"{walks} between {len(pairs)} pairs of training images{self._named('pairs')}: the real image, five "
             "decoded steps from its code to the other's, the other real image. The first and the last step are "
             f"the reconstructions of the pair{self._of_seed()}.{_left_out(self.networks, some)}",
             tuple(row for k, row in rows if k == first),
@@ -177,7 +185,9 @@ class Shown:
 
     def _of_seed(self) -> str:
         """Which network is shown, where a size has several."""
-        return f", {of_seed(self.study.found)}" if len(self.study.found.seeds) > 1 else ""
+        seeds = sorted({model.seed for model in self.study.found.first})
+        several = len(self.study.found.seeds) > 1
+        return f"; networks of seed {' or '.join(map(str, seeds))}" if several else ""
 
     def _named(self, shown: str) -> str:
         classes, labels = self.study.found.dataset.classes, self.study.shown[f"{shown}_labels"]
@@ -207,11 +217,11 @@ class Shown:
         results = self.study.found
         explained = {size.latent_dim: size.test_explained_variance for size in results.sizes}
         known = {k: share for k, share in explained.items() if share}
-        top, variance, keep = 4 * max(known), results.variance.test, results.verdict.keep
+        top, variance, keep = 2 * max(known), results.variance.test, results.verdict.keep
         curve = {row.latent_dim: row.test_mse for row in (*results.pca_curve, *results.pca) if row.latent_dim <= top}
         pca = {k: 1 - error / variance for k, error in sorted(curve.items())}
         estimates = results.intrinsic.estimates if results.intrinsic else ()
-        several = " The band is the 95 % interval for other seeds and other test images." if self._of_seed() else ""
+        several = " Bars are 95 % intervals for other seeds and other test images." if self._of_seed() else ""
         return Picture.chart(
             lambda ax: figures.variance_by_size(
                 known,
@@ -224,9 +234,9 @@ class Shown:
                 marks={e.name: e.value for e in estimates if e.value is not None},
             ),
             (3.6, 3.4),
-            f"Variance kept of the test images against latent size, with PCA's (dotted).{several}"
+            f"Variance kept of the test images against latent size: networks (blue) and PCA (dotted).{several}"
             + (" Hollow: a gate of the training fired." if any(bounding(size.gates) for size in results.sizes) else "")
-            + (" Dashed: the share asked for." if isinstance(keep, float) else "")
+            + (" Green: the share asked for, and the size that is enough." if isinstance(keep, float) else "")
             + (" Names above: estimates of the images' own dimension." if results.intrinsic else ""),
         )
 

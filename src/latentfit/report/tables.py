@@ -46,9 +46,9 @@ TERMS = {
     "PSNR dB": "10 log10 (1 / MSE), of the pooled test MSE; a mean over seeds.",
     "SSIM": "Structural similarity of the test images, Gaussian window of 11 pixels; a mean over images and seeds.",
     "variance to keep": "The share of the variance of the test images that is asked for.",
-    "enough": "The smallest size whose interval lies at or above the share. At most: no smaller size was shown to be "
-    "too small, or a gate of the training fired, and better training could do with less.",
-    "not enough": "The largest smaller size whose interval lies below the share, in this training.",
+    "enough": "The smallest trained size whose interval lies at or above the share. At most: no smaller size was shown "
+    "to be too small, or a gate of the training fired, and better training could do with less.",
+    "not enough": "The largest trained size, below the one that is enough, whose interval lies below the share.",
     "PCA components": "Components that keep the same share of the variance of the test images.",
     "from": "The smaller size.",
     "to": "The larger size.",
@@ -77,7 +77,7 @@ TERMS = {
     "bytes": "Of a code.",
     "with decoder": "The same with the decoder's own bytes spread over all images of the set.",
     "PCA, same bytes": "Test MSE of as many PCA components with as many bits.",
-    "JPEG bytes": "An image, of many in one JPEG, at the lowest quality with no more error than the code of 8 bits.",
+    "JPEG bytes": "An image, of many in one JPEG, the smallest with no more error than the code of 8 bits.",
     "over seeds": "Half of the 95 % interval of the variance kept for other starts of the training, in points "
     "(Student's t).",
     "over images": "The same for other test images (paired bootstrap).",
@@ -85,10 +85,12 @@ TERMS = {
     "test over train": "How far the test MSE lies above the training MSE.",
 }
 INTERVAL = (
-    "Numbers with ± are means with half of their 95 % interval for other seeds and other test images together: the "
-    "two variances add, and the factor is Student's t for the seeds and the normal quantile for the images, weighted "
-    "by the two (Cochran, 1951)."
+    "In the answer and in the results of each size ± is half of the 95 % interval of a mean, for other seeds and other "
+    "test images together: the two variances add, and the factor is Student's t for the seeds and the normal quantile "
+    "for the images, weighted by the two (Cochran, 1951). A size is enough to keep a share if the interval of its "
+    "variance kept lies at or above the share, and not enough if it lies below; for the rest the runs do not tell."
 )
+ONCE = "Each size was trained once: no number has an interval for other trainings, and no size can be called enough."
 
 
 class Noted(NamedTuple):
@@ -103,13 +105,14 @@ def all_tables(results: Results) -> dict[str, Noted]:
     """The tables of the page by their names; those for which a study has numbers."""
     of_first = f"Measured {of_seed(results)}." if len(results.seeds) > 1 else ""
     pairs = plural(results.interpolation.measured_pairs, "pair")
+    told = f"Classes are told apart {of_seed(results)}." if of_first else ""
     once = "Each size was trained once: no numbers have an interval for other trainings." if not of_first else ""
     drawn = {
         "Latent size for each share of the variance": (answers(results), ""),
         "Results of each size": (headline.table(results), once),
         "Sizes compared": (compared(results), ""),
         "Walks in numbers": (interpolations(results), f"Means over {pairs} of training images. {of_first}"),
-        "The codes of each size": (codes(results), ""),
+        "The codes of each size": (codes(results), told),
         "Bytes of a code": (compression(results), of_first),
         "What the numbers rest on": (trust(results), ""),
     }
@@ -167,7 +170,7 @@ def answers(results: Results) -> Table:
         bounded = bounding(a.gates) or (not a.not_enough and a.latent_dim != 1)
         size = {
             "found": f"{'at most ' if bounded else ''}{a.latent_dim}",
-            "undecided": f"undecided, perhaps {a.best}",
+            "undecided": f"undecided, perhaps {a.best}{'' if a.not_enough or a.best == 1 else ' or fewer'}",
             "not_reached": "-" if a.best is None else "not reached in this training",
         }[a.status]
         rows.append([answer.share(float(a.keep)), size, or_dash(a.not_enough, "d"), or_dash(a.pca_components, "d")])

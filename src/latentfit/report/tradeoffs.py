@@ -28,13 +28,14 @@ def neighbour_sentences(results: Results) -> list[str]:
     if not found:
         return []
     models = [f"{percent(m.accuracy, 1)} from {dims(m.latent_dim)}" for m in spoken(results, found.models)]
+    seed = f"; {of_seed(results)}" if len(results.seeds) > 1 else ""
     half = (
         100 * NORMAL * math.sqrt(max(found.pixels * (1 - found.pixels), 0.25 / found.test_images) / found.test_images)
     )
     return [
         f"A {found.neighbours}-nearest-neighbour classifier that learns from {plural(found.train_images, 'image')} is "
         f"right on {percent(found.pixels, 1)} of {plural(found.test_images, 'test image')} from the pixels, and on "
-        f"{listed(models)} (± {half:.1f} points for other test images: closer shares are ties). How many dimensions "
+        f"{listed(models)} (± {half:.1f} points each for other test images{seed}). How many dimensions "
         "the classes need is another question than how many the pixels need."
     ]
 
@@ -50,13 +51,13 @@ def compression_sentences(results: Results) -> list[str]:
         fine = model.bits[1]
         beside = []
         if fine.pca_test_mse is not None:
-            beside.append(f"PCA has {mse(fine.pca_test_mse)} with the same bytes")
+            beside.append(f"PCA has {mse(fine.pca_test_mse)} with the same bytes, its axes and the decoder apart")
         if model.jpeg_bytes is not None:
             beside.append(f"JPEG takes {model.jpeg_bytes:.0f} for no more error")
         whole = fine.bytes + model.decoder_bytes / count
         beside.append(
-            f"with its share of the decoder ({plural(model.decoder_bytes, 'byte')} over {plural(count, 'image')}) it "
-            f"is {whole:.0f}"
+            f"with the decoder's {plural(model.decoder_bytes, 'byte')} spread over {plural(count, 'image')} a code is "
+            f"{whole:.0f}"
         )
         sentences.append(
             f"A code of {dims(model.latent_dim)} at {fine.bits} bits a dimension is "

@@ -1,0 +1,230 @@
+"""The answer of a page: a few large words, the numbers they rest on, and the command that comes next."""
+
+from dataclasses import replace
+
+import pytest
+from factories import BETTER, results
+
+from latentfit.measure import answer as sentences
+from latentfit.measure import network
+from latentfit.recipe import RECIPES, Job
+from latentfit.report import answer
+from latentfit.report.answer import Fact
+from latentfit.results import Gate, Knee, NestedCurve
+
+THREE = {(k, seed): e + seed / 1e5 for k, e in ((8, 0.03), (16, 0.02), (48, 0.01)) for seed in (0, 1, 2)}
+AGAIN = "latentfit study photos.npz"
+SAME = " --recipe reference --epochs 20 --precision fp32 --device cpu"
+FALLING = (Gate("still_falling", 0.03, 0.01),)
+
+
+def asked(keep, errors=THREE, following=(), fired=(), components=49, recipe=None):
+    """A study that was asked for a share; `fired` sizes have not converged."""
+    found = results(errors, noise=0, train_share=0.8)
+    models = tuple(replace(m, gates=FALLING if m.latent_dim in fired else ()) for m in found.models)
+    decided = sentences.answer(models, keep, following, components=components)
+    return replace(found, models=models, verdict=decided, recipe=recipe or found.recipe)
+
+
+def tile(found):
+    return answer.tile(found, "photos.npz")
+
+
+def test_not_asked_the_errors_of_the_ends_are_the_answer():
+    found = tile(results({4: 0.04, 16: 0.0201, 48: 0.01}, train_share=0.999))
+    assert found.large == "Test error 0.0400 with 4 and 0.0100 with 48"
+    assert found.small == "latent dimensions; no share of the variance was asked for"
+    assert found.facts == [
+        Fact("4 keep", "60.0 %", "trained once, seed 0"),
+        Fact("PCA needs", "8", "components for the error of 4"),
+        Fact("48 keep", "90.0 %", "trained once, seed 0"),
+        Fact("Training", "sound", "no gate fired at any size"),
+        Fact("Training images", "0.0 points more", "are kept of them with 48: more images could win no more"),
+    ]
+    assert found.next == "How many do you need? Say how much of the variance to keep:"
+    assert found.command == f"{AGAIN} --keep 0.9"
+
+
+def test_of_one_size_its_error_is_given_once():
+    found = tile(results({1: 0.02}))
+    assert found.large == "Test error 0.0200 with 1"
+    assert [fact.name for fact in found.facts] == ["1 keeps", "PCA needs", "Training", "Training images"]
+
+
+def test_found_the_size_that_is_enough_stands_beside_the_one_below_and_pca():
+    found = tile(asked(0.75))
+    assert (found.large, found.small) == ("16 latent dimensions", "are enough to keep 75 % of the variance")
+    kept, below, linear, sound, more = found.facts
+    assert (kept.name, kept.value) == ("16 keep", "80.0 %")
+    half = 4.302653 * 1e-4 / 3**0.5  # Student's t, times the standard error over three seeds
+    assert kept.beside == f"± {100 * half:.2g} points (95 %, 3 seeds and the test images)"
+    assert (below.name, below.value) == ("8 keep", "70.0 %")
+    assert linear == Fact("PCA needs", "49", "components for the same share")
+    assert sound == Fact("Gates", "overfitted", "at 8 and 16")
+    assert more == Fact("Training images", "4.0 points more", "are kept of them with 16: more images could win no more")
+    assert (found.next, found.command) == ("Another share, from the same folder:", f"{AGAIN} --keep 0.8")
+
+
+@pytest.mark.parametrize(("keep", "other"), [(0.65, 0.8), (0.8, 0.85), (0.85, 0.9), (0.86, 0.9), (0.99, 0.8)])
+def test_another_share_is_the_next_of_the_table(keep, other):
+    found = asked(keep, {(k, s): e / 100 for (k, s), e in THREE.items()})
+    assert tile(found).command == f"{AGAIN} --keep {other}"
+
+
+def test_at_most_where_the_training_was_not_finished():
+    found = tile(asked(0.75, fired=[16]))
+    assert (found.large, found.small) == ("At most 16 latent dimensions", "are needed to keep 75 % of the variance")
+    assert (found.next, found.command) == ("Training was not finished; until it is:", f"{AGAIN} --keep 0.75")
+    done = tile(asked(0.75, fired=[16], recipe=RECIPES["converged"]))
+    assert done.large == "At most 16 latent dimensions"
+    assert done.next == "Another share, from the same folder:"
+
+
+def test_of_the_smallest_size_it_is_said_that_none_below_was_tried():
+    errors = {(k, seed): 0.02 for k in (1, 4) for seed in (0, 1, 2)}
+    one, four = asked(0.7, errors), asked(0.7, {job: e for job, e in errors.items() if job[0] == 4}, components=None)
+    assert (tile(one).large, tile(one).small) == ("1 latent dimension", "is enough to keep 70 % of the variance")
+    assert [fact.name for fact in tile(one).facts] == ["1 keeps", "PCA needs", "Gates", "Training images"]
+    assert tile(four).facts[1:3] == [
+        Fact("Smaller sizes", "not tried"),
+        Fact("PCA needs", "no number", "components for the same share"),
+    ]
+
+
+def test_undecided_the_next_command_has_the_seeds_that_would_settle_it():
+    found = asked(0.79, {(16, seed): e for seed, e in enumerate((0.0201, 0.0195, 0.022))})
+    assert (tile(found).large, tile(found).small) == (
+        "Undecided",
+        "16 latent dimensions may be enough to keep 79 % of the variance",
+    )
+    count = 3 + found.verdict.more_seeds
+    assert tile(found).next == "More seeds would settle it:"
+    assert tile(found).command == f"{AGAIN} --latent-dims 16 --seeds {count} --keep 0.79{SAME}"
+    once = asked(0.75, BETTER)
+    assert tile(once).facts[0] == Fact("16 keep", "80.0 %", "trained once, seed 0")
+    assert tile(once).command == f"{AGAIN} --latent-dims 16 48 --seeds 3 --keep 0.75{SAME}"
+
+
+def test_not_reached_the_next_command_has_the_next_sizes():
+    found = tile(asked(0.95, following=(64, 96), components=1234))
+    assert (found.large, found.small) == (
+        "Not reached",
+        "to keep 95 % of the variance takes more than this training got",
+    )
+    assert [fact[:2] for fact in found.facts[:3]] == [
+        ("48 keep", "90.0 %"),
+        ("16 keep", "80.0 %"),
+        ("PCA needs", "1,234"),
+    ]
+    assert found.next == "The question is still open; next to train, 64 and 96:"
+    assert found.command == f"{AGAIN} --latent-dims 8 16 48 64 96 --seeds 3 --keep 0.95{SAME}"
+
+
+def test_found_with_sizes_between_that_were_not_tested():
+    found = tile(asked(0.75, following=(12,)))
+    assert found.large == "16 latent dimensions"
+    assert found.next == "Sizes between were not tested; next to train, 12:"
+    assert found.command == f"{AGAIN} --latent-dims 8 12 16 48 --seeds 3 --keep 0.75{SAME}"
+
+
+def test_where_no_command_makes_the_study_again_the_next_one_searches():
+    missing = {job: e for job, e in THREE.items() if job != (48, 2)}
+    assert tile(asked(0.95, missing, following=(64,))).command == f"{AGAIN} --keep 0.95"
+    found = asked(0.79, {(16, 0): 0.0201, (16, 1): 0.0195, (16, 2): 0.022, (48, 0): 0.03})
+    count = 3 + found.verdict.more_seeds
+    assert tile(found).command == f"{AGAIN} --keep 0.79 --seeds {count}"
+
+
+@pytest.mark.parametrize(
+    ("knee", "large", "small"),
+    [
+        (Knee(16, 0.029, 0.0004, 31.2), "16 latent dimensions", "after which explained variance stops rising"),
+        (None, "No knee", "explained variance does not surely stop rising at any size"),
+    ],
+)
+def test_the_knee_is_an_answer_of_its_own(knee, large, small):
+    found = asked(0.75)
+    decided = sentences.answer_of_knee(found.models, knee, following=(32,), components=49)
+    got = tile(replace(found, verdict=decided))
+    assert (got.large, got.small) == (large, small)
+    assert (Fact("PCA needs", "49", "components for as much") in got.facts) == (knee is not None)
+    assert (got.next, got.command) == ("Or say how much of the variance to keep:", f"{AGAIN} --keep 0.9")
+
+
+def test_a_knee_of_trainings_that_were_not_finished_is_at_most():
+    found = asked(0.75, fired=[16])
+    decided = sentences.answer_of_knee(found.models, Knee(16, 0.029, 0.0004, 31.2))
+    got = tile(replace(found, verdict=decided))
+    assert (got.large, got.command) == ("At most 16 latent dimensions", f"{AGAIN} --keep knee")
+
+
+def test_explained_variance_below_0_is_told_in_words():
+    found = results({2: 0.3, 4: 0.2})
+    assert answer.tile(found, None).facts[0].value == "none, worse than the mean image"
+
+
+@pytest.mark.parametrize(("train", "test", "gap"), [(0.9, 0.8, "10.0"), (0.8004, 0.8, "0.0"), (0.79, 0.8, "0.0")])
+def test_more_images_could_win_what_is_kept_more_of_those_trained_on(train, test, gap):
+    shares = {"train_explained_variance": train, "test_explained_variance": test}
+    fact = tile(results({16: 0.02}, **shares)).facts[-1]
+    assert fact.value == f"{gap} points more"
+
+
+@pytest.mark.parametrize(
+    ("fired", "told"),
+    [([], ("Training", "sound")), ([8], ("Gates", "still falling")), ([8, 16, 48], ("Gates", "still falling"))],
+)
+def test_the_tile_says_whether_training_was_sound(fired, told):
+    found = results(THREE, noise=0, gates={k: FALLING if k in fired else () for k in (8, 16, 48)})
+    sizes = tuple(replace(s, gates=("still_falling",) if s.latent_dim in fired else ()) for s in found.sizes)
+    facts = tile(replace(found, sizes=sizes)).facts
+    (fact,) = (fact for fact in facts if fact.name in ("Training", "Gates"))
+    assert (fact.name, fact.value) == told
+    assert fact.beside == {0: "no gate fired at any size", 1: "at 8", 3: "at every size"}[len(fired)]
+
+
+@pytest.mark.parametrize("found", [results(BETTER, variance=5.7e-10), results({}, failures=[(16, 0)])])
+def test_without_variance_or_networks_there_is_no_answer(found):
+    assert tile(found) is None
+
+
+@pytest.mark.parametrize("source", [None, "a\nb.npz"])
+def test_of_images_without_a_name_there_is_no_command(source):
+    for found in (results(BETTER), asked(0.75), asked(0.95, following=(64,)), asked(0.75, BETTER)):
+        assert answer.tile(found, source).command is None
+        assert answer.tile(found, source).next
+
+
+GRID = [(2, 0), (2, 1), (16, 0), (16, 1)]
+
+
+@pytest.mark.parametrize(
+    ("source", "changes", "expected"),
+    [
+        ("my images.npz", {}, "latentfit study 'my images.npz' --latent-dims 2 16 --seeds 2 --recipe reference"),
+        ("my images.npz", {}, " --recipe reference --epochs 7 --precision fp32 --device cpu"),
+        ("garments", {"keep": 0.9}, " --seeds 2 --keep 0.9 --recipe"),
+        ("garments", {"keep": 0.9, "curve": True}, " --keep 0.9 --curve --recipe"),
+        ("garments", {"keep": 0.9, "seeds": 5}, " --latent-dims 2 16 --seeds 5 --keep 0.9 --recipe"),
+        ("garments", {"also": (8, 16, 32)}, " --latent-dims 2 8 16 32 --seeds 2 --recipe"),
+        ("x.npy", {"value_range": 16.0, "test_share": 0.25}, " --seeds 2 --range 16 --test 0.25 --recipe"),
+        (None, {}, None),
+        ("a\nb.npz", {}, None),
+        ("x.npz", {"jobs": GRID[:3]}, None),
+        ("x.npz", {"recipe": {"hidden": (512,)}}, None),
+        ("x.npz", {"recipe": {"name": "mine"}}, None),
+    ],
+)
+def test_the_command_is_quoted_only_where_it_makes_the_same_study(source, changes, expected):
+    given = dict.fromkeys(("keep", "curve", "value_range", "test_share")) | {"jobs": GRID, "recipe": {}} | changes
+    found = results(BETTER)
+    found = replace(
+        found,
+        models=tuple(network.failed(Job(*job), "it broke") for job in given["jobs"]),
+        recipe=replace(RECIPES["reference"], epochs=7, **given["recipe"]),
+        dataset=replace(found.dataset, value_range=given["value_range"], test_share=given["test_share"]),
+        verdict=replace(found.verdict, keep=given["keep"]),
+        curve=NestedCurve(16, 0, "ok", None, (2, 16), (0.1, 0.1)) if given["curve"] else None,
+    )
+    command = answer.command(found, source, given.get("seeds"), given.get("also", ()))
+    assert command is None if expected is None else expected in command
