@@ -74,8 +74,8 @@ evidence: .venv/id ## studies whose answer is known (long; it goes on where it w
 evidence-one: .venv/id ## one of each kind, printed
 	$(BIN)/python benchmarks/evidence.py --one
 
-fuzz: .venv/fuzz ## damage files at each of the three doors, FUZZ_SECONDS (60) a door; what breaks one stays in .fuzz/
-	@for door in idx arrays model; do \
+fuzz: .venv/fuzz ## damage files at each of the five doors, FUZZ_SECONDS (60) a door; what breaks one stays in .fuzz/
+	@for door in idx arrays tables pictures model; do \
 		mkdir -p .fuzz/$$door; \
 		$(BIN)/python fuzz/$$door.py -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=20 -dict=fuzz/words.dict \
 			-print_final_stats=1 -artifact_prefix=.fuzz/$$door- .fuzz/$$door fuzz/corpus/$$door || exit 1; \

@@ -10,18 +10,21 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 import numpy as np
+from PIL import Image
 
 from latentfit.data import files
 from latentfit.data import idx as idx_format
 from latentfit.data.images import ImageSet
-from latentfit.data.reading import Array
+from latentfit.data.reading import Array, Reading
 from latentfit.errors import InputError
 from latentfit.model import Network
 from latentfit.sweep import weights as weight_files
@@ -59,6 +62,44 @@ def arrays(data: bytes, folder: Path) -> ImageSet | None:
     return checked(outcome(lambda: files.load(path)))
 
 
+def tables(data: bytes, folder: Path) -> ImageSet | None:
+    """Read a CSV file of pixels."""
+    path = folder / "a.csv"
+    path.write_bytes(data)
+    return checked(outcome(lambda: files.load(path)))
+
+
+def pictures(data: bytes, folder: Path) -> ImageSet | None:
+    """Read a folder of pictures. The first byte is a flag, the rest is the content of a file beside a valid one.
+
+    The file ends in .png, plus 1: in nothing; plus 2: pictures are resized; plus 4: what cannot be read is skipped.
+    """
+    flags, data = data[0] if data else 0, data[1:]
+    inside = folder / "pictures"
+    inside.mkdir(exist_ok=True)
+    for path in inside.iterdir():
+        path.unlink()
+    for name in ("1.png", "2.png"):
+        (inside / name).write_bytes(PICTURE)
+    (inside / ("3" if flags & 1 else "3.png")).write_bytes(data)
+    requested = Reading.requested(resize=(4, 3) if flags & 2 else None, skip_bad=bool(flags & 4))
+    with patch.dict(os.environ, LATENTFIT_CACHE_DIR=str(folder / "cache")):
+        images = checked(outcome(lambda: files.load(inside, requested)))
+    if images is not None:
+        assert images.x_train.dtype == np.uint8
+        assert len(images.x_train) + len(images.x_test) in (2, 3)
+    return images
+
+
+def _picture() -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+PICTURE = _picture()  # a valid PNG of 3 × 2 pixels
+
+
 def model(data: bytes, folder: Path) -> Network | None:
     """Read a model: model.json (whose sha256 is corrected) up to the first NUL, then the weights."""
     text, _, weights = data.partition(b"\0")
@@ -75,12 +116,13 @@ def model(data: bytes, folder: Path) -> Network | None:
 
 
 def outcome(read: Callable[[], Result]) -> Result | None:
-    """The result, or None for an InputError of one line; other errors are raised."""
+    """The result, or None for an InputError of one line, and one for each rejected file; other errors are raised."""
     try:
         return read()
     except InputError as error:
-        message = str(error)
+        message, *details = str(error).split("\n")
         assert message.isprintable(), ascii(message[:500])
+        assert all(line.isprintable() for line in details), ascii(details)
         assert len(message) < 10_000, len(message)
         return None
 

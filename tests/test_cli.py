@@ -273,8 +273,9 @@ def test_help_lists_all_flags_and_verbs(capsys):
     assert run("study", "--help") == 0
     flags = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
     sizes = "--latent-dims --seeds --keep --minutes --curve --recipe --epochs --data-dir --range --test"
+    pictures = "--resize --shape --group --skip-bad"
     others = "--help --out --explorer --fresh --quiet --precision --device --workers --debug"
-    assert flags == {*sizes.split(), *others.split()}
+    assert flags == {*sizes.split(), *pictures.split(), *others.split()}
     run("--help")
     verbs = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.M)
     assert verbs == ["study", "report", "data"]

@@ -124,7 +124,7 @@ def test_damaged_gzip_is_named(folder, damage, message):
     assert message in error
 
 
-@pytest.mark.parametrize("name", ["images.csv", "README", "a/", "a/shirt.png", f"a/{TRAIN}", "nothing.npz", "nothing"])
+@pytest.mark.parametrize("name", ["images.txt", "README", "a/", "a/shirt.txt", f"a/{TRAIN}", "nothing.npz", "nothing"])
 def test_the_error_for_an_unknown_path_lists_the_known_kinds(tmp_path, name):
     (tmp_path / "a").mkdir()
     if not name.startswith("nothing") and not name.endswith("/"):

@@ -53,7 +53,19 @@ def test_nobody_imports_the_package_root():
 
 def test_public_names():
     assert sorted(latentfit.__all__) == [
-        *("Network", "Recipe", "evaluate", "figures", "latent", "load", "load_data", "report", "study", "train"),
+        *(
+            "ImageSet",
+            "Network",
+            "Recipe",
+            "evaluate",
+            "figures",
+            "latent",
+            "load",
+            "load_data",
+            "report",
+            "study",
+            "train",
+        ),
     ]
     for name in latentfit.__all__:
         assert getattr(latentfit, name).__doc__

@@ -757,9 +757,19 @@ def test_the_way_a_file_was_read_is_part_of_the_study(tmp_path, digits):
 
 
 @pytest.mark.fault("pixels")
-@pytest.mark.parametrize("asked", [{"value_range": 255}, {"test_share": 0.2}])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"value_range": 255},
+        {"test_share": 0.2},
+        {"resize": "3x3"},
+        {"skip_bad": True},
+        {"shape": (3, 3)},
+        {"group": "folder"},
+    ],
+)
 def test_images_that_are_read_already_are_read_in_no_other_way(tmp_path, asked):
-    with pytest.raises(InputError, match="are for a path"):
+    with pytest.raises(InputError, match="is for a path"):
         study(tmp_path / "out", **asked)
     assert not (tmp_path / "out").exists()
 

@@ -86,8 +86,8 @@ SECTIONS = {
         Row(
             "image-folder",
             "a folder of images, some of them damaged or odd",
-            "each rejected file told with its reason",
-            "image folders",
+            "each rejected file told with its reason, and nothing starts but with --skip-bad; no link leads out; a "
+            "damaged cache is made again",
         ),
         Row(
             "extremes",

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import evaluate, figures, latent, report, train
     from .data import load as load_data
+    from .data.images import ImageSet
     from .model import Network
     from .recipe import Recipe
     from .sweep.run import study
     from .sweep.store import load
 
 __all__ = [
+    "ImageSet",
     "Network",
     "Recipe",
     "evaluate",
@@ -30,6 +32,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ImageSet": ("data.images", "ImageSet"),
     "Network": ("model", "Network"),
     "Recipe": ("recipe", "Recipe"),
     "load": ("sweep.store", "load"),

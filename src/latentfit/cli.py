@@ -25,7 +25,12 @@ from .recipe import RECIPES, Epoch, Job
 if TYPE_CHECKING:
     from .sweep.store import Study
 
-SPLITS = {"given": "", "tenth": ", every tenth image of the file", "drawn": ", drawn at random from the file"}
+SPLITS = {
+    "given": "",
+    "tenth": ", every tenth image of the file",
+    "drawn": ", drawn at random from the file",
+    "by-class": ", drawn at random from each class",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,9 +102,7 @@ def _study(options: argparse.Namespace) -> int:
             recipe=options.recipe,
             epochs=options.epochs,
             out=options.out,
-            data_dir=options.data_dir,
-            value_range=options.range,
-            test_share=options.test,
+            **flags.reading(options),
             precision=options.precision,
             device=options.device,
             fresh=options.fresh,
@@ -170,7 +173,7 @@ def _data(options: argparse.Namespace) -> int:
     from . import data, evaluate
     from .data import quality
 
-    images = data.load(options.data, options.data_dir, value_range=options.range, test_share=options.test)
+    images = data.load(options.data, **flags.reading(options))
     mean = evaluate.mean_image(images.x_train)
     variance = {split: evaluate.variance(getattr(images, f"x_{split}"), mean) for split in ("train", "test")}
     facts = {
@@ -179,6 +182,7 @@ def _data(options: argparse.Namespace) -> int:
         "test images": f"{len(images.x_test):,}{SPLITS[images.reading.split]}",
         **({} if images.x_val is None else {"held-out images": f"{len(images.x_val):,}"}),
         "image": f"{' × '.join(str(n) for n in images.image_shape)}, {images.x_train.dtype}",
+        **({"prepared": "; ".join(images.reading.prepared)} if images.reading.prepared else {}),
         "classes": "no labels" if images.classes is None else ", ".join(images.classes),
         "true factors": "unknown" if images.true_factors is None else str(images.true_factors),
         "mean training pixel": f"{float(mean.mean()):.5f}",

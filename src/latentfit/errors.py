@@ -32,7 +32,8 @@ class StandInWarning(UserWarning):
 
 def one_line(text: str) -> str:
     """Escape unprintable characters and line breaks, and shorten a very long text in the middle."""
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
 
 

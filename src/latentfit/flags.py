@@ -10,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .data.reading import GROUPS, picture_size
+from .errors import InputError
 from .measure.checks import GATES
 
 if TYPE_CHECKING:
@@ -19,7 +21,8 @@ Verb = Callable[[argparse.Namespace], int]
 
 DATA_HELP = (
     "fashion-mnist (the default), garments, auto (Fashion-MNIST where it can be had, garments where not), "
-    "or a path: an .npz, an .npy, a folder of IDX files"
+    "or a path: a folder of pictures (a subfolder for each class; train/ and test/), an .npz, an .npy, a .csv of "
+    "pixels, a folder of arrays or IDX files"
 )
 
 
@@ -30,7 +33,7 @@ def _gates() -> str:
 
 
 STUDY = f"""examples:
-  latentfit study photos.npz --keep 0.95                how many dimensions keep 95 % of the variance?
+  latentfit study photos/ --keep 0.95                   how many dimensions keep 95 % of the variance?
   latentfit study photos.npz --latent-dims 8 16 32      these sizes, each trained until it is done
 
 gates, which stand beside a size in the table:
@@ -45,6 +48,7 @@ REPORT = """examples:
   latentfit report runs/fashion-mnist --explorer off    a small page, without the networks
 """
 LOOK = """examples:
+  latentfit data photos/ --resize 64x64                 a folder of pictures: what becomes of each
   latentfit data photos.npz                             what was found, and what is odd about it
   latentfit data scans.npy --range 4095 --test 0.1      12-bit pixels; a tenth drawn at random as test images
 """
@@ -172,8 +176,42 @@ def _add_reading(verb: argparse.ArgumentParser) -> None:
         "--test",
         type=_share,
         metavar="SHARE",
-        help="draw this share of an .npy's images at random as test images (every tenth image)",
+        help="draw this share of the images at random as test images, where the data have none of their own (every "
+        "tenth image of an .npy; a tenth of the pictures of each class)",
     )
+    verb.add_argument(
+        "--resize",
+        type=_picture_size,
+        metavar="WxH",
+        help="bring pictures to this size: scaled until they cover it, cropped at the centre",
+    )
+    verb.add_argument(
+        "--shape",
+        nargs="+",
+        type=_count,
+        metavar="N",
+        help="height and width of an image (and 3 for colour), where a file has rows of pixels: 28 28",
+    )
+    verb.add_argument(
+        "--group",
+        choices=GROUPS,
+        help="pictures that stay on one side of every split: those of one folder, perhaps below a class, or those with "
+        "one beginning of their names, up to the first _ or -",
+    )
+    verb.add_argument("--skip-bad", action="store_true", help="leave out pictures that cannot be read")
+
+
+def reading(options: argparse.Namespace) -> dict[str, Any]:
+    """How data are read, as arguments of `data.load` and `study`."""
+    return {
+        "data_dir": options.data_dir,
+        "value_range": options.range,
+        "test_share": options.test,
+        "resize": options.resize,
+        "skip_bad": options.skip_bad,
+        "shape": options.shape,
+        "group": options.group,
+    }
 
 
 def _sizes(text: str) -> list[int]:
@@ -206,6 +244,13 @@ def _minutes(text: str) -> float:
 
 def _end(text: str) -> float:
     return _positive(text, math.inf, "the largest pixel value, a number above 0: 255")
+
+
+def _picture_size(text: str) -> tuple[int, int]:
+    try:
+        return picture_size(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _positive(text: str, limit: float, expected: str) -> float:

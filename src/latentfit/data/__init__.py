@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError, StandInWarning
@@ -24,17 +25,27 @@ def load(
     *,
     value_range: float | None = None,
     test_share: float | None = None,
+    resize: str | Sequence[int] | None = None,
+    skip_bad: bool = False,
+    shape: Sequence[int] | None = None,
+    group: str | None = None,
 ) -> ImageSet:
     """Load a data set by its name or its path.
 
     Args:
         source: `fashion-mnist`; `garments`, which are drawn; `auto`, Fashion-MNIST if it is available and `garments`
-            if not; or the path of an `.npz`, an `.npy` or a folder of IDX files. `garments` is the name,
-            `./garments` or a `Path` the folder.
+            if not; or the path of an `.npz`, an `.npy`, a `.csv`, or a folder of pictures, arrays or IDX files.
+            `garments` is the name, `./garments` or a `Path` the folder.
         data_dir: The first folder to search for Fashion-MNIST.
         value_range: Pixel values in the files run from 0 to this, for example 16 or 4095. Required unless they are
             bytes from 0 to 255, floats from 0 to 1, or only 0 and 1.
-        test_share: Share of the images of an `.npy` to draw at random as test images, instead of every tenth.
+        test_share: Share of the images to draw at random as test images, of a source that has none of its own.
+        resize: Width and height that pictures are brought to, as `64x48` or two numbers: scaled until they cover it,
+            and cropped at the centre.
+        skip_bad: Leave out pictures that cannot be read, instead of an error that lists them.
+        shape: Height and width (and 3 for colour) of an image, where a file has rows of pixels.
+        group: Pictures that stay on one side of every split: those of one `folder`, which may be below a class, or
+            those with one `prefix`, up to the first `_` or `-` of the name.
 
     Returns:
         The images; `stand_in` is True (and a warning is given) if `auto` loaded `garments`.
@@ -48,7 +59,7 @@ def load(
     """
     from . import files
 
-    requested = Reading.requested(value_range, test_share)
+    requested = Reading.requested(value_range, test_share, resize, skip_bad, shape, group)
     if isinstance(source, str) and source in NAMES:
         if requested.flags:
             raise InputError(

@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
-from platformdirs import user_cache_path
-
 from ..errors import InputError
 from . import idx
+from .cache import cache_folder
 from .images import ImageSet
 from .reading import existing_path
 
@@ -70,8 +69,7 @@ def load(data_dir: str | Path | None = None) -> ImageSet:
         InputError: A file in the first two places is damaged or has other data, no mirror can be reached, or the
             cache cannot be written.
     """
-    folders, root = _folders(data_dir), os.environ.get("LATENTFIT_CACHE_DIR")
-    cache = (Path(root).expanduser() if root else user_cache_path("latentfit")) / "fashion-mnist"
+    folders, cache = _folders(data_dir), cache_folder() / "fashion-mnist"
     data = {file: _read_local(file, folders, cache) for file in FILES}
     missing = [file for file in FILES if data[file] is None]
     if missing:

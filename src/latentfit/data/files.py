@@ -1,152 +1,175 @@
-"""Images from the user's own file or folder: `.npz`, `.npy`, or IDX under MNIST's names.
+"""Images from the user's own file or folder: arrays, IDX, CSV, as they are published, or pictures.
 
-The header of a file is compared with its size before the file is read, and nothing is ever unpickled. Every fault is
-an error of one line that says what to do.
+This decides by names which of the readers beside it is meant, and makes an `ImageSet` of the arrays that it returns.
+Every fault is an error of one line that says what to do.
 """
 
 from __future__ import annotations
 
-import io
-import math
-import tokenize
 import warnings
-import zipfile
-import zlib
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
-
-import numpy as np
 
 from ..errors import InputError
-from . import idx
+from . import arrays, idx, pictures, roles, tables
+from .assembly import divided, whole
+from .decoding import NAMED
 from .images import ImageSet
-from .reading import DEFAULT, Array, Reading, choose_test_images, find_range, scale
+from .reading import DEFAULT, Array, Reading, shape_text
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")  # in the order of idx.NAMES
 REQUIRED = ("x_train", "x_test")
-OPTIONAL = ("x_val",)  # of an .npz
 IDX_NAMES = f"MNIST's names ({', '.join(idx.NAMES)}; gzipped or not)"
 ALLOWED = (
-    "an .npz with x_train and x_test (and y_train, y_test, x_val), an .npy with images (N, H, W), "
-    f"or a folder of IDX files under {IDX_NAMES}"
+    "an .npz with x_train and x_test (and y_train, y_test, x_val), an .npy with images (N, H, W), a .csv with a row of "
+    f"pixels for each image, a folder of pictures ({NAMED}; train/ and test/, and a folder a class, as far as there "
+    f"are), or a folder of IDX files under {IDX_NAMES}"
 )
-DAMAGE = (  # errors of zipfile, zlib and numpy; numpy parses a header as Python source
-    *(OSError, ValueError, EOFError, RuntimeError, KeyError, zipfile.BadZipFile, zlib.error),
-    *(SyntaxError, tokenize.TokenError, MemoryError, TypeError, IndexError, OverflowError),
-)
-HEADER = 1 << 14  # bytes in which the header of an .npy ends; numpy reads at most 10,000
-HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # numpy writes no others; LZMA can take 4 GB at once
+OPTION_FAULTS = {
+    "test_share": "has test images of its own; expected an .npy, a .csv or a folder of pictures without",
+    "resize": "holds arrays, which keep their size; expected a folder of pictures",
+    "skip_bad": "holds arrays, which are read whole; expected a folder of pictures",
+    "group": "holds arrays, whose images have no names; expected a folder of pictures",
+    "shape": "holds images that have a shape; expected rows of pixels, in an .npy, an .npz or a .csv,",
+}
+PICKLE = "import pickle, numpy as np; np.save('images.npy', np.asarray(pickle.load(open({!r}, 'rb'))))"
+TORCH = "import numpy as np, torch; np.save('images.npy', torch.load({!r}, weights_only=True).numpy())"
+NEVER = {  # what is never opened, and the line of Python that converts it, where the user trusts the file
+    **dict.fromkeys((".pkl", ".pickle"), PICKLE),
+    **dict.fromkeys((".pt", ".pth"), TORCH),
+    ".joblib": "import joblib, numpy as np; np.save('images.npy', np.asarray(joblib.load({!r})))",
+    ".mat": "import numpy as np, scipy.io; np.save('images.npy', scipy.io.loadmat({!r})['X'])",
+    **dict.fromkeys((".h5", ".hdf5"), "import h5py, numpy as np; np.save('images.npy', h5py.File({!r})['images'][:])"),
+    ".parquet": "import pandas; pandas.read_parquet({!r}).to_csv('images.csv', index=False)",
+    **dict.fromkeys((".zip", ".tar", ".tgz"), "import shutil; shutil.unpack_archive({!r}, 'images')"),
+}
 
 
 def load(path: Path, requested: Reading = DEFAULT) -> ImageSet:
     """Load images from a file or a folder, by whose name the set is called.
 
-    An `.npz` has `x_train`, `x_test` and perhaps labels `y_train`, `y_test` and held-out images `x_val`. An `.npy` has
-    one array, of which `choose_test_images` takes the test images. A folder has IDX files under MNIST's four names;
-    labels are optional.
+    An `.npz` has `x_train`, `x_test` and perhaps labels `y_train`, `y_test` and held-out images `x_val`, or the same
+    under names such as `train_images`. An `.npy` has one array, of which `choose_test_images` takes the test images; a
+    `.csv` has one table. A folder has such files, one an array, or IDX files, or pictures. Labels are optional.
 
-    Images are (N, H, W), (N, H, W, 1) or (N, H, W, 3): uint8; floats in [0, 1], which become float32; 0 and 1 of any
-    type, which become bytes of 0 and 255; or of the requested range. Everything else raises an InputError.
+    Images are (N, H, W), (N, H, W, 1), (N, H, W, 3), (N, 1, H, W) or (N, 3, H, W), or rows of the requested shape:
+    uint8; floats in [0, 1], which become float32; 0 and 1 of any type, which become bytes of 0 and 255; or of the
+    requested range. Everything else raises an InputError.
     """
-    is_folder, suffix = path.is_dir(), path.suffix.lower()
-    if not is_folder and not path.is_file():  # a pipe may never end
+    if not path.is_dir() and not path.is_file():  # a pipe may never end
         raise InputError(f"{path}: no such file or folder; expected {ALLOWED}")
-    if not is_folder and suffix not in (".npz", ".npy"):
-        raise InputError(f"{path}: cannot read a {path.suffix or 'file without a suffix'}; expected {ALLOWED}")
-    if requested.test_share is not None and (is_folder or suffix == ".npz"):
+    with warnings.catch_warnings(action="ignore"):  # numpy, Pillow and Python warn about odd but readable files
+        if path.is_dir():
+            return _load_folder(path, path.resolve().name or str(path), requested)
+        return _load_file(path, path.suffix.lower(), requested)
+
+
+def _load_file(path: Path, suffix: str, requested: Reading) -> ImageSet:
+    if suffix == ".npz":
+        _refuse(path, requested, "value_range", "shape")
+        found = arrays.read_npz(path)
+        with arrays.sound(path):
+            return whole(path.resolve().stem, {key: f"{key} in {path}" for key in found}, found, requested)
+    if suffix == ".npy":
+        _refuse(path, requested, "value_range", "shape", "test_share")
+        x = arrays.map_npy(path)
+        with arrays.sound(path):
+            return divided(path.resolve().stem, str(path), x, None, requested)
+    if suffix == ".csv":
+        return _load_table(path, path.resolve().stem, requested)
+    if suffix in NEVER:
         raise InputError(
-            f"{path}: has test images of its own; expected an .npy, one array of images, with --test; leave it out"
+            f"{path}: a {suffix} file is not opened, as that could run code or takes other software; expected "
+            f"{ALLOWED}; if you trust it, convert it with: {NEVER[suffix].format(str(path))}"
         )
-    if is_folder:
-        return _load_folder(path, requested)
+    if same := _idx_files(path.parent, path):
+        _refuse(path, requested, "value_range")
+        return _load_idx(path.parent, path.resolve().stem, same, requested)
+    raise InputError(f"{path}: cannot read a {path.suffix or 'file without a suffix'}; expected {ALLOWED}")
+
+
+def _load_folder(folder: Path, name: str, requested: Reading) -> ImageSet:
+    exact = {key: file for key, title in zip(KEYS, idx.NAMES, strict=True) if (file := idx.find(folder, title))}
+    if files := exact if {*REQUIRED} <= exact.keys() else _idx_files(folder):
+        _refuse(folder, requested, "value_range")
+        return _load_idx(folder, name, files, requested)
+    inside = _list(folder)
+    if files := roles.group(folder, [path for path in inside if path.suffix.lower() in (".npz", ".npy")]):
+        _refuse(folder, requested, "value_range", "shape")
+        found = {key: arrays.read_one(file) for key, file in files.items()}
+        return whole(name, {key: str(file) for key, file in files.items()}, found, requested)
+    if not exact and (pictured := pictures.load(folder, requested)):
+        _refuse(folder, requested, "value_range", "test_share", "resize", "skip_bad", "group")
+        return pictured
+    csv = [path for path in inside if path.suffix.lower() == ".csv"]
+    if files := roles.group(folder, csv):
+        return _load_tables(folder, name, files, requested)
+    if train := [path for path in csv if (role := roles.role_of(path.name)) and role.key == "x_train"]:
+        return _load_table(train[0], name, requested)
+    folders = [path for path in inside if path.is_dir()]
+    if len(folders) == 1 and not exact:
+        return _load_folder(folders[0], name, requested)
+    missing = [title for title in idx.NAMES[::2] if idx.find(folder, title) is None]
+    raise InputError(
+        f"{folder}: has no {' and no '.join(missing)}, and no pictures; expected a folder of pictures ({NAMED}), "
+        f"or of IDX files under {IDX_NAMES}"
+    )
+
+
+def _list(folder: Path) -> list[Path]:
+    """Files and folders in a folder, without hidden ones."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # numpy and Python warn about odd headers
-            return _load_npz(path, requested) if suffix == ".npz" else _load_npy(path, requested)
-    except InputError:
-        raise
-    except DAMAGE as error:
-        why = str(error).partition("\n")[0] or "it ends early"
-        raise InputError(f"{path}: not a sound {path.suffix} file: {why}; save it again") from error
+        return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror or error}; expected a folder that can be read") from error
 
 
-def _load_folder(path: Path, requested: Reading) -> ImageSet:
-    paths = {name: idx.find(path, name) for name in idx.NAMES}
-    missing = [name for name in idx.NAMES if "images" in name and paths[name] is None]
-    if missing:
-        raise InputError(f"{path}: has no {' and no '.join(missing)}; expected a folder of IDX files under {IDX_NAMES}")
-    files = {key: file for key, file in zip(KEYS, paths.values(), strict=True) if file}
-    arrays = {key: idx.read(file, 3 if key in REQUIRED else 1) for key, file in files.items()}
-    titles = {"x_train": f"training images in {path}", "x_test": f"test images in {path}"}
-    return _make_set(path.resolve().name or str(path), titles, arrays, requested)
+def _refuse(path: Path, requested: Reading, *taken: str) -> None:
+    """Refuse options that mean nothing for this source."""
+    for field, flag in requested.flag_by_field.items():
+        if field not in taken:
+            raise InputError(f"{path}: {OPTION_FAULTS[field]} with {flag}; leave it out")
 
 
-def _load_npz(path: Path, requested: Reading) -> ImageSet:
-    with zipfile.ZipFile(path) as archive:
-        members = [name.removesuffix(".npy") for name in archive.namelist()]
-        missing = [key for key in REQUIRED if key not in members]
-        if missing:
-            raise InputError(
-                f"{path}: has no {' and no '.join(missing)}; expected x_train and x_test (and y_train, "
-                f"y_test), found {', '.join(map(repr, members)) or 'nothing'}; "
-                "save it with np.savez(path, x_train=..., x_test=...)"
-            )
-        arrays = {key: _read_member(path, archive, key) for key in (*KEYS, *OPTIONAL) if key in members}
-    titles = {key: f"{key} in {path}" for key in (*REQUIRED, *OPTIONAL) if key in arrays}
-    return _make_set(path.resolve().stem, titles, arrays, requested)
+def _idx_files(folder: Path, wanted: Path | None = None) -> dict[str, Path] | None:
+    """The IDX files of a folder's one set, or of that of one file, by what their names say; None if there is none."""
+    files = [path for path in _list(folder) if "idx" in path.name.lower() or "ubyte" in path.name.lower()]
+    found = roles.group(folder, [path for path in files if path.is_file()], wanted)
+    return found and {key: path for key, path in found.items() if key != "x_val"}
 
 
-def _make_set(name: str, titles: dict[str, str], arrays: dict[str, Array], requested: Reading) -> ImageSet:
-    """The set of these arrays; `titles` has what errors call those that are pixels."""
-    top, recorded = find_range({title: arrays[key] for key, title in titles.items()}, requested.value_range)
-    pixels = {key: scale(arrays[key], top) for key in titles}
-    given: dict[str, Any] = arrays | pixels
-    return ImageSet(name, **given, reading=Reading(recorded))
+def _load_idx(folder: Path, name: str, files: Mapping[str, Path], requested: Reading) -> ImageSet:
+    found = {key: idx.read(file, 3 if key in REQUIRED else 1) for key, file in files.items()}
+    titles = {"x_train": f"training images in {folder}", "x_test": f"test images in {folder}"}
+    return whole(name, titles, found, requested)
 
 
-def _read_member(path: Path, archive: zipfile.ZipFile, key: str) -> Array:
-    info = archive.getinfo(f"{key}.npy")
-    if info.compress_type not in PACKED:
-        raise InputError(f"{key} in {path}: not packed as numpy packs; expected deflate or none; save it with np.savez")
-    # The directory of a zip can be false as well, but no ratio exceeds that of deflate.
-    size = min(info.file_size, path.stat().st_size * idx.DEFLATE)
-    with archive.open(info) as stream:
-        _check_header(f"{key} in {path}", stream, size)
-    with archive.open(info) as stream:
-        array: Array = np.lib.format.read_array(stream, allow_pickle=False)
-    return array
+def _load_table(path: Path, name: str, requested: Reading) -> ImageSet:
+    _refuse(path, requested, "value_range", "shape", "test_share")
+    table = tables.read(path)
+    x, reading = _shaped(table, requested)
+    return divided(name, str(path), x, table.labels, reading)
 
 
-def _load_npy(path: Path, requested: Reading) -> ImageSet:
-    with path.open("rb") as stream:
-        shape = _check_header(str(path), stream, path.stat().st_size)
-    if shape[:1] in ((), (0,), (1,)):
-        raise InputError(f"{path}: holds shape {shape}; expected at least 2 images, one of them for the test")
-    x = np.load(path, mmap_mode="r", allow_pickle=False)
-    top, recorded = find_range({str(path): x}, requested.value_range)
-    drawn = requested.test_share is not None
-    reading = Reading(recorded, "drawn" if drawn else "tenth", requested.test_share)
-    test = choose_test_images(len(x), reading)
-    x_test = x[test] if drawn or len(x) < 10 else x[9::10]  # a slice needs no copy
-    return ImageSet(path.resolve().stem, scale(x[~test], top), scale(x_test, top), reading=reading)
+def _load_tables(folder: Path, name: str, files: Mapping[str, Path], requested: Reading) -> ImageSet:
+    _refuse(folder, requested, "value_range", "shape")
+    read = {key: tables.read(path) for key, path in files.items() if key.startswith("x")}
+    found = {key: _shaped(table, requested)[0] for key, table in read.items()}
+    labelled = {key: table.labels for key, table in read.items() if key in REQUIRED and table.labels is not None}
+    dropped: tuple[str, ...] = ()
+    if len(labelled) == len(REQUIRED):
+        found |= {key.replace("x", "y", 1): y for key, y in labelled.items()}
+    elif labelled:
+        (other,) = {*REQUIRED} - labelled.keys()
+        dropped = (f"The labels are left out: {files[other].name} has none.",)
+    reading = replace(_shaped(read["x_train"], requested)[1], dropped=dropped)
+    return whole(name, {key: str(path) for key, path in files.items()}, found, reading)
 
 
-def _check_header(what: str, file: IO[bytes], size: int) -> tuple[int, ...]:
-    """Compare the header of an .npy with the size of the file, and return the shape."""
-    stream = io.BytesIO(file.read(HEADER))  # a header can claim a length of 4 GB
-    version = np.lib.format.read_magic(stream)
-    if version not in HEADER_READERS:
-        raise ValueError(f"version {version} of the .npy format; expected (1, 0) or (2, 0)")
-    shape, _, dtype = HEADER_READERS[version](stream)
-    if dtype.hasobject:
-        raise InputError(
-            f"{what}: holds Python objects, and reading them could run code; expected numbers; "
-            "make one array of all images with np.stack and save that"
-        )
-    claimed = stream.tell() + math.prod(shape) * dtype.itemsize
-    if claimed != size:
-        raise InputError(
-            f"{what}: its header says shape {shape} of {dtype}, which is {claimed:,} bytes, and there are "
-            f"{size:,}; save it again"
-        )
-    return shape
+def _shaped(table: tables.Table, requested: Reading) -> tuple[Array, Reading]:
+    """The images of a table, in the shape that it says itself where none was requested, and how they were read."""
+    if requested.shape or table.shape is None:
+        return table.pixels, requested
+    step = f"rows of pixels as images of {shape_text(table.shape)}"
+    return table.pixels.reshape(-1, *table.shape), replace(requested, prepared=(step,))

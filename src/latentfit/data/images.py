@@ -10,13 +10,26 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from itertools import compress
+from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import InputError
-from .reading import DEFAULT, Array, Reading, chunks, count_pixels, limits, remedy, shape_text
+from .reading import (
+    DEFAULT,
+    Array,
+    Reading,
+    choose_groups,
+    chunks,
+    count_pixels,
+    group_of,
+    limits,
+    remedy,
+    shape_text,
+)
 
 FEW = 500  # of fewer training images a fifth is held out, not a tenth
 FEWEST = 25  # of fewer none is
@@ -38,6 +51,16 @@ class Dataset:
     value_range: float | None = None
     test_share: float | None = None
     val_images: int | None = None
+    flags: str | None = None  # of the command line, that read the images in this way
+    prepared: tuple[str, ...] | None = None  # what was done to them, in words
+
+
+class Names(NamedTuple):
+    """What each image is called, such as the path of its file."""
+
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    val: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +80,7 @@ class ImageSet:
         true_factors: Number of continuous factors from which the images were made, if known.
         reading: How the images were read from their file.
         x_val: Images of the same shape and type by which a training is stopped and on which none is trained, or None.
+        names: What each image is called, or None; not part of the fingerprint.
 
     Raises:
         InputError: Shape, type, range or number of images or labels are not valid.
@@ -72,6 +96,7 @@ class ImageSet:
     true_factors: int | None = None
     reading: Reading = DEFAULT
     x_val: Array | None = None
+    names: Names | None = None
 
     def __post_init__(self) -> None:
         splits = (("train", self.x_train, self.y_train), ("test", self.x_test, self.y_test))
@@ -94,8 +119,48 @@ class ImageSet:
         for split, x, y in splits:
             if y is not None and (fault := _label_fault(y, len(x), self.classes)):
                 raise InputError(f"{split} labels of {self.name}: {fault}")
+        counts = (len(self.x_train), len(self.x_test), 0 if self.x_val is None else len(self.x_val))
+        if self.names is not None and tuple(map(len, self.names)) != counts:
+            raise InputError(f"{self.name}: {tuple(map(len, self.names))} names for {counts} images; expected one each")
         if self.y_train is not None and self.y_test is not None and self.classes is None:
             self._name_classes(self.y_train, self.y_test)
+
+    @classmethod
+    def of(
+        cls,
+        source: Any,
+        *,
+        test: Any = None,
+        name: str = "images",
+        shape: Sequence[int] | None = None,
+        value_range: float | None = None,
+        label: str | None = None,
+    ) -> ImageSet:
+        """The set of what a Python program holds.
+
+        Args:
+            source: An array of images, or (images, labels): of numpy, torch or lists; a torch `Dataset` of images or
+                (image, label); a Hugging Face dataset with a column of images; a pandas frame with a row for each image
+                and a column for each pixel. Or a dict of such, with `train`, `test` and perhaps `validation`.
+            test: The test images, as another source of any kind, or their share of the images, to be drawn at random.
+                Every tenth image is one if it is not given.
+            name: Name in tables and reports.
+            shape: Height and width (and 3 for colour) of an image, where there are rows of pixels.
+            value_range: Pixel values run from 0 to this, see `data.load`.
+            label: Name of the column of labels; `label`, `target` and the like are found.
+
+        Raises:
+            InputError: The source is of another kind, or its images or labels are not valid.
+
+        Example:
+            >>> ImageSet.of((np.arange(480, dtype=np.uint8).reshape(20, 6, 4), np.arange(20) % 2)).image_shape
+            (6, 4)
+        """
+        from . import objects
+
+        share = test if isinstance(test, Real) else None
+        requested = Reading.requested(value_range, share, shape=shape)  # type: ignore[arg-type]
+        return objects.read(source, None if share is not None else test, name, requested, label)
 
     def _name_classes(self, y_train: Array, y_test: Array) -> None:
         state = vars(self)  # the dataclass is frozen
@@ -148,20 +213,31 @@ class ImageSet:
             value_range=self.reading.value_range,
             test_share=self.reading.test_share,
             val_images=None if self.x_val is None else len(self.x_val),
+            flags=self.reading.flags.strip() or None,
+            prepared=self.reading.prepared or None,
         )
 
     def with_held_out(self) -> ImageSet:
         """The set with images that no network is trained on, in `x_val`: its own, or some of the training images.
 
-        As many as `held_out_of` says, drawn with a fixed seed.
+        As many as `held_out_of` says, drawn with a fixed seed; or such a share of the groups, where there are groups.
         """
         n = len(self.x_train)
         if self.x_val is not None or not held_out_of(n):
             return self
         held_out = np.zeros(n, bool)
         held_out[np.random.default_rng([n, 7]).permutation(n)[: held_out_of(n)]] = True
+        if self.reading.group and self.names:
+            groups = [group_of(name, self.reading.group) for name in self.names.train]
+            if len({*groups}) < 2:
+                return self
+            labels = np.zeros(n, np.int64) if self.y_train is None else self.y_train
+            held_out = choose_groups(groups, labels, held_out_of(n) / n)
         y_train = None if self.y_train is None else self.y_train[~held_out]
-        part = {"x_train": self.x_train[~held_out], "y_train": y_train, "x_val": self.x_train[held_out]}
+        part: dict[str, Any] = {"x_train": self.x_train[~held_out], "y_train": y_train, "x_val": self.x_train[held_out]}
+        if self.names is not None:
+            train, val = (tuple(compress(self.names.train, mask)) for mask in (~held_out, held_out))
+            part["names"] = Names(train, self.names.test, val)
         return ImageSet(**{field.name: getattr(self, field.name) for field in fields(self)} | part)
 
     def put_down(self, folder: Path) -> ImageSet:

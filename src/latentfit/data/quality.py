@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..formatting import listed, percent, plural, share_text
 from .images import ImageSet
-from .reading import DARK, Array, choose_test_images, chunks, limits, number
+from .reading import DARK, Array, choose_test_images, chunks, limits, natural, number
 
 LOOKED = 500  # test images whose nearest training image is searched for, at most
 AMONG = 10_000  # training images that are searched, at most
@@ -49,6 +49,7 @@ class Findings:
     split: str  # see Reading
     beside: int | None  # of those searched for: next to their nearest in the file; None if the order is unknown
     chance: float | None  # probability of at least as many in random order
+    dropped: tuple[str, ...] = field(default=(), kw_only=True)  # what of the source is not used, in sentences
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Quality(Findings):
 
 def notes(found: Findings) -> list[str]:
     """What a reader of the answer has to know, in sentences."""
-    return [*_pixel_notes(found), *_label_notes(found), *_copy_notes(found), *_order_notes(found)]
+    return [*found.dropped, *_pixel_notes(found), *_label_notes(found), *_copy_notes(found), *_order_notes(found)]
 
 
 def look(images: ImageSet) -> Findings:
@@ -84,6 +85,7 @@ def look(images: ImageSet) -> Findings:
         split=images.reading.split,
         beside=beside if ordered else None,
         chance=binomial_tail(beside, looked, min(1.0, 2 / among)) if ordered else None,
+        dropped=images.reading.dropped,
     )
 
 
@@ -150,9 +152,17 @@ def _file_neighbours(images: ImageSet) -> NDArray[np.int64]:
     n_train, n_test = len(images.x_train), len(images.x_test)
     if images.reading.split == "given":
         return np.full((n_test, 2), -1)
-    test = choose_test_images(n_train + n_test, images.reading)
+    test = _test_images_in_order(images)
     after = np.cumsum(~test)[test]  # (N,), training images before each test image: the index of the next one
     return np.stack([after - 1, np.where(after < n_train, after, -1)], axis=1)
+
+
+def _test_images_in_order(images: ImageSet) -> NDArray[np.bool_]:
+    """Mark the test images among all images in the order of the file, or of the names of the files, (N,)."""
+    if images.names is None:
+        return choose_test_images(len(images.x_train) + len(images.x_test), images.reading)
+    named = [(natural(name), is_test) for is_test, part in enumerate(images.names[:2]) for name in part]
+    return np.array([is_test for _, is_test in sorted(named)], bool)
 
 
 def binomial_tail(hits: int, tries: int, probability: float) -> float:

@@ -7,9 +7,10 @@ meaning. Everything else is refused with its probable range, which the user conf
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ Limits = tuple[float, float]  # smallest and largest value
 CHUNK = 4096  # images processed together, so that a memory-mapped set needs little memory
 DARK = 64  # bytes whose maximum is lower are unlikely to be photographs; they probably have another range
 COMMON_MAXIMA = (3, 7, 15, 16, 31, 63, 255, 1023, 4095, 16383, 65535)  # 2 to 16 bits, and 16 of scikit-learn's digits
+GROUPS = ("folder", "prefix")
+LARGEST_SIDE = 4096  # pixels, of pictures that are resized
 ROUNDING_LIMIT = 1.01  # floats up to this were probably meant to end at 1
 
 
@@ -32,24 +35,59 @@ class Reading:
     """What has to be known to read the images from their file in the same way again."""
 
     value_range: float | None = None  # pixel values run from 0 to this; None for bytes to 255 and floats to 1
-    split: str = "given"  # or `tenth`: every tenth image is a test image; or `drawn`: a random share
-    test_share: float | None = None  # the share that was drawn
+    split: str = "given"  # or `tenth`: every tenth image is a test image; or `drawn`: a random share; or `by-class`
+    test_share: float | None = None  # the share that was drawn; None for the default of `tenth` and `by-class`
     labels_left_out: int = 0  # number of different labels if they are too many to be classes
+    resize: tuple[int, int] | None = None  # width and height that pictures are brought to
+    skip_bad: bool = False  # pictures that cannot be read are left out
+    shape: tuple[int, ...] | None = None  # of an image, where the file has rows of pixels
+    group: str | None = None  # pictures that stay on one side of every split: of one `folder`, or with one `prefix`
+    prepared: tuple[str, ...] = ()  # what was done to the images, in words
+    dropped: tuple[str, ...] = ()  # what of the source is not used, and why, in sentences
 
     @classmethod
-    def requested(cls, value_range: float | None = None, test_share: float | None = None) -> Reading:
-        """The reading that a user requests; an InputError if the range or the share is not a possible number."""
+    def requested(
+        cls,
+        value_range: float | None = None,
+        test_share: float | None = None,
+        resize: str | Sequence[int] | None = None,
+        skip_bad: bool = False,
+        shape: Sequence[int] | None = None,
+        group: str | None = None,
+    ) -> Reading:
+        """The reading that a user requests; an InputError if a value is not possible."""
         if not _is_below(value_range, math.inf):
             raise InputError(f"range {value_range!r}; expected the largest pixel value, a finite number above 0")
         if not _is_below(test_share, 1):
             raise InputError(f"share of test images {test_share!r}; expected a number between 0 and 1, for example 0.1")
-        return cls(value_range and float(value_range), test_share=test_share and float(test_share))
+        if group not in (None, *GROUPS):
+            raise InputError(f"group {group!r}; expected {' or '.join(GROUPS)}")
+        return cls(
+            value_range and float(value_range),
+            test_share=test_share and float(test_share),
+            resize=None if resize is None else picture_size(resize),
+            skip_bad=bool(skip_bad),
+            shape=None if shape is None else _image_shape(shape),
+            group=group,
+        )
 
     @property
     def flags(self) -> str:
         """The command-line flags that request this reading."""
-        flags = "" if self.value_range is None else f" --range {number(self.value_range)}"
-        return flags + ("" if self.test_share is None else f" --test {self.test_share!r}")
+        return "".join(f" {flag}" for flag in self.flag_by_field.values())
+
+    @property
+    def flag_by_field(self) -> dict[str, str]:
+        """The flag of each field that was requested."""
+        flags = {
+            "value_range": None if self.value_range is None else f"--range {number(self.value_range)}",
+            "test_share": None if self.test_share is None else f"--test {self.test_share!r}",
+            "shape": self.shape and f"--shape {' '.join(map(str, self.shape))}",
+            "resize": self.resize and "--resize {}x{}".format(*self.resize),
+            "group": self.group and f"--group {self.group}",
+            "skip_bad": "--skip-bad" if self.skip_bad else None,
+        }
+        return {field: flag for field, flag in flags.items() if flag}
 
 
 DEFAULT = Reading()
@@ -60,6 +98,21 @@ def _is_below(value: Any, limit: float) -> bool:
     return value is None or (isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < limit)
 
 
+def picture_size(size: str | Sequence[int]) -> tuple[int, int]:
+    """Width and height from `64x48`, or from two numbers."""
+    parts: Sequence[Any] = size.lower().split("x") if isinstance(size, str) else size
+    numbers = [int(part) for part in parts if isinstance(part, Integral) or str(part).isdecimal()]
+    if len(numbers) != 2 or len(parts) != 2 or not all(1 <= n <= LARGEST_SIDE for n in numbers):
+        raise InputError(f"size {size!r}; expected width and height from 1 to {LARGEST_SIDE}, for example 64x64")
+    return numbers[0], numbers[1]
+
+
+def _image_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    if len(shape) not in (2, 3) or not all(isinstance(n, Integral) and n >= 1 for n in shape):
+        raise InputError(f"shape {shape!r}; expected height and width of an image (and 3 for colour): 28 28")
+    return tuple(int(n) for n in shape)
+
+
 def existing_path(path: str | Path) -> Path | None:
     """The path with `~` expanded, or None if it does not exist."""
     try:
@@ -67,6 +120,17 @@ def existing_path(path: str | Path) -> Path | None:
         return path if path.exists() else None
     except (OSError, RuntimeError):  # a name that is too long; the home of an unknown user
         return None
+
+
+def group_of(name: str, kind: str) -> str:
+    """The group of a picture, by its path: the folder that holds it, or its name up to the first `_` or `-`."""
+    above, _, file = name.rpartition("/")
+    return above.rpartition("/")[2] if kind == "folder" else re.split(r"[_-]|\.[^.]*$", file, maxsplit=1)[0]
+
+
+def natural(name: str) -> tuple[str, str]:
+    """A key that sorts `b2` before `b10`."""
+    return re.sub(r"[0-9]+", lambda digits: digits[0].zfill(18), name), name
 
 
 def number(value: float) -> str:
@@ -137,9 +201,17 @@ def find_range(arrays: Mapping[str, Array], requested: float | None) -> tuple[fl
 
 def _kind_fault(x: Array) -> str | None:
     if x.ndim == 2:
-        return f"shape {x.shape} is one flat row an image; expected (N, H, W); save x.reshape(-1, height, width)"
+        return (
+            f"shape {x.shape} is one flat row an image; expected (N, H, W); give --shape height width, or save "
+            "x.reshape(-1, height, width)"
+        )
     if x.ndim not in (3, 4):
         return f"shape {x.shape}; expected (N, H, W) for grey or (N, H, W, 3) for colour"
+    if x.ndim == 4 and min(x.shape[1:]) > 4:
+        return (
+            f"shape {x.shape} is a volume an image; expected (N, H, W) for grey or (N, H, W, 3) for colour; save one "
+            "slice of each, x[:, :, :, x.shape[3] // 2]"
+        )
     if x.dtype.kind not in "buif":
         return f"type {x.dtype}; expected uint8 (0 to 255) or floats (0 to 1); save it as one of these"
     return None
@@ -216,3 +288,27 @@ def choose_test_images(n: int, reading: Reading) -> NDArray[np.bool_]:
         count = min(max(1, round(reading.test_share * n)), n - 1)
         mask[np.random.default_rng([n, 10]).permutation(n)[:count]] = True
     return mask
+
+
+def choose_by_class(labels: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
+    """Mark a random share of the images as test images, (n,): nearly the same share of each class.
+
+    A class keeps a training image while others have more. The choice depends only on the labels and the share.
+    """
+    n, counts = len(labels), np.bincount(labels)
+    drawn = np.random.default_rng([n, 11]).permutation(n)
+    order = drawn[np.argsort(labels[drawn], kind="stable")]  # class after class, in random order within each
+    rank = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)  # within the class, of the images in this order
+    place = np.empty(n)
+    place[order] = (rank + 0.5) / counts[labels[order]] + (rank == counts[labels[order]] - 1)
+    mask = np.zeros(n, bool)
+    mask[np.argsort(place, kind="stable")[: min(max(1, round(share * n)), n - 1)]] = True
+    return mask
+
+
+def choose_groups(groups: Sequence[str], labels: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
+    """Mark whole groups, (n,): nearly this share of the groups of each class, by a group's first image."""
+    names, first, inverse = np.unique(np.array(groups), return_index=True, return_inverse=True)
+    if len(names) < 2:
+        raise InputError(f"all {len(groups)} pictures are of one group, {groups[0]!r}; expected at least 2 groups")
+    return choose_by_class(np.unique(labels[first], return_inverse=True)[1], share)[inverse]

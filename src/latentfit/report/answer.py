@@ -155,7 +155,10 @@ def _next(results: Results, source: str | None) -> tuple[str, str | None]:
 
 
 def _reading(results: Results) -> str:
-    return Reading(results.dataset.value_range, test_share=results.dataset.test_share).flags
+    dataset = results.dataset
+    if dataset.flags is not None:
+        return f" {dataset.flags}"
+    return Reading(dataset.value_range, test_share=dataset.test_share).flags  # a study of an earlier version
 
 
 def command(results: Results, source: str | None, seeds: int | None = None, also: tuple[int, ...] = ()) -> str | None:

@@ -142,6 +142,8 @@ def settings(results: Results) -> list[tuple[str, str]]:
         rows.append(("Pixel values", f"0 to {number(dataset.value_range)} in the files"))
     if dataset.test_share is not None:
         rows.append(("Test images", f"{answer.share(dataset.test_share)} of the file's images, drawn at random"))
+    if dataset.prepared:
+        rows.append(("Pictures", "; ".join(dataset.prepared)))
     if results.recipe.holds_out:
         count, own = dataset.val_images or held_out_of(dataset.train_images), dataset.val_images is not None
         held_out = f"{count:,} {'images of their own' if own else 'of the training images'} end each training"

@@ -23,7 +23,13 @@ from .files import from_json, read_json, to_json
 
 DEFAULT_SIZES = (16, 48)  # of a study that names none
 GROWING = ("latent_dims", "seeds", "models", "keep", "search", "curve")  # what may be added to a study that is there
-NOT_COMPARED = (*GROWING, "source", "dataset.stand_in")  # the same images may come by another way
+NOT_COMPARED = (
+    *GROWING,
+    "source",
+    "dataset.stand_in",
+    "dataset.flags",
+    "dataset.prepared",
+)  # the same images may come by another way
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,11 @@ files are there and whole is not run again.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from .. import data
 from ..data.images import ImageSet
@@ -40,6 +41,10 @@ def study(
     data_dir: str | Path | None = None,
     value_range: float | None = None,
     test_share: float | None = None,
+    resize: str | Sequence[int] | None = None,
+    skip_bad: bool = False,
+    shape: Sequence[int] | None = None,
+    group: str | None = None,
     precision: str = "auto",
     device: str = "auto",
     fresh: bool = False,
@@ -70,7 +75,11 @@ def study(
         out: The study's folder; `runs/<name>` or `runs/<name>-<recipe>` if it is not given, see `store.default_folder`.
         data_dir: Where Fashion-MNIST's files are looked for first.
         value_range: Pixel values in the source's files run from 0 to this, see `data.load`.
-        test_share: Share of the images of an `.npy` to draw as test images, see `data.load`.
+        test_share: Share of the images to draw as test images, see `data.load`.
+        resize: Width and height that pictures are brought to, see `data.load`.
+        skip_bad: Leave out pictures that cannot be read, see `data.load`.
+        shape: Height and width of an image, where a file has rows of pixels, see `data.load`.
+        group: Pictures that stay on one side of every split, see `data.load`.
         precision: Of the training's matrix products: `fp32`, `bf16`, or `auto`: bf16 where the processor is faster
             with it. Decided once for a study and recorded.
         device: `cpu`, `cuda`, `mps`, or `auto`: CUDA where there is one, otherwise the CPU.
@@ -102,7 +111,9 @@ def study(
     if minutes is not None and not request.search:
         raise InputError("minutes are for a search; expected a share to keep, and no latent sizes")
     crew = Crew(workers, tell, early)
-    images = _load(source, data_dir, value_range, test_share)
+    reading = {"value_range": value_range, "test_share": test_share, "resize": resize, "skip_bad": skip_bad}
+    reading |= {"shape": shape, "group": group}
+    images = _load(source, data_dir, reading)
     if not isinstance(source, ImageSet):
         by_name = source in data.NAMES and not images.stand_in
         request = replace(request, source=images.name if by_name else str(source))
@@ -124,11 +135,10 @@ def study(
         return store.load(folder)
 
 
-def _load(
-    source: str | Path | ImageSet, data_dir: str | Path | None, value_range: float | None, test_share: float | None
-) -> ImageSet:
+def _load(source: str | Path | ImageSet, data_dir: str | Path | None, reading: Mapping[str, Any]) -> ImageSet:
     if not isinstance(source, ImageSet):
-        return data.load(source, data_dir, value_range=value_range, test_share=test_share)
-    if value_range is not None or test_share is not None:
-        raise InputError(f"{source.name}: value_range and test_share are for a path; expected an ImageSet without them")
+        return data.load(source, data_dir, **reading)
+    if given := [name for name, value in reading.items() if value not in (None, False)]:
+        what = f"{' and '.join(given)} {'is' if len(given) == 1 else 'are'} for a path"
+        raise InputError(f"{source.name}: {what}; expected an ImageSet without; leave that out")
     return source

@@ -1,0 +1,113 @@
+"""Arrays in `.npy` and `.npz` files: headers are compared with sizes before memory is taken, nothing is unpickled."""
+
+from __future__ import annotations
+
+import io
+import math
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from ..errors import InputError
+from . import idx
+from .reading import Array
+from .roles import by_key
+
+REQUIRED = ("x_train", "x_test")
+DAMAGE = (  # errors of zipfile, zlib and numpy; numpy parses a header as Python source
+    *(OSError, ValueError, EOFError, RuntimeError, KeyError, zipfile.BadZipFile, zlib.error),
+    *(SyntaxError, tokenize.TokenError, MemoryError, TypeError, IndexError, OverflowError),
+)
+HEADER = 1 << 14  # bytes in which the header of an .npy ends; numpy reads at most 10,000
+HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # numpy writes no others; LZMA can take 4 GB at once
+
+
+@contextmanager
+def sound(path: Path) -> Iterator[None]:
+    """Whatever numpy raises of a damaged file is an InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except DAMAGE as error:
+        why = str(error).partition("\n")[0] or "it ends early"
+        raise InputError(f"{path}: not a sound {path.suffix} file: {why}; save it again") from error
+
+
+def read_npz(path: Path) -> dict[str, Array]:
+    """The arrays of an `.npz` by the keys of an `ImageSet`; other members are not read."""
+    with sound(path), zipfile.ZipFile(path) as archive:
+        members = [name.removesuffix(".npy") for name in archive.namelist()]
+        names = by_key(members)
+        missing = [key for key in REQUIRED if key not in names]
+        if missing:
+            raise InputError(
+                f"{path}: has no {' and no '.join(missing)}; expected x_train and x_test (and y_train, "
+                f"y_test), found {', '.join(map(repr, members)) or 'nothing'}; "
+                "save it with np.savez(path, x_train=..., x_test=...)"
+            )
+        return {key: _read_member(path, archive, name) for key, name in names.items()}
+
+
+def read_one(path: Path) -> Array:
+    """The only array of an `.npy` (memory-mapped) or `.npz` file."""
+    if path.suffix.lower() == ".npy":
+        return map_npy(path)
+    with sound(path), zipfile.ZipFile(path) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
+        if len(names) != 1:
+            found = ", ".join(map(repr, names)) or "nothing"
+            raise InputError(f"{path}: has {found}; expected one array; save it with np.savez(path, array)")
+        return _read_member(path, archive, names[0])
+
+
+def map_npy(path: Path) -> Array:
+    """The array of an `.npy`, memory-mapped."""
+    with sound(path):
+        with path.open("rb") as stream:
+            shape = check_header(str(path), stream, path.stat().st_size)
+        if shape[:1] in ((), (0,)):
+            raise InputError(f"{path}: holds shape {shape}; expected at least 2 images, one of them for the test")
+        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+        return array
+
+
+def _read_member(path: Path, archive: zipfile.ZipFile, key: str) -> Array:
+    info = archive.getinfo(f"{key}.npy")
+    if info.compress_type not in PACKED:
+        raise InputError(f"{key} in {path}: not packed as numpy packs; expected deflate or none; save it with np.savez")
+    # The directory of a zip can be false as well, but no ratio exceeds that of deflate.
+    size = min(info.file_size, path.stat().st_size * idx.DEFLATE)
+    with archive.open(info) as stream:
+        check_header(f"{key} in {path}", stream, size)
+    with archive.open(info) as stream:
+        array: Array = np.lib.format.read_array(stream, allow_pickle=False)
+    return array
+
+
+def check_header(what: str, file: IO[bytes], size: int) -> tuple[int, ...]:
+    """Compare the header of an .npy with the size of the file, and return the shape."""
+    stream = io.BytesIO(file.read(HEADER))  # a header can claim a length of 4 GB
+    version = np.lib.format.read_magic(stream)
+    if version not in HEADER_READERS:
+        raise ValueError(f"version {version} of the .npy format; expected (1, 0) or (2, 0)")
+    shape, _, dtype = HEADER_READERS[version](stream)
+    if dtype.hasobject:
+        raise InputError(
+            f"{what}: holds Python objects, and reading them could run code; expected numbers; "
+            "make one array of all images with np.stack and save that"
+        )
+    claimed = stream.tell() + math.prod(shape) * dtype.itemsize
+    if claimed != size:
+        raise InputError(
+            f"{what}: its header says shape {shape} of {dtype}, which is {claimed:,} bytes, and there are "
+            f"{size:,}; save it again"
+        )
+    return shape
