@@ -70,8 +70,8 @@ def run(*arguments: object) -> int:
 
 def quoted(folder: Path) -> list[str]:
     """Arguments of the command that a report quotes."""
-    command = re.search(r"<pre><code>latentfit (.*)</code></pre>", (folder / "report.md").read_text())[1]
-    return shlex.split(html.unescape(command))
+    commands = re.findall(r"<pre><code>latentfit (.*)</code></pre>", (folder / "report.md").read_text())
+    return shlex.split(html.unescape(commands[-1]))  # the one before says what comes next
 
 
 def results(folder: Path) -> dict[str, object]:
@@ -85,7 +85,7 @@ def test_auto_without_fashion_mnist_studies_the_stand_in(
     assert run("study", "auto", *QUICK) == 0
     printed = capsys.readouterr()
     assert "stand-in" in printed.err
-    assert re.search(r"^ *latent +seeds +train MSE", printed.out)
+    assert re.search(r"^ *latent +gates +seeds +test MSE", printed.out)
     assert "Report: runs/garments/report.html" in printed.out
     folder = tmp_path / "runs" / "garments"
     assert results(folder)["dataset"]["stand_in"] is True
@@ -429,8 +429,8 @@ def test_a_study_notes_what_is_unusual_before_training_and_with_the_answer(odd_f
         "results": " ".join(results(out)["quality"]["notes"]),
         "before training": printed.err.partition("epoch 1/")[0],
         "answer": printed.out.partition("Report:")[0],
-        "markdown": (out / "report.md").read_text().partition("## What was asked")[0].replace("\\", ""),
-        "page": html.unescape((out / "report.html").read_text().partition("<section")[0]),
+        "markdown": (out / "report.md").read_text().partition("## All sizes")[0].replace("\\", ""),
+        "page": html.unescape((out / "report.html").read_text().partition("<nav")[0]),
     }
     missing = ["results", "before training"] if kind == "grey" else []  # the verdict says it, not a note
     for words in notes:

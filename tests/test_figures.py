@@ -226,7 +226,7 @@ def test_every_size_is_labelled_and_no_label_touches_another(width):
 def test_estimates_of_the_dimension_stand_above_the_axes():
     marks = {"MLE": 12.34, "TwoNN": 9.0}
     (ax,) = figures.variance_by_size(EXPLAINED, LINEAR, 0.1, marks=marks).axes
-    assert [text.get_text() for text in ax.texts] == ["4", "16", "48", "TwoNN 9", "MLE 12.3", "PCA"]
+    assert [text.get_text() for text in ax.texts] == ["4", "16", "48", "TwoNN 9.0", "MLE 12.3", "PCA"]
 
 
 CHARTS = {

@@ -137,7 +137,7 @@ def test_the_report_shows_the_answer_and_all_that_belongs_to_it(found):
     sentence = found.results["verdict"]["sentence"]
     assert sentence.split(" (")[0] in html
     assert sentence.split(" (")[0] in markdown
-    for heading in ("How many dimensions?", "What is lost", "Compression", "Interpolations"):
+    for heading in ("The answer", "What is lost", "Compression", "Interpolations"):
         assert f">{heading}</h2>" in html
     header, rows = tables.answers(found.found)
     assert [row[0] for row in rows] == ["60 %", "80 %", "85 %", "90 %", "95 %", "99 %"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import compress
 from numbers import Real
@@ -51,8 +51,8 @@ class Dataset:
     value_range: float | None = None
     test_share: float | None = None
     val_images: int | None = None
-    flags: str | None = None  # of the command line, that read the images in this way
-    prepared: tuple[str, ...] | None = None  # what was done to them, in words
+    flags: str | None = field(default=None, metadata={"optional": True})  # of the command line, that read them so
+    prepared: tuple[str, ...] | None = field(default=None, metadata={"optional": True})  # what was done, in words
 
 
 class Names(NamedTuple):

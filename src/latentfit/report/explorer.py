@@ -235,7 +235,8 @@ def rounded(network: Network, encoder: float, decoder: float) -> tuple[Network, 
             if part is None:
                 continue
             weight = part.weight.double()
-            step = relative * float(weight.std()) * (weight.numel() / largest) ** 0.5 or 1.0
+            deviation = float(weight.std()) if weight.numel() > 1 else 0.0
+            step = relative * deviation * (weight.numel() / largest) ** 0.5 or 1.0
             whole = torch.round(weight / step)
             part.weight.copy_(whole * step)
             integers.append((whole.numpy().astype(np.int64).ravel(), step))
