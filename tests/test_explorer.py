@@ -531,6 +531,7 @@ def test_a_link_reproduces_a_view(browser, study, page):
     choose(page, 5)
     choose(page, 6, "stop")
     page.locator("#size").select_option("5")
+    settle(page)
     turn(page, 1)
     page.locator("#map-colour").select_option("1")
     page.locator("#map-thumbs").check()
@@ -546,7 +547,7 @@ def test_a_link_reproduces_a_view(browser, study, page):
         for view in views:
             for i in range(page.locator(view).count()):
                 near = np.abs(np.subtract(pixels_of(again, view, i), pixels_of(page, view, i)))
-                assert near.max() <= 2, view  # a code in a link has three digits
+                assert near.max() <= 2, (view, i, page.url, again.url)  # a code in a link has three digits
         assert again.locator("#size").input_value() == "5"
         assert again.locator("#map-thumbs").is_checked()
         assert again.locator("#map-colour").input_value() == "1"

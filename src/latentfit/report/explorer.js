@@ -555,6 +555,7 @@
       return state.z || codeOf(netOf(state.k), state.from);
     },
     turn(z) {
+      if (this.k !== state.k) return; // a slider of the size before, which goes with the next frame
       state.z = z;
       this.changed();
     },
