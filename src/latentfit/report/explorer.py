@@ -235,7 +235,7 @@ def rounded(network: Network, encoder: float, decoder: float) -> tuple[Network, 
             if part is None:
                 continue
             weight = part.weight.double()
-            deviation = float(weight.std()) if weight.numel() > 1 else 0.0
+            deviation = float(weight.std(correction=0)) or float(weight.abs().max())  # all alike, or a single one
             step = relative * deviation * (weight.numel() / largest) ** 0.5 or 1.0
             whole = torch.round(weight / step)
             part.weight.copy_(whole * step)
