@@ -19,6 +19,7 @@ import pytest
 import latentfit
 from latentfit import pca
 from latentfit.data import images
+from latentfit.measure import answer
 from latentfit.model import Network
 from latentfit.recipe import RECIPES
 
@@ -200,6 +201,9 @@ def test_the_numbers_of_images_in_prose_are_those_of_the_code():
     assert [images.held_out_of(n) / n for n in (images.FEWEST, images.FEW)] == [1 / 5, 1 / 10]
     assert images.held_out_of(images.FEWEST - 1) == 0
     assert f"PCA of more than {pca.EXACT:,} images and numbers an image is randomized" in changes
+    readme = " ".join(README.split())
+    assert f"beyond {pca.EXACT:,} of them, with as many images, {pca.AXES} dimensions are the most" in readme
+    assert ("a tenth of them or less" in readme, answer.HARDLY) == (True, 0.1)
     kinds = {row["set"] for row in json.loads((ROOT / "benchmarks/results/recipes.json").read_text())["rows"]}
     assert (len(kinds), "every recipe on eight kinds of images" in why) == (8, True)
 

@@ -27,7 +27,6 @@ Array = NDArray[Any]
 INK = "#1a1a1a"
 GREY = "#767676"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1a1a1a")
-MOST = 6  # latent sizes in one chart
 SIGNS = tuple(np.array([int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)]) for c in (COLOURS[1], COLOURS[0]))  # up, down
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 STYLE: Any = {

@@ -82,23 +82,7 @@ def _add_study(verbs: Any, run: Verb) -> None:
     verb.add_argument(
         "--seeds", type=_count, metavar="N", help="trainings of each size; 5: seeds 0 to 4 (1; with --keep 3)"
     )
-    verb.add_argument(
-        "--keep",
-        type=_keep,
-        metavar="SHARE",
-        help="say how many dimensions keep this share of the variance: 0.90; knee: where that share stops rising",
-    )
-    verb.add_argument(
-        "--minutes",
-        type=_minutes,
-        metavar="M",
-        help="end the search of --keep (without --latent-dims) within M minutes",
-    )
-    verb.add_argument(
-        "--curve",
-        action="store_true",
-        help="also train one network that estimates the error at every size between the smallest and the largest",
-    )
+    _add_question(verb)
     verb.add_argument(
         "--recipe",
         metavar="NAME",
@@ -117,6 +101,26 @@ def _add_study(verbs: Any, run: Verb) -> None:
     _add_explorer(verb)
     verb.add_argument("--fresh", action="store_true", help="delete the study in the folder and start over")
     verb.add_argument("--quiet", action="store_true", help="only errors, and the warning of a stand-in")
+
+
+def _add_question(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--keep",
+        type=_keep,
+        metavar="SHARE",
+        help="say how many dimensions keep this share of the variance: 0.90; knee: where that share stops rising",
+    )
+    verb.add_argument(
+        "--minutes",
+        type=_minutes,
+        metavar="M",
+        help="end the search of --keep (without --latent-dims) within M minutes",
+    )
+    verb.add_argument(
+        "--curve",
+        action="store_true",
+        help="also train one network that estimates the error at every size between the smallest and the largest",
+    )
 
 
 def _add_report(verbs: Any, run: Verb) -> None:

@@ -36,3 +36,8 @@ def glance(results: Results) -> list[int]:
         return of_interest(results, 2)
     at = sizes.index(answer)
     return sorted({sizes[max(0, at - 1)], answer, sizes[-1]})
+
+
+def shown_seeds(results: Results) -> str:
+    """The seed of the networks that are shown, of each size the first that trained: `0`, or `0 or 1`."""
+    return " or ".join(map(str, sorted({model.seed for model in results.first})))

@@ -27,7 +27,7 @@ from ..model import Network, to_unit
 from ..recipe import Epoch, first_seeds
 from ..results import Results
 from ..sweep.store import Study
-from .chosen import SHOWN, glance, of_interest
+from .chosen import SHOWN, glance, of_interest, shown_seeds
 from .findings import lost_between
 from .tables import sizes_text
 from .tradeoffs import walk_size
@@ -185,9 +185,8 @@ class Shown:
 
     def _of_seed(self) -> str:
         """Which network is shown, where a size has several."""
-        seeds = sorted({model.seed for model in self.study.found.first})
-        several = len(self.study.found.seeds) > 1
-        return f"; networks of seed {' or '.join(map(str, seeds))}" if several else ""
+        results = self.study.found
+        return f"; networks of seed {shown_seeds(results)}" if len(results.seeds) > 1 else ""
 
     def _named(self, shown: str) -> str:
         classes, labels = self.study.found.dataset.classes, self.study.shown[f"{shown}_labels"]
@@ -299,9 +298,9 @@ def strip(images: Array) -> str:
 
 def changes(before: Array, after: Array) -> str:
     """Differences of images as `figures.difference` colours them, clear where there are none, so on any paper."""
-    strength = np.abs(figures.change(before, after))
-    colours = np.where(figures.change(before, after)[..., None] > 0, *figures.SIGNS)
-    return _strip(colours.astype(np.float32), strength)
+    change = figures.change(before, after)
+    colours = np.where(change[..., None] > 0, *figures.SIGNS)
+    return _strip(colours.astype(np.float32), np.abs(change))
 
 
 def _strip(images: Array, alpha: Array) -> str:

@@ -11,7 +11,7 @@ from ..measure.interpolation import AMONG
 from ..parts import Compression, OfSize, TestedInterpolation
 from ..results import Results
 from ..stats import NORMAL, PairedTest
-from .chosen import SPOKEN, answered, of_interest
+from .chosen import SPOKEN, answered, of_interest, shown_seeds
 
 T = TypeVar("T", bound=OfSize)
 
@@ -154,8 +154,7 @@ def walk_sentences(results: Results) -> list[str]:
 
 def of_seed(results: Results) -> str:
     """`on the network of seed 0 at each size`, where a number is of one network and not a mean over seeds."""
-    seeds = sorted({model.seed for model in results.first})
-    return f"on the network of seed {' or '.join(map(str, seeds))} at each size"
+    return f"on the network of seed {shown_seeds(results)} at each size"
 
 
 def _against(models: Sequence[TestedInterpolation], reference: str) -> str:
