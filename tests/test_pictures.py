@@ -622,7 +622,7 @@ def test_groups_that_are_none_are_refused(photos):
         data.load(photos, group="column")
     for i in range(9):
         (photos / "a" / f"{i}.png").rename(photos / "a" / f"IMG_{i + 9}.png")
-    with pytest.raises(InputError, match="all 18 pictures are of one group, 'IMG'"):
+    with pytest.raises(InputError, match="all 18 are of one group, 'IMG'"):
         data.load(photos, group="prefix")
     put(photos / "c", "1.png")
     with pytest.raises(InputError, match="is in no folder below; expected one for each group"):

@@ -23,13 +23,16 @@ from .errors import InputError, Lost, StandInWarning, one_line
 from .recipe import RECIPES, Epoch, Job
 
 if TYPE_CHECKING:
+    from .data.images import ImageSet
     from .sweep.store import Study
 
+NAMED = 6  # columns that `data` names
 SPLITS = {
     "given": "",
     "tenth": ", every tenth image of the file",
     "drawn": ", drawn at random from the file",
     "by-class": ", drawn at random from each class",
+    "groups": ", whole groups drawn at random",
 }
 
 
@@ -172,28 +175,55 @@ def _report(options: argparse.Namespace) -> int:
 def _data(options: argparse.Namespace) -> int:
     from . import data, evaluate
     from .data import quality
+    from .data.reading import shape_text
+    from .formatting import of_rows
 
     images = data.load(options.data, **flags.reading(options))
-    mean = evaluate.mean_image(images.x_train)
-    variance = {split: evaluate.variance(getattr(images, f"x_{split}"), mean) for split in ("train", "test")}
+    seen = images.seen
+    mean = evaluate.mean_image(seen.x_train)
+    variance = {split: evaluate.variance(getattr(seen, f"x_{split}"), mean) for split in ("train", "test")}
+
+    def words(text: str) -> str:
+        return of_rows(text, images.description.names) if images.is_rows else text
+
     facts = {
         "data set": images.name + (" (stand-in)" if images.stand_in else ""),
         "training images": f"{len(images.x_train):,}",
-        "test images": f"{len(images.x_test):,}{SPLITS[images.reading.split]}",
+        "test images": f"{len(images.x_test):,}{words(SPLITS[images.reading.split])}",
         **({} if images.x_val is None else {"held-out images": f"{len(images.x_val):,}"}),
-        "image": f"{' × '.join(str(n) for n in images.image_shape)}, {images.x_train.dtype}",
+        **(
+            _columns(images) if images.is_rows else {"image": f"{shape_text(images.image_shape)}, {seen.x_train.dtype}"}
+        ),
         **({"prepared": "; ".join(images.reading.prepared)} if images.reading.prepared else {}),
         "classes": "no labels" if images.classes is None else ", ".join(images.classes),
         "true factors": "unknown" if images.true_factors is None else str(images.true_factors),
-        "mean training pixel": f"{float(mean.mean()):.5f}",
-        "variance around the mean image": f"{variance['train']:{'.5f' if variance['train'] >= 0.001 else '.2g'}}",
+        **({} if images.is_rows else _pixels(float(mean.mean()), variance["train"])),
         "fingerprint": images.fingerprint,
     }
     for name, value in facts.items():
-        print(f"{name:32}{one_line(value)}")
-    for note in filter(None, [*quality.notes(quality.look(images)), quality.no_variance(variance)]):
-        print(f"\nNote: {one_line(note)}")
+        print(f"{words(name):32}{one_line(value)}")
+    for note in filter(None, [*quality.notes(quality.look(seen)), quality.no_variance(variance)]):
+        print(f"\nNote: {one_line(words(note))}")
     return 0
+
+
+def _pixels(mean: float, variance: float) -> dict[str, str]:
+    """What `data` says of the pixels of images."""
+    return {
+        "mean training pixel": f"{mean:.5f}",
+        "variance around the mean image": f"{variance:{'.5f' if variance >= 0.001 else '.2g'}}",
+    }
+
+
+def _columns(images: ImageSet) -> dict[str, str]:
+    """What `data` says of the columns of rows of numbers."""
+    columns, varying = images.columns or (), len(images.seen.columns or ())
+    own = "each divided by its own deviation" if images.description.scale == "columns" else "all divided by one number"
+    some = ", ".join(columns[:NAMED]) + (f", ... {columns[-1]}" if len(columns) > NAMED else "")
+    return {
+        "columns": f"{len(columns):,}: {some}",
+        "in training": f"{varying:,} that vary, centred, {own}",
+    }
 
 
 def run() -> NoReturn:

@@ -58,6 +58,16 @@ def batch_errors(x: Tensor, x_hat: Tensor) -> Array:
     return each
 
 
+def column_errors(network: Network, x: Array, weights: Array) -> tuple[Array, Array]:
+    """Squared errors of rows (N, D) times weights (D,): mean of each column, (D,), and sum of each row, (N,)."""
+    columns, rows = np.zeros(x.shape[1]), np.empty(len(x))
+    for part, batch, _, x_hat in reconstruct_batches(network, x):
+        squares = (x_hat - batch).double().square_().numpy() * weights  # (B, D)
+        columns += squares.sum(axis=0)
+        rows[part] = squares.sum(axis=1)
+    return columns / max(1, len(x)), rows
+
+
 def mse(network: Network, x: Array | Tensor) -> float:
     """Mean squared error over all pixels of all images (N, H, W[, 3])."""
     return float(image_errors(network, x).mean())
@@ -78,9 +88,10 @@ def image_ssim(x: Array, x_hat: Array) -> Array | None:
     """Structural similarity of images and reconstructions (N, H, W[, 3]) in [0, 1], (N,) float64.
 
     Gaussian window 11 × 11, sigma 1.5, data range 1, images continued by reflection, mean over all pixels and
-    channels (Wang, Bovik, Sheikh & Simoncelli, 2004). None where an image is smaller than the window.
+    channels (Wang, Bovik, Sheikh & Simoncelli, 2004). None where an image is smaller than the window, and for rows of
+    numbers, (N, D).
     """
-    if min(x.shape[1:3]) < WINDOW:
+    if x.ndim == 2 or min(x.shape[1:3]) < WINDOW:
         return None
     down, across = (_window(size) for size in x.shape[1:3])
     similar, few = np.empty(len(x)), 100  # images at a time: intermediate values stay in the processor's cache
@@ -123,12 +134,12 @@ def sharpness(pictures: Array) -> Array:
     """Mean gradient magnitude of each picture, (N,) float64, in brightness a pixel.
 
     The gradient is the pair of forward differences along H and W; its length is averaged over all pixels
-    that have both neighbours. Blur makes it smaller. 0 for pictures one pixel high or wide.
+    that have both neighbours. Blur makes it smaller. 0 for pictures one pixel high or wide, and for rows of numbers.
 
     Args:
         pictures: (N, H, W) or (N, H, W, 3), uint8 or floats in [0, 1].
     """
-    if min(pictures.shape[1:3]) < 2:
+    if pictures.ndim == 2 or min(pictures.shape[1:3]) < 2:
         return np.zeros(len(pictures))
     lengths = np.empty(len(pictures))
     for i in range(0, len(pictures), BATCH):

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .data.reading import GROUPS, picture_size
+from .data.reading import SCALES, picture_size
 from .errors import InputError
 from .measure.checks import GATES
 
@@ -21,8 +21,8 @@ Verb = Callable[[argparse.Namespace], int]
 
 DATA_HELP = (
     "fashion-mnist (the default), garments, auto (Fashion-MNIST where it can be had, garments where not), "
-    "or a path: a folder of pictures (a subfolder for each class; train/ and test/), an .npz, an .npy, a .csv of "
-    "pixels, a folder of arrays or IDX files"
+    "or a path: a folder of pictures (a subfolder for each class; train/ and test/), an .npz or .npy of images or rows "
+    "of numbers, a .csv or .parquet, a folder of arrays or IDX files"
 )
 
 
@@ -198,9 +198,17 @@ def _add_reading(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument(
         "--group",
-        choices=GROUPS,
-        help="pictures that stay on one side of every split: those of one folder, perhaps below a class, or those with "
-        "one beginning of their names, up to the first _ or -",
+        metavar="G",
+        help="what stays on one side of every split: folder (pictures of one folder, perhaps below a class), prefix "
+        "(pictures whose names begin alike, up to the first _ or -), or the name of a table's column",
+    )
+    verb.add_argument(
+        "--label", metavar="NAME", help="a table's column of labels (one called label, class, target, y or digit)"
+    )
+    verb.add_argument(
+        "--scale",
+        choices=SCALES,
+        help="of rows of numbers: divide each of the columns by its own deviation while training, or none (columns)",
     )
     verb.add_argument("--skip-bad", action="store_true", help="leave out pictures that cannot be read")
 
@@ -215,6 +223,8 @@ def reading(options: argparse.Namespace) -> dict[str, Any]:
         "skip_bad": options.skip_bad,
         "shape": options.shape,
         "group": options.group,
+        "label": options.label,
+        "scale": options.scale,
     }
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from .stats import LEVEL, WelchTest
@@ -11,7 +12,30 @@ from .stats import LEVEL, WelchTest
 BELOW = "none, worse than the mean image"  # explained variance below 0
 FEW = 4  # things that a sentence lists; a table has them all
 
+WORDS = {  # of images, and of rows of numbers
+    "pixel for pixel": "number for number",
+    "image": "row",
+    "picture": "row",
+    "pixel": "column",
+}
+
 T = TypeVar("T")
+
+
+def of_rows(text: str, names: Iterable[str] = ()) -> str:
+    """A sentence on images as one on rows of numbers; names in it stay."""
+    words = "|".join(WORDS)
+    has_word = re.compile(words, re.IGNORECASE)
+    kept = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True) if has_word.search(name))
+
+    def other(found: re.Match[str]) -> str:
+        word = found["word"]
+        if word is None:
+            return found[0]
+        new = WORDS[word.lower()]
+        return (new[0].upper() + new[1:] if word[0].isupper() else new) + found["end"]
+
+    return re.sub(rf"(?:{kept or '(?!)'})|\b(?P<word>{words})(?P<end>s?)\b", other, text, flags=re.IGNORECASE)
 
 
 def or_dash(value: float | None, form: str) -> str:

@@ -121,6 +121,21 @@ class Recipe:
         fitted = replace(self, epochs=max(self.epochs, math.ceil(STEPS * self.batch_size / images)))
         return replace(fitted, hidden=(1024, 512), decay_epochs=10.0) if images >= MANY else fitted
 
+    def for_rows(self) -> Recipe:
+        """The recipe for rows of numbers, whose output is linear.
+
+        Raises:
+            InputError: Its output has a range.
+        """
+        if self.output == "clamp" and self.name in RECIPES:
+            return replace(self, output="linear")
+        if self.output != "linear":
+            raise InputError(
+                f"recipe {self.name} has a {self.output} output, which gives numbers from 0 to 1 alone; expected a "
+                "linear one for rows of numbers; take recipe converged or swift"
+            )
+        return self
+
 
 REFERENCE = Recipe()
 SWIFT = Recipe(

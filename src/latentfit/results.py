@@ -41,7 +41,11 @@ class Codes:
 
 @dataclass(frozen=True)
 class ModelResult(OfNetwork):
-    """What was measured of a trained network; None where undefined for these images."""
+    """What was measured of a trained network; None where undefined for these images.
+
+    Of rows of numbers the errors here, and those of PCA in `pca`, are in the data's own units; everything else, like
+    explained variance, is of the columns that vary, each in deviations.
+    """
 
     status: Literal["ok"]
     reason: None
@@ -62,6 +66,7 @@ class ModelResult(OfNetwork):
     val_mse: float | None = None  # of the held-out images, where they end a training
     steps: int | None = None  # likewise: of the training
     explained_variance_error: float | None = None  # standard error of that of the test images, over other images
+    test_mse_by_column: tuple[float, ...] | None = field(default=None, metadata=OPTIONAL)  # of rows of numbers
 
 
 @dataclass(frozen=True)
@@ -262,6 +267,7 @@ class Results:
     curve: NestedCurve | None
     intrinsic: Intrinsic | None
     quality: Quality | None = None
+    column_deviations: tuple[float, ...] | None = field(default=None, metadata=OPTIONAL)  # of rows, in their own units
 
     @property
     def trained(self) -> dict[Job, ModelResult]:
@@ -279,6 +285,12 @@ class Results:
         values = [of(model) for job, model in self.trained.items() if job.latent_dim == latent_dim]
         known = [value for value in values if value is not None]
         return sum(known) / len(known) if known and len(known) == len(values) else None
+
+    @property
+    def pca_errors(self) -> dict[int, float]:
+        """Test error of PCA at each size of the study, and of others, on the scale on which sizes are compared."""
+        rows = self.pca_curve if self.dataset.is_rows else (*self.pca_curve, *self.pca)
+        return {row.latent_dim: row.test_mse for row in sorted(rows, key=lambda row: row.latent_dim)}
 
     @property
     def components(self) -> dict[int, int | None]:

@@ -29,12 +29,14 @@ def load(
     skip_bad: bool = False,
     shape: Sequence[int] | None = None,
     group: str | None = None,
+    label: str | None = None,
+    scale: str | None = None,
 ) -> ImageSet:
     """Load a data set by its name or its path.
 
     Args:
         source: `fashion-mnist`; `garments`, which are drawn; `auto`, Fashion-MNIST if it is available and `garments`
-            if not; or the path of an `.npz`, an `.npy`, a `.csv`, or a folder of pictures, arrays or IDX files.
+            if not; or the path of an `.npz`, an `.npy`, a table, or a folder of pictures, arrays, IDX files or tables.
             `garments` is the name, `./garments` or a `Path` the folder.
         data_dir: The first folder to search for Fashion-MNIST.
         value_range: Pixel values in the files run from 0 to this, for example 16 or 4095. Required unless they are
@@ -44,8 +46,12 @@ def load(
             and cropped at the centre.
         skip_bad: Leave out pictures that cannot be read, instead of an error that lists them.
         shape: Height and width (and 3 for colour) of an image, where a file has rows of pixels.
-        group: Pictures that stay on one side of every split: those of one `folder`, which may be below a class, or
-            those with one `prefix`, up to the first `_` or `-` of the name.
+        group: What stays on one side of every split: pictures of one `folder`, which may be below a class, or with one
+            `prefix`, up to the first `_` or `-` of the name; or rows of a table with one value in the column of this
+            name.
+        label: Name of a table's column of labels; `label`, `target` and the like are found.
+        scale: Of rows of numbers: `columns` (the default), each divided by its own standard deviation while training;
+            or `none`, all by one number.
 
     Returns:
         The images; `stand_in` is True (and a warning is given) if `auto` loaded `garments`.
@@ -59,7 +65,7 @@ def load(
     """
     from . import files
 
-    requested = Reading.requested(value_range, test_share, resize, skip_bad, shape, group)
+    requested = Reading.requested(value_range, test_share, resize, skip_bad, shape, group, label, scale)
     if isinstance(source, str) and source in NAMES:
         if requested.flags:
             raise InputError(

@@ -3,82 +3,155 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
 from . import labels
-from .images import ImageSet
-from .reading import Array, Reading, choose_test_images, find_range, scale
+from .delimited import missing
+from .images import ImageSet, Names
+from .labels import Labels
+from .reading import CHUNK, Array, Reading, choose_groups, choose_test_images, chunks, find_range, scale
+
+TENTH = 0.1  # of the groups of a table without test rows
+FLAT = 64  # numbers in a row from which on they may be pixels
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is known of the items of an array beside their numbers and labels."""
+
+    classes: tuple[str, ...] | None = None  # names, where labels are their indices
+    columns: tuple[str, ...] | None = None  # names, of rows of numbers
+    groups: Array | None = None  # group of each training item, (N,) text
+    names: tuple[str, ...] | None = None  # of each item of an array that is to be divided
+
+
+NOTHING = Beside()
 
 
 def whole(
-    name: str,
-    titles: Mapping[str, str],
-    found: Mapping[str, Array],
-    requested: Reading,
-    classes: tuple[str, ...] | None = None,
+    name: str, titles: Mapping[str, str], found: Mapping[str, Array], requested: Reading, beside: Beside = NOTHING
 ) -> ImageSet:
-    """The set of arrays by their keys, training and test images among them.
+    """The set of arrays by their keys, training and test images or rows among them.
 
     Args:
         name: Of the set.
         titles: What errors call each array.
         found: `x_train`, `x_test` and perhaps `y_train`, `y_test`, `x_val`.
         requested: How they are read; `prepared` and `dropped` say what was done before.
-        classes: Names of the classes where labels are their indices.
+        beside: What else is known of the items.
     """
     told = labels.prepare(found.get("y_train"), found.get("y_test"))
     images, steps = {}, [*requested.prepared]
     for key in (key for key in found if key.startswith("x")):
         images[key], step = _arranged(titles[key], found[key], requested.shape)
         steps += [step] if step and step not in steps else []
+    reading = _after(requested, told, steps)
+    named = told.classes or (beside.classes if told.y_train is not None else None)
+    rest: Any = {"y_train": told.y_train, "y_test": told.y_test, "classes": named, "groups": beside.groups}
+    if is_rows({titles[key]: x for key, x in images.items()}, requested):
+        for key, x in images.items():
+            rest[key] = as_rows(titles[key], x, beside.columns)
+        return ImageSet(name, reading=_noting_pixels(reading, found["x_train"]), columns=beside.columns, **rest)
     top, recorded = find_range({titles[key]: x for key, x in images.items()}, requested.value_range)
-    reading = replace(
-        requested,
-        value_range=recorded,
-        labels_left_out=told.left_out,
-        prepared=tuple(steps),
-        dropped=(*requested.dropped, *told.dropped),
-    )
-    given: dict[str, Any] = {key: scale(x, top) for key, x in images.items()}
-    named = told.classes or (classes if told.y_train is not None else None)
-    return ImageSet(name, y_train=told.y_train, y_test=told.y_test, classes=named, reading=reading, **given)
+    rest |= {key: scale(x, top) for key, x in images.items()}
+    return ImageSet(name, reading=replace(reading, value_range=recorded), **rest)
 
 
-def divided(
-    name: str,
-    title: str,
-    x: Array,
-    y: Array | None,
-    requested: Reading,
-    classes: tuple[str, ...] | None = None,
-) -> ImageSet:
-    """The set of one array, of which `choose_test_images` takes the test images; arguments as of `whole`."""
+def divided(name: str, title: str, x: Array, y: Array | None, requested: Reading, beside: Beside = NOTHING) -> ImageSet:
+    """The set of one array, of which `choose_test_images` takes the test items; arguments as of `whole`.
+
+    With groups the test items are such a share of the groups, or a tenth.
+    """
     if len(x) < 2:
         raise InputError(f"{title}: holds shape {x.shape}; expected at least 2 images, one of them for the test")
     x, step = _arranged(title, x, requested.shape)
-    top, recorded = find_range({title: x}, requested.value_range)
-    drawn = requested.test_share is not None
     if y is not None and len(y) != len(x):
         raise InputError(f"{title}: {len(y)} labels for {len(x)} images; expected one label an image")
     told = labels.prepare(y, y)
-    reading = replace(
-        requested,
-        value_range=recorded,
-        split="drawn" if drawn else "tenth",
-        labels_left_out=told.left_out,
-        prepared=(*requested.prepared, *([step] if step else [])),
-        dropped=(*requested.dropped, *told.dropped),
-    )
+    drawn = requested.test_share is not None
+    split = "groups" if beside.groups is not None else "drawn" if drawn else "tenth"
+    reading = replace(_after(requested, told, [*requested.prepared, *([step] if step else [])]), split=split)
+    rows = is_rows({title: x}, requested)
+    top, recorded = (1.0, None) if rows else find_range({title: x}, requested.value_range)
+    x = as_rows(title, x, beside.columns) if rows else x
     test = choose_test_images(len(x), reading)
-    x_test = x[test] if drawn or len(x) < 10 else x[9::10]  # a slice needs no copy
+    if beside.groups is not None:
+        of_class = np.zeros(len(x), np.int64) if told.y_train is None else told.y_train
+        test = choose_groups(beside.groups.tolist(), of_class, requested.test_share or TENTH)
+    x_test = x[test] if split != "tenth" or len(x) < 10 else x[9::10]  # a slice needs no copy
     y_train, y_test = (None, None) if told.y_train is None else (told.y_train[~test], told.y_train[test])
-    named = told.classes or (classes if y_train is not None else None)
-    return ImageSet(name, scale(x[~test], top), scale(x_test, top), y_train, y_test, named, reading=reading)
+    named = told.classes or (beside.classes if y_train is not None else None)
+    rest: Any = {"y_train": y_train, "y_test": y_test, "classes": named}
+    if beside.groups is not None:
+        rest["groups"] = beside.groups[~test]
+    if beside.names is not None:
+        rest["names"] = Names(*(tuple(compress(beside.names, mask)) for mask in (~test, test)))
+    if rows:
+        return ImageSet(name, x[~test], x_test, reading=_noting_pixels(reading, x), columns=beside.columns, **rest)
+    reading = replace(reading, value_range=recorded)
+    return ImageSet(name, scale(x[~test], top), scale(x_test, top), reading=reading, **rest)
+
+
+def _after(requested: Reading, told: Labels, steps: list[str]) -> Reading:
+    """The reading with what was done so far."""
+    dropped = (*requested.dropped, *told.dropped)
+    return replace(requested, labels_left_out=told.left_out, prepared=tuple(steps), dropped=dropped)
+
+
+def is_rows(arrays: Mapping[str, Array], requested: Reading) -> bool:
+    """Whether arrays are rows of numbers; those that a flag says are pixels are not, and `find_range` refuses them."""
+    rows = all(x.ndim == 2 for x in arrays.values()) and requested.value_range is None
+    if requested.scale and not rows:
+        what, x = next(iter(arrays.items()))
+        raise InputError(f"{what}: shape {x.shape} with --scale, which is for rows of numbers (N, D); leave it out")
+    return rows
+
+
+def as_rows(title: str, x: Array, columns: tuple[str, ...] | None) -> Array:
+    """Rows of numbers as float32; an InputError if they are no numbers, or some are missing or too large."""
+    if x.dtype.kind not in "buif":
+        raise InputError(f"{title}: type {x.dtype}; expected numbers; save it as float32")
+    _refuse_missing(title, x, columns or [*map(str, range(x.shape[1]))])
+    if x.dtype == np.float32:
+        return x
+    rows = np.empty(x.shape, np.float32)
+    with np.errstate(over="ignore"):  # the ImageSet refuses the infinite values
+        for source, target in zip(chunks(x), chunks(rows), strict=True):
+            target[:] = source
+    return rows
+
+
+def _refuse_missing(what: str, values: Array, names: Sequence[str]) -> None:
+    """Refuse rows with numbers that are NaN or infinite, counted by column."""
+    if values.dtype.kind != "f":
+        return
+    lacking, first = np.zeros(values.shape[1], np.int64), -1  # (D,)
+    for i, rows in enumerate(chunks(values)):
+        absent = ~np.isfinite(rows)
+        if first < 0 and absent.any():
+            first = i * CHUNK + int(absent.any(axis=1).argmax())
+        lacking += absent.sum(axis=0)
+    if first >= 0:
+        worst = np.argsort(-lacking, kind="stable")[: np.count_nonzero(lacking)]
+        raise missing(what, {names[i]: int(lacking[i]) for i in worst}, int(lacking.sum()), first)
+
+
+def _noting_pixels(reading: Reading, x: Array) -> Reading:
+    """The reading, with a note where rows of bytes may be images."""
+    side = math.isqrt(x.shape[1])
+    if side**2 != x.shape[1] or x.shape[1] < FLAT or x.dtype != np.uint8:
+        return reading
+    note = (
+        f"The rows have {x.shape[1]} bytes each, and are read as numbers of their own. If they are images, read them "
+        f"with --shape {side} {side}."
+    )
+    return replace(reading, dropped=(*reading.dropped, note))
 
 
 def _arranged(what: str, x: Array, shape: tuple[int, ...] | None) -> tuple[Array, str | None]:

@@ -1,4 +1,4 @@
-"""Images from the user's own file or folder: arrays, IDX, CSV, as they are published, or pictures.
+"""Images and rows from the user's own file or folder: arrays, IDX, tables, as they are published, or pictures.
 
 This decides by names which of the readers beside it is meant, and makes an `ImageSet` of the arrays that it returns.
 Every fault is an error of one line that says what to do.
@@ -13,25 +13,29 @@ from pathlib import Path
 
 from ..errors import InputError
 from . import arrays, idx, pictures, roles, tables
-from .assembly import divided, whole
+from .assembly import Beside, divided, whole
 from .decoding import NAMED
 from .images import ImageSet
 from .reading import DEFAULT, Array, Reading, shape_text
+from .tables import Table
 
+TABLES = (".csv", ".tsv", ".parquet")
 KEYS = ("x_train", "y_train", "x_test", "y_test")  # in the order of idx.NAMES
 REQUIRED = ("x_train", "x_test")
 IDX_NAMES = f"MNIST's names ({', '.join(idx.NAMES)}; gzipped or not)"
 ALLOWED = (
-    "an .npz with x_train and x_test (and y_train, y_test, x_val), an .npy with images (N, H, W), a .csv with a row of "
-    f"pixels for each image, a folder of pictures ({NAMED}; train/ and test/, and a folder a class, as far as there "
-    f"are), or a folder of IDX files under {IDX_NAMES}"
+    "an .npz with x_train and x_test (and y_train, y_test, x_val), an .npy with images (N, H, W) or rows (N, D), a "
+    f".csv or .parquet with a row for each item, a folder of pictures ({NAMED}; train/ and test/, a folder a class, as "
+    f"far as there are), or a folder of IDX files under {IDX_NAMES}"
 )
 OPTION_FAULTS = {
     "test_share": "has test images of its own; expected an .npy, a .csv or a folder of pictures without",
     "resize": "holds arrays, which keep their size; expected a folder of pictures",
     "skip_bad": "holds arrays, which are read whole; expected a folder of pictures",
-    "group": "holds arrays, whose images have no names; expected a folder of pictures",
-    "shape": "holds images that have a shape; expected rows of pixels, in an .npy, an .npz or a .csv,",
+    "group": "holds arrays, whose images have no names; expected a folder of pictures or a table",
+    "shape": "holds images that have a shape; expected rows of pixels, in an .npy, an .npz or a table,",
+    "label": "holds no table; expected a .csv or .parquet",
+    "scale": "holds images, whose pixels have one unit; expected rows of numbers",
 }
 PICKLE = "import pickle, numpy as np; np.save('images.npy', np.asarray(pickle.load(open({!r}, 'rb'))))"
 TORCH = "import numpy as np, torch; np.save('images.npy', torch.load({!r}, weights_only=True).numpy())"
@@ -41,7 +45,10 @@ NEVER = {  # what is never opened, and the line of Python that converts it, wher
     ".joblib": "import joblib, numpy as np; np.save('images.npy', np.asarray(joblib.load({!r})))",
     ".mat": "import numpy as np, scipy.io; np.save('images.npy', scipy.io.loadmat({!r})['X'])",
     **dict.fromkeys((".h5", ".hdf5"), "import h5py, numpy as np; np.save('images.npy', h5py.File({!r})['images'][:])"),
-    ".parquet": "import pandas; pandas.read_parquet({!r}).to_csv('images.csv', index=False)",
+    **dict.fromkeys((".xlsx", ".xls"), "import pandas; pandas.read_excel({!r}).to_csv('table.csv', index=False)"),
+    **dict.fromkeys(
+        (".feather", ".arrow"), "import pandas; pandas.read_feather({!r}).to_csv('table.csv', index=False)"
+    ),
     **dict.fromkeys((".zip", ".tar", ".tgz"), "import shutil; shutil.unpack_archive({!r}, 'images')"),
 }
 
@@ -51,11 +58,12 @@ def load(path: Path, requested: Reading = DEFAULT) -> ImageSet:
 
     An `.npz` has `x_train`, `x_test` and perhaps labels `y_train`, `y_test` and held-out images `x_val`, or the same
     under names such as `train_images`. An `.npy` has one array, of which `choose_test_images` takes the test images; a
-    `.csv` has one table. A folder has such files, one an array, or IDX files, or pictures. Labels are optional.
+    `.csv`, `.tsv` or `.parquet` has one table. A folder has such files, one an array, or IDX files, or pictures. Labels
+    are optional.
 
     Images are (N, H, W), (N, H, W, 1), (N, H, W, 3), (N, 1, H, W) or (N, 3, H, W), or rows of the requested shape:
     uint8; floats in [0, 1], which become float32; 0 and 1 of any type, which become bytes of 0 and 255; or of the
-    requested range. Everything else raises an InputError.
+    requested range. Other arrays (N, D) are rows of numbers of any range. Everything else raises an InputError.
     """
     if not path.is_dir() and not path.is_file():  # a pipe may never end
         raise InputError(f"{path}: no such file or folder; expected {ALLOWED}")
@@ -67,16 +75,16 @@ def load(path: Path, requested: Reading = DEFAULT) -> ImageSet:
 
 def _load_file(path: Path, suffix: str, requested: Reading) -> ImageSet:
     if suffix == ".npz":
-        _refuse(path, requested, "value_range", "shape")
+        _refuse(path, requested, "value_range", "shape", "scale")
         found = arrays.read_npz(path)
         with arrays.sound(path):
             return whole(path.resolve().stem, {key: f"{key} in {path}" for key in found}, found, requested)
     if suffix == ".npy":
-        _refuse(path, requested, "value_range", "shape", "test_share")
+        _refuse(path, requested, "value_range", "shape", "test_share", "scale")
         x = arrays.map_npy(path)
         with arrays.sound(path):
             return divided(path.resolve().stem, str(path), x, None, requested)
-    if suffix == ".csv":
+    if suffix in TABLES:
         return _load_table(path, path.resolve().stem, requested)
     if suffix in NEVER:
         raise InputError(
@@ -96,16 +104,16 @@ def _load_folder(folder: Path, name: str, requested: Reading) -> ImageSet:
         return _load_idx(folder, name, files, requested)
     inside = _list(folder)
     if files := roles.group(folder, [path for path in inside if path.suffix.lower() in (".npz", ".npy")]):
-        _refuse(folder, requested, "value_range", "shape")
+        _refuse(folder, requested, "value_range", "shape", "scale")
         found = {key: arrays.read_one(file) for key, file in files.items()}
         return whole(name, {key: str(file) for key, file in files.items()}, found, requested)
     if not exact and (pictured := pictures.load(folder, requested)):
         _refuse(folder, requested, "value_range", "test_share", "resize", "skip_bad", "group")
         return pictured
-    csv = [path for path in inside if path.suffix.lower() == ".csv"]
-    if files := roles.group(folder, csv):
+    found_tables = [path for path in inside if path.suffix.lower() in TABLES]
+    if files := roles.group(folder, found_tables):
         return _load_tables(folder, name, files, requested)
-    if train := [path for path in csv if (role := roles.role_of(path.name)) and role.key == "x_train"]:
+    if train := [path for path in found_tables if (role := roles.role_of(path.name)) and role.key == "x_train"]:
         return _load_table(train[0], name, requested)
     folders = [path for path in inside if path.is_dir()]
     if len(folders) == 1 and not exact:
@@ -146,30 +154,47 @@ def _load_idx(folder: Path, name: str, files: Mapping[str, Path], requested: Rea
 
 
 def _load_table(path: Path, name: str, requested: Reading) -> ImageSet:
-    _refuse(path, requested, "value_range", "shape", "test_share")
-    table = tables.read(path)
+    _refuse(path, requested, "value_range", "shape", "test_share", "label", "group", "scale")
+    table = _read_table(path, requested)
     x, reading = _shaped(table, requested)
-    return divided(name, str(path), x, table.labels, reading)
+    beside = Beside(columns=table.columns if x.ndim == 2 else None, groups=table.groups, names=table.names)
+    return divided(name, str(path), x, table.labels, reading, beside)
 
 
 def _load_tables(folder: Path, name: str, files: Mapping[str, Path], requested: Reading) -> ImageSet:
-    _refuse(folder, requested, "value_range", "shape")
-    read = {key: tables.read(path) for key, path in files.items() if key.startswith("x")}
+    _refuse(folder, requested, "value_range", "shape", "label", "group", "scale")
+    read = {key: _read_table(path, requested) for key, path in files.items() if key.startswith("x")}
     found = {key: _shaped(table, requested)[0] for key, table in read.items()}
     labelled = {key: table.labels for key, table in read.items() if key in REQUIRED and table.labels is not None}
+    train = read["x_train"]
     dropped: tuple[str, ...] = ()
     if len(labelled) == len(REQUIRED):
         found |= {key.replace("x", "y", 1): y for key, y in labelled.items()}
     elif labelled:
         (other,) = {*REQUIRED} - labelled.keys()
         dropped = (f"The labels are left out: {files[other].name} has none.",)
-    reading = replace(_shaped(read["x_train"], requested)[1], dropped=dropped)
-    return whole(name, {key: str(path) for key, path in files.items()}, found, reading)
+    is_rows = found["x_train"].ndim == 2
+    for key, table in read.items():
+        if is_rows and table.columns != train.columns:
+            odd = sorted({*table.columns} ^ {*train.columns}) or [*table.columns]
+            raise InputError(
+                f"{files[key]}: its columns are not those of {files['x_train'].name}, in order: {odd[0]!r} differs; "
+                "expected the same; mend the one or the other"
+            )
+    shaped = _shaped(train, requested)[1]
+    reading = replace(shaped, dropped=(*shaped.dropped, *dropped))
+    beside = Beside(columns=train.columns if is_rows else None, groups=train.groups)
+    return whole(name, {key: str(path) for key, path in files.items()}, found, reading, beside)
 
 
-def _shaped(table: tables.Table, requested: Reading) -> tuple[Array, Reading]:
-    """The images of a table, in the shape that it says itself where none was requested, and how they were read."""
+def _read_table(path: Path, requested: Reading) -> Table:
+    return (tables.read_parquet if path.suffix.lower() == ".parquet" else tables.read)(path, requested)
+
+
+def _shaped(table: Table, requested: Reading) -> tuple[Array, Reading]:
+    """The images of a table in the shape that it says itself where none was requested, or its rows; and how read."""
+    requested = replace(requested, dropped=(*requested.dropped, *table.dropped))
     if requested.shape or table.shape is None:
-        return table.pixels, requested
+        return table.values, requested
     step = f"rows of pixels as images of {shape_text(table.shape)}"
-    return table.pixels.reshape(-1, *table.shape), replace(requested, prepared=(step,))
+    return table.values.reshape(-1, *table.shape), replace(requested, prepared=(step,))

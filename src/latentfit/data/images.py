@@ -1,7 +1,8 @@
 """The `ImageSet`: what every loader returns and everything else takes.
 
-Pixels are bytes or floats, in memory or memory-mapped; bytes become [0, 1] when a batch is used. Images that cannot be
-trained on are refused here, whether they come from a file or from the user's own code.
+Pixels are bytes or floats, in memory or memory-mapped; bytes become [0, 1] when a batch is used. Rows of numbers have
+no picture and any range: networks see them as `scaling` makes them. What cannot be trained on is refused here, whether
+it comes from a file or from the user's own code.
 """
 
 from __future__ import annotations
@@ -25,15 +26,16 @@ from .reading import (
     choose_groups,
     chunks,
     count_pixels,
-    group_of,
     limits,
     remedy,
     shape_text,
 )
+from .scaling import SCALES, Scaling
 
 FEW = 500  # of fewer training images a fifth is held out, not a tenth
 FEWEST = 25  # of fewer none is
 PIXELS = ("x_train", "x_test", "x_val")
+LARGEST = 1e15  # of rows: squares of larger ones are no longer exact enough in float64, or infinite in float32
 MAX_CLASSES = 1_000  # more labels are not classes: each class costs a row, and a box in the report
 
 
@@ -53,6 +55,18 @@ class Dataset:
     val_images: int | None = None
     flags: str | None = field(default=None, metadata={"optional": True})  # of the command line, that read them so
     prepared: tuple[str, ...] | None = field(default=None, metadata={"optional": True})  # what was done, in words
+    scale: str | None = field(default=None, metadata={"optional": True})  # of rows of numbers, see `scaling`
+    columns: tuple[str, ...] | None = field(default=None, metadata={"optional": True})  # likewise: their names
+
+    @property
+    def is_rows(self) -> bool:
+        """Whether these are rows of numbers, which have no picture."""
+        return self.scale is not None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names that sentences may have in them."""
+        return (self.name, *(self.classes or ()), *(self.columns or ()))
 
 
 class Names(NamedTuple):
@@ -69,7 +83,8 @@ class ImageSet:
 
     Attributes:
         name: Name in tables and reports; any text.
-        x_train: Training images, (N, H, W) grey or (N, H, W, 3) colour; uint8, or float32 in [0, 1].
+        x_train: Training images, (N, H, W) grey or (N, H, W, 3) colour; uint8, or float32 in [0, 1]. Or rows of
+            numbers, (N, D) float32 in any range.
         x_test: Test images of the same shape and type.
         y_train: Class of each training image, (N,) integers, or None.
         y_test: Class of each test image; None exactly if `y_train` is.
@@ -81,6 +96,9 @@ class ImageSet:
         reading: How the images were read from their file.
         x_val: Images of the same shape and type by which a training is stopped and on which none is trained, or None.
         names: What each image is called, or None; not part of the fingerprint.
+        columns: Names of the columns of rows; their numbers from 0 if they are not given.
+        groups: Group of each training image, (N,) text, of which a split has all or none; not part of the fingerprint.
+        scaling: Of rows as networks see them, see `seen`: what was done to the rows in the data's units.
 
     Raises:
         InputError: Shape, type, range or number of images or labels are not valid.
@@ -97,6 +115,9 @@ class ImageSet:
     reading: Reading = DEFAULT
     x_val: Array | None = None
     names: Names | None = None
+    columns: tuple[str, ...] | None = None
+    groups: Array | None = None
+    scaling: Scaling | None = None
 
     def __post_init__(self) -> None:
         splits = (("train", self.x_train, self.y_train), ("test", self.x_test, self.y_test))
@@ -119,6 +140,12 @@ class ImageSet:
         for split, x, y in splits:
             if y is not None and (fault := _label_fault(y, len(x), self.classes)):
                 raise InputError(f"{split} labels of {self.name}: {fault}")
+        if self.is_rows and self.columns is None:
+            vars(self)["columns"] = tuple(map(str, range(self.pixels)))  # the dataclass is frozen
+        if len(self.columns or ()) != self.is_rows * self.pixels:
+            raise InputError(
+                f"{self.name}: {len(self.columns or ())} names of columns; expected {self.pixels} for rows"
+            )
         counts = (len(self.x_train), len(self.x_test), 0 if self.x_val is None else len(self.x_val))
         if self.names is not None and tuple(map(len, self.names)) != counts:
             raise InputError(f"{self.name}: {tuple(map(len, self.names))} names for {counts} images; expected one each")
@@ -135,19 +162,25 @@ class ImageSet:
         shape: Sequence[int] | None = None,
         value_range: float | None = None,
         label: str | None = None,
+        group: str | None = None,
+        scale: str | None = None,
     ) -> ImageSet:
         """The set of what a Python program holds.
 
         Args:
-            source: An array of images, or (images, labels): of numpy, torch or lists; a torch `Dataset` of images or
-                (image, label); a Hugging Face dataset with a column of images; a pandas frame with a row for each image
-                and a column for each pixel. Or a dict of such, with `train`, `test` and perhaps `validation`.
+            source: An array of images or of rows of numbers, or (images, labels): of numpy, torch or lists; a torch
+                `Dataset` of images or (image, label); a Hugging Face dataset with a column of images; a pandas frame of
+                numbers, or of pixels if its columns are called so (`pixel0`, `28x28`, or numbers). Or a dict of such,
+                with `train`, `test` and perhaps `validation`.
             test: The test images, as another source of any kind, or their share of the images, to be drawn at random.
                 Every tenth image is one if it is not given.
             name: Name in tables and reports.
             shape: Height and width (and 3 for colour) of an image, where there are rows of pixels.
             value_range: Pixel values run from 0 to this, see `data.load`.
             label: Name of the column of labels; `label`, `target` and the like are found.
+            group: Name of the column of a frame whose equal values stay on one side of every split.
+            scale: Of rows of numbers: `columns` (the default), each divided by its own standard deviation while
+                training; or `none`, all by one number.
 
         Raises:
             InputError: The source is of another kind, or its images or labels are not valid.
@@ -159,8 +192,8 @@ class ImageSet:
         from . import objects
 
         share = test if isinstance(test, Real) else None
-        requested = Reading.requested(value_range, share, shape=shape)  # type: ignore[arg-type]
-        return objects.read(source, None if share is not None else test, name, requested, label)
+        requested = Reading.requested(value_range, share, shape=shape, label=label, group=group, scale=scale)  # type: ignore[arg-type]
+        return objects.read(source, None if share is not None else test, name, requested)
 
     def _name_classes(self, y_train: Array, y_test: Array) -> None:
         state = vars(self)  # the dataclass is frozen
@@ -176,8 +209,28 @@ class ImageSet:
                 state[name] = np.array([index[label] for label in y.tolist()], np.int64)
 
     @property
+    def is_rows(self) -> bool:
+        """Whether these are rows of numbers, which have no picture."""
+        return self.x_train.ndim == 2
+
+    @cached_property
+    def seen(self) -> ImageSet:
+        """The set as networks see it: of rows the columns that vary, centred and scaled; of images the set itself.
+
+        Raises:
+            InputError: No column varies.
+        """
+        if not self.is_rows or self.scaling is not None:
+            return self
+        scaling = Scaling.of(self.x_train, self.reading.scale or SCALES[0])
+        pixels: dict[str, Any] = {name: scaling.apply(getattr(self, name)) for name in self._pixel_names}
+        columns = tuple((self.columns or ())[i] for i in scaling.columns)
+        reading = replace(self.reading, dropped=(*self.reading.dropped, *scaling.notes(self.columns or ())))
+        return replace(self, **pixels, columns=columns, scaling=scaling, reading=reading)
+
+    @property
     def image_shape(self) -> tuple[int, ...]:
-        """(H, W) or (H, W, 3)."""
+        """(H, W), (H, W, 3), or (D,) of rows."""
         return tuple(self.x_train.shape[1:])
 
     @property
@@ -215,6 +268,8 @@ class ImageSet:
             val_images=None if self.x_val is None else len(self.x_val),
             flags=self.reading.flags.strip() or None,
             prepared=self.reading.prepared or None,
+            scale=(self.reading.scale or SCALES[0]) if self.is_rows else None,
+            columns=self.columns if self.is_rows else None,
         )
 
     def with_held_out(self) -> ImageSet:
@@ -227,14 +282,14 @@ class ImageSet:
             return self
         held_out = np.zeros(n, bool)
         held_out[np.random.default_rng([n, 7]).permutation(n)[: held_out_of(n)]] = True
-        if self.reading.group and self.names:
-            groups = [group_of(name, self.reading.group) for name in self.names.train]
-            if len({*groups}) < 2:
+        if self.groups is not None:
+            if len({*self.groups.tolist()}) < 2:
                 return self
             labels = np.zeros(n, np.int64) if self.y_train is None else self.y_train
-            held_out = choose_groups(groups, labels, held_out_of(n) / n)
+            held_out = choose_groups(self.groups.tolist(), labels, held_out_of(n) / n)
         y_train = None if self.y_train is None else self.y_train[~held_out]
         part: dict[str, Any] = {"x_train": self.x_train[~held_out], "y_train": y_train, "x_val": self.x_train[held_out]}
+        part["groups"] = None if self.groups is None else self.groups[~held_out]
         if self.names is not None:
             train, val = (tuple(compress(self.names.train, mask)) for mask in (~held_out, held_out))
             part["names"] = Names(train, self.names.test, val)
@@ -278,10 +333,15 @@ def _map(folder: Path, names: Sequence[str], rest: Mapping[str, Any]) -> ImageSe
 
 
 def _pixel_fault(x: Array) -> str | None:
-    if x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[3] != 3):
-        return f"shape {shape_text(x.shape)}; expected (N, H, W) for grey or (N, H, W, 3) for colour"
+    if x.ndim not in (2, 3, 4) or (x.ndim == 4 and x.shape[3] != 3):
+        return (
+            f"shape {shape_text(x.shape)}; expected (N, H, W) for grey, (N, H, W, 3) for colour, or (N, D) for rows of "
+            "numbers"
+        )
     if 0 in x.shape:
         return f"shape {shape_text(x.shape)} holds no pixel; at least one image is needed"
+    if x.ndim == 2:
+        return _row_fault(x)
     if x.dtype == np.uint8:
         return None
     if x.dtype != np.float32:
@@ -294,6 +354,23 @@ def _pixel_fault(x: Array) -> str | None:
     if low < 0 or high > 1:
         return f"pixels run from {low:g} to {high:g}; expected floats from 0 to 1; {remedy(low, high)}"
     return None
+
+
+def _row_fault(x: Array) -> str | None:
+    if x.dtype != np.float32:
+        return f"type {x.dtype}; expected float32 for rows of numbers"
+    if x.shape[1] < 2:
+        return "has one column; expected two or more, as one number is not made smaller by a code"
+    count, first = count_pixels(x, lambda part: ~np.isfinite(part))
+    if count:
+        place = f"{count} numbers are NaN or infinite, the first in row {first}"
+        return f"{place}; expected finite numbers; fill or remove these rows"
+    largest = max(map(abs, limits(x)))
+    return (
+        f"numbers go to {largest:.3g}; expected at most {LARGEST:g}; give them another unit"
+        if largest > LARGEST
+        else None
+    )
 
 
 def _label_fault(y: Array, n: int, classes: tuple[str, ...] | None) -> str | None:

@@ -5,7 +5,6 @@ Each is known by what it can do, so that none of these libraries is imported.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,16 +14,16 @@ from PIL import Image
 
 from ..errors import InputError, one_line
 from ..formatting import listed
-from . import decoding
-from .assembly import divided, whole
+from . import decoding, tables
+from .assembly import NOTHING, Beside, divided, whole
 from .images import ImageSet
-from .reading import Array, Reading, shape_text
+from .reading import Array, Reading, shape_text, whole_numbers
 from .roles import SPLITS
-from .tables import LABELS, whole_numbers
+from .tables import LABELS
 
 EXPECTED = (
-    "an array of images, (images, labels), a torch Dataset of (image, label), a Hugging Face dataset with a column of "
-    "images, a pandas frame with a column for each pixel, or a dict of such with `train` and `test`"
+    "an array of images or rows, (images, labels), a torch Dataset of (image, label), a Hugging Face dataset with a "
+    "column of images, a pandas frame of numbers, or a dict of such with `train` and `test`"
 )
 
 
@@ -32,30 +31,33 @@ EXPECTED = (
 class _Part:
     x: Array
     y: Array | None = None
-    classes: tuple[str, ...] | None = None
+    beside: Beside = NOTHING
     prepared: tuple[str, ...] = ()
     shape: tuple[int, ...] | None = None  # of an image, where the pixels are rows
+    dropped: tuple[str, ...] = ()
 
 
-def read(source: Any, test: Any, name: str, requested: Reading, label: str | None) -> ImageSet:
+def read(source: Any, test: Any, name: str, requested: Reading) -> ImageSet:
     """The set of a Python object; arguments as of `ImageSet.of`."""
-    parts = _parts(source, test, label)
+    parts = _parts(source, test, requested)
     train = parts["train"]
     shape = requested.shape or train.shape
-    reading = replace(requested, shape=shape, prepared=train.prepared)
+    reading = replace(requested, shape=shape, prepared=train.prepared, dropped=train.dropped)
+    beside = train.beside if shape is None else replace(train.beside, columns=None)
     if "test" not in parts:
-        return divided(name, name, train.x, train.y, reading, train.classes)
+        return divided(name, name, train.x, train.y, reading, beside)
     found = {f"x_{split}": part.x for split, part in parts.items()}
     labelled = [split for split in ("train", "test") if parts[split].y is not None]
     if len(labelled) == 1:
         other = "test" if labelled == ["train"] else "training"
-        reading = replace(reading, dropped=(f"The labels are left out: the {other} images have none.",))
+        told = f"The labels are left out: the {other} images have none."
+        reading = replace(reading, dropped=(*reading.dropped, told))
     else:
         found |= {f"y_{split}": y for split in labelled if (y := parts[split].y) is not None}
-    return whole(name, {key: f"{key} of {name}" for key in found}, found, reading, train.classes)
+    return whole(name, {key: f"{key} of {name}" for key in found}, found, reading, replace(beside, names=None))
 
 
-def _parts(source: Any, test: Any, label: str | None) -> dict[str, _Part]:
+def _parts(source: Any, test: Any, requested: Reading) -> dict[str, _Part]:
     """Training images, test images and validation images, as far as they are given."""
     given: dict[str, Any] = {"train": source}
     if isinstance(source, Mapping):
@@ -64,18 +66,18 @@ def _parts(source: Any, test: Any, label: str | None) -> dict[str, _Part]:
             raise InputError(f"images: a dict with {listed([*map(repr, source)] or ['nothing'])}; expected {EXPECTED}")
     if test is not None:
         given["test"] = test
-    return {split: _part(value, split, label) for split, value in given.items()}
+    return {split: _part(value, split, requested) for split, value in given.items()}
 
 
-def _part(source: Any, split: str, label: str | None) -> _Part:
+def _part(source: Any, split: str, requested: Reading) -> _Part:
     if isinstance(source, tuple) and len(source) == 2:
         return _Part(_array(source[0], split), _array(source[1], f"{split} labels"))
     if hasattr(source, "columns") and hasattr(source, "to_numpy"):
-        return _from_frame(source, label)
+        return _from_frame(source, requested)
     if hasattr(source, "shape") and hasattr(source, "__array__"):
         return _Part(_array(source, split))
     if hasattr(source, "__getitem__") and hasattr(source, "__len__") and not isinstance(source, str):
-        return _from_items(source, split, label)
+        return _from_items(source, split, requested.label)
     raise InputError(f"{split} images: a {type(source).__name__}; expected {EXPECTED}")
 
 
@@ -95,25 +97,12 @@ def _array(value: Any, what: str) -> Array:
     return array
 
 
-def _from_frame(frame: Any, label: str | None) -> _Part:
-    """A pandas frame: a row an image, a column a pixel, and perhaps one of labels."""
-    names = [str(column) for column in frame.columns]
-    found = [name for name in names if name == label or (label is None and name.lower() in LABELS)]
-    if len(found) > 1 or (label is not None and not found):
-        raise InputError(
-            f"a frame with columns {', '.join(map(repr, names[:5]))}...; expected one of labels; name it with label="
-        )
-    place = [names.index(name) for name in found]
-    rest = frame.iloc[:, [i for i in range(len(names)) if i not in place]]
-    pixels = _array(rest.to_numpy(), "the columns of the frame beside its labels")
-    if pixels.dtype.kind not in "buif":
-        raise InputError(f"the columns of the frame are {pixels.dtype}; expected numbers; leave the other columns out")
-    pixels = whole_numbers(pixels) if pixels.dtype.kind == "i" else pixels  # pandas reads bytes as int64
-    side = math.isqrt(pixels.shape[1])
-    shape = (side, side) if side**2 == pixels.shape[1] and side else None
-    y = _array(frame.iloc[:, place[0]].to_numpy(), f"column {found[0]!r}") if place else None
-    told = (f"rows of pixels as images of {shape_text(shape)}",) if shape else ()
-    return _Part(pixels, y, prepared=told, shape=shape)
+def _from_frame(frame: Any, requested: Reading) -> _Part:
+    """A pandas frame: a row an image or a row of numbers, and perhaps columns of labels and groups."""
+    table = tables.from_frame(frame, requested)
+    told = (f"rows of pixels as images of {shape_text(table.shape)}",) if table.shape else ()
+    beside = Beside(columns=None if table.shape else table.columns, groups=table.groups, names=table.names)
+    return _Part(table.values, table.labels, beside, told, table.shape, table.dropped)
 
 
 def _from_items(source: Any, split: str, label: str | None) -> _Part:
@@ -134,7 +123,7 @@ def _from_items(source: Any, split: str, label: str | None) -> _Part:
     x = _stacked(images, split)
     y = None if any(value is None for value in found) else _array([_plain(value) for value in found], f"{split} labels")
     prepared = tuple(f"pictures {words}" for step, words in decoding.STEPS.items() if step in steps)
-    return _Part(x, y, _class_names(source, columns and columns[1], y), prepared)
+    return _Part(x, y, Beside(_class_names(source, columns and columns[1], y)), prepared)
 
 
 def _pair(item: Any) -> tuple[Any, Any]:

@@ -30,7 +30,7 @@ from .cache import Index, Writer
 from .decoding import STEPS, Decoded
 from .images import MAX_CLASSES, ImageSet, Names
 from .layout import Item, Layout, scan
-from .reading import Reading, choose_by_class, choose_groups, group_of, natural
+from .reading import GROUPS, Reading, choose_by_class, choose_groups, group_of, natural
 
 TENTH = 0.1  # of the pictures of a folder without test images
 LISTED = 200  # rejected files that an error lists; it counts the others
@@ -48,6 +48,8 @@ def load(folder: Path, requested: Reading) -> ImageSet | None:
             unclear, or there are fewer than two.
     """
     layout = scan(folder)
+    if requested.group not in (None, *GROUPS) and layout.items:
+        raise InputError(f"{folder}: group {requested.group!r} of pictures; expected {' or '.join(GROUPS)}")
     if requested.group == "folder":
         layout = _without_group_folders(layout)
     if not layout.items and not layout.rejected:
@@ -259,6 +261,7 @@ def _image_set(
         ),
         x_val=pixels[len(train) + len(test) :] if val else None,
         names=Names(*(tuple(one_line(item.name) for item in part) for part in splits)),
+        groups=np.array([group_of(item.name, reading.group) for item in train]) if reading.group else None,
     )
 
 

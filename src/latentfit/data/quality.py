@@ -27,6 +27,7 @@ NEAR = 0.01  # share of the variance: a nearer training image contains 99 % of w
 NEAR_REPORTED = 0.01  # share of the test images with near copies to report: every large set has a few
 ORDERED = 0.1  # share of the test images next to their nearest training image to report
 CHANCE = 0.001  # the largest probability of that in random order to report
+UNORDERED = ("given", "groups")  # splits in which neighbours in the file say nothing
 NAMED = 4  # classes named in a sentence
 LEAST_VARIANCE = 1 / 255**2  # of one grey level at each pixel; below it is the noise of a camera or of rounding
 
@@ -60,16 +61,16 @@ class Quality(Findings):
 
 
 def notes(found: Findings) -> list[str]:
-    """What a reader of the answer has to know, in sentences."""
+    """What a reader of the answer has to know, in sentences on images; see `formatting.of_rows` for others."""
     return [*found.dropped, *_pixel_notes(found), *_label_notes(found), *_copy_notes(found), *_order_notes(found)]
 
 
 def look(images: ImageSet) -> Findings:
-    """Examine a set before training; only a bounded number of images is in memory at once."""
-    brightest = max(limits(images.x_train)[1], limits(images.x_test)[1])
+    """Examine a set as networks see it before training; only a bounded number of images is in memory at once."""
+    brightest = 1.0 if images.is_rows else max(limits(images.x_train)[1], limits(images.x_test)[1])
     exact = exact_copies(images)
     looked, among, near, beside = _search_nearest(images, exact)
-    ordered = images.reading.split != "given"
+    ordered = images.reading.split not in UNORDERED
     return Findings(
         value_range=images.reading.value_range,
         brightest=brightest / (255 if images.x_train.dtype == np.uint8 else 1),
@@ -150,7 +151,7 @@ def _as_integers(x: Array, indices: NDArray[np.int64], sample: NDArray[np.int64]
 def _file_neighbours(images: ImageSet) -> NDArray[np.int64]:
     """Indices of the training images before and after each test image in the file, (N, 2); -1 for none."""
     n_train, n_test = len(images.x_train), len(images.x_test)
-    if images.reading.split == "given":
+    if images.reading.split in UNORDERED:
         return np.full((n_test, 2), -1)
     test = _test_images_in_order(images)
     after = np.cumsum(~test)[test]  # (N,), training images before each test image: the index of the next one
@@ -159,7 +160,7 @@ def _file_neighbours(images: ImageSet) -> NDArray[np.int64]:
 
 def _test_images_in_order(images: ImageSet) -> NDArray[np.bool_]:
     """Mark the test images among all images in the order of the file, or of the names of the files, (N,)."""
-    if images.names is None:
+    if images.reading.split != "by-class" or images.names is None:
         return choose_test_images(len(images.x_train) + len(images.x_test), images.reading)
     named = [(natural(name), is_test) for is_test, part in enumerate(images.names[:2]) for name in part]
     return np.array([is_test for _, is_test in sorted(named)], bool)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -26,6 +27,7 @@ CHUNK = 4096  # images processed together, so that a memory-mapped set needs lit
 DARK = 64  # bytes whose maximum is lower are unlikely to be photographs; they probably have another range
 COMMON_MAXIMA = (3, 7, 15, 16, 31, 63, 255, 1023, 4095, 16383, 65535)  # 2 to 16 bits, and 16 of scikit-learn's digits
 GROUPS = ("folder", "prefix")
+SCALES = ("columns", "none")  # of rows of numbers, see `scaling`
 LARGEST_SIDE = 4096  # pixels, of pictures that are resized
 ROUNDING_LIMIT = 1.01  # floats up to this were probably meant to end at 1
 
@@ -41,7 +43,10 @@ class Reading:
     resize: tuple[int, int] | None = None  # width and height that pictures are brought to
     skip_bad: bool = False  # pictures that cannot be read are left out
     shape: tuple[int, ...] | None = None  # of an image, where the file has rows of pixels
-    group: str | None = None  # pictures that stay on one side of every split: of one `folder`, or with one `prefix`
+    group: str | None = None  # what stays on one side of every split: pictures of one `folder`, or with one `prefix`;
+    # or rows with one value in this column
+    label: str | None = None  # the column of labels of a table
+    scale: str | None = None  # of rows of numbers, see `scaling`; None for the default
     prepared: tuple[str, ...] = ()  # what was done to the images, in words
     dropped: tuple[str, ...] = ()  # what of the source is not used, and why, in sentences
 
@@ -54,14 +59,19 @@ class Reading:
         skip_bad: bool = False,
         shape: Sequence[int] | None = None,
         group: str | None = None,
+        label: str | None = None,
+        scale: str | None = None,
     ) -> Reading:
         """The reading that a user requests; an InputError if a value is not possible."""
         if not _is_below(value_range, math.inf):
             raise InputError(f"range {value_range!r}; expected the largest pixel value, a finite number above 0")
         if not _is_below(test_share, 1):
             raise InputError(f"share of test images {test_share!r}; expected a number between 0 and 1, for example 0.1")
-        if group not in (None, *GROUPS):
-            raise InputError(f"group {group!r}; expected {' or '.join(GROUPS)}")
+        for name, value in (("group", group), ("label", label)):
+            if value is not None and not isinstance(value, str):
+                raise InputError(f"{name} {value!r}; expected text, such as the name of a column")
+        if scale not in (None, *SCALES):
+            raise InputError(f"scale {scale!r}; expected {' or '.join(SCALES)}")
         return cls(
             value_range and float(value_range),
             test_share=test_share and float(test_share),
@@ -69,6 +79,8 @@ class Reading:
             skip_bad=bool(skip_bad),
             shape=None if shape is None else _image_shape(shape),
             group=group,
+            label=label,
+            scale=scale,
         )
 
     @property
@@ -84,7 +96,9 @@ class Reading:
             "test_share": None if self.test_share is None else f"--test {self.test_share!r}",
             "shape": self.shape and f"--shape {' '.join(map(str, self.shape))}",
             "resize": self.resize and "--resize {}x{}".format(*self.resize),
-            "group": self.group and f"--group {self.group}",
+            "group": self.group and f"--group {shlex.quote(self.group)}",
+            "label": self.label and f"--label {shlex.quote(self.label)}",
+            "scale": self.scale and f"--scale {self.scale}",
             "skip_bad": "--skip-bad" if self.skip_bad else None,
         }
         return {field: flag for field, flag in flags.items() if flag}
@@ -126,6 +140,13 @@ def group_of(name: str, kind: str) -> str:
     """The group of a picture, by its path: the folder that holds it, or its name up to the first `_` or `-`."""
     above, _, file = name.rpartition("/")
     return above.rpartition("/")[2] if kind == "folder" else re.split(r"[_-]|\.[^.]*$", file, maxsplit=1)[0]
+
+
+def whole_numbers(values: Array) -> Array:
+    """Whole numbers as integers, those of a byte as bytes."""
+    if not values.size or not (np.abs(values) < 2**53).all() or (values != np.floor(values)).any():
+        return values
+    return values.astype(np.uint8 if values.min() >= 0 and values.max() < 256 else np.int64)
 
 
 def natural(name: str) -> tuple[str, str]:
@@ -310,5 +331,5 @@ def choose_groups(groups: Sequence[str], labels: NDArray[np.int64], share: float
     """Mark whole groups, (n,): nearly this share of the groups of each class, by a group's first image."""
     names, first, inverse = np.unique(np.array(groups), return_index=True, return_inverse=True)
     if len(names) < 2:
-        raise InputError(f"all {len(groups)} pictures are of one group, {groups[0]!r}; expected at least 2 groups")
+        raise InputError(f"all {len(groups)} are of one group, {groups[0]!r}; expected at least 2 groups")
     return choose_by_class(np.unique(labels[first], return_inverse=True)[1], share)[inverse]

@@ -1,164 +1,203 @@
-"""Images as rows of a CSV file, as Kaggle has them: perhaps a header, perhaps a column of labels, and the pixels.
+"""Tables: a CSV or Parquet file, or a frame of pandas, whose rows are items and whose columns are numbers.
 
-Rows of whole numbers below 1000 are parsed as arrays of bytes, a hundred times faster than as Python's numbers; numpy
-reads everything else.
+A table of pixels, as Kaggle has them, becomes images; every other one rows of numbers. N rows, D columns.
 """
 
 from __future__ import annotations
 
-import io
+import csv
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
-from .reading import Array
+from ..errors import InputError, one_line
+from ..formatting import listed, plural
+from .delimited import LONGEST, NAMED, is_number, read_values, text_columns
+from .reading import Array, Reading, whole_numbers
 
 LABELS = ("label", "labels", "class", "target", "y", "digit")
-BLOCK = 1 << 23  # bytes parsed at once
-LONGEST = 1 << 22  # bytes of a first line
-COMMA, NEWLINE, ZERO, NINE = b",\n09"
+UNNAMED = ("", "unnamed: 0")  # the first column of what pandas writes: names of the rows
+PIXEL = re.compile(r"(?:pixel|pix|px|p)?[ _.-]?[0-9]+(?:x[0-9]+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Table:
-    """Pixels (N, D), labels (N,) or None, and the shape of an image where the header says it."""
+    """A table without its columns of labels, groups and names."""
 
-    pixels: Array
-    labels: Array | None
-    shape: tuple[int, ...] | None
+    values: Array  # (N, D) numbers
+    columns: tuple[str, ...]  # (D,)
+    labels: Array | None = None  # (N,) of any type
+    groups: Array | None = None  # (N,) text
+    names: tuple[str, ...] | None = None  # of the rows
+    shape: tuple[int, ...] | None = None  # of an image, where the rows are pixels
+    dropped: tuple[str, ...] = ()  # what is not used, in sentences
 
 
-def read(path: Path) -> Table:
-    """Read a CSV file of pixels.
+@dataclass(frozen=True)
+class _Roles:
+    """Which columns are no numbers to train on, by their indices."""
+
+    label: int | None
+    group: int | None
+    name: int | None
+    requested: bool  # the labels, by name
+
+    @property
+    def text(self) -> list[int]:
+        return [i for i in (self.label, self.group, self.name) if i is not None]
+
+
+def read(path: Path, requested: Reading) -> Table:
+    """Read a CSV file.
+
+    Args:
+        path: The file; its values are separated by commas, semicolons or tabs.
+        requested: With the names of the columns of labels and of groups, if they are given.
 
     Raises:
-        InputError: It cannot be read, or its columns are not a label and pixels.
+        InputError: It cannot be read; a column is text or has missing values; a column that was named is not there.
     """
     try:
         with path.open("rb") as file:
-            first = file.readline(LONGEST)
-            header = [cell.strip().strip('"') for cell in first.decode("utf-8-sig", "replace").strip().split(",")]
-            named = not all(_is_number(cell) for cell in header)
-            if not named:
+            first = file.readline(LONGEST).decode("utf-8-sig", "replace")
+            mark = max(",;\t", key=first.count)
+            header = [cell.strip() for cell in next(csv.reader([first.strip("\r\n")], delimiter=mark), [])]
+            is_named = not all(is_number(cell) for cell in header)
+            if not is_named:
                 file.seek(0)
-            label = _label_column(path, header, named)
-            values, labels = _values(path, file, len(header), label)
+            columns = header if is_named else [*map(str, range(len(header)))]
+            roles = _roles(f"{path}", columns, requested, is_named)
+            values, others = read_values(path, file, columns, roles.text, mark)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}; expected a file that can be read") from error
-    return Table(values, labels, _shape(header if named else [], values.shape[1]))
+    return _table(str(path), values, columns, others, roles, requested, is_named)
 
 
-def _is_number(cell: str) -> bool:
+def read_parquet(path: Path, requested: Reading) -> Table:
+    """Read a Parquet file; errors as of `read`."""
     try:
-        return math.isfinite(float(cell))
-    except ValueError:
-        return False
-
-
-def _label_column(path: Path, header: list[str], named: bool) -> int | None:
-    columns = len(header)
-    if columns < 2:
-        raise InputError(f"{path}: has {columns} column; expected a row of pixels for each image, separated by commas")
-    if not named:
-        return 0 if math.isqrt(columns - 1) ** 2 == columns - 1 else None
-    found = [i for i, name in enumerate(header) if name.lower() in LABELS]
-    others = [name for i, name in enumerate(header) if i not in found and not re.search(r"[0-9]$", name)]
-    if len(found) > 1 or others:
-        wrong = ", ".join(repr(name) for name in ([header[i] for i in found] if len(found) > 1 else others)[:5])
+        import pandas  # type: ignore[import-not-found,import-untyped,unused-ignore]
+        import pyarrow  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    except ImportError as error:
         raise InputError(
-            f"{path}: has columns {wrong}; expected pixels, with a number at the end of each name, and at most one of "
-            f"{', '.join(LABELS)}; remove the others"
+            f"{path}: Parquet takes pandas and pyarrow, which are not installed; expected both; install them with "
+            "pip install 'latentfit[tables]'"
+        ) from error
+    try:
+        return from_frame(pandas.read_parquet(path), requested, str(path))
+    except (OSError, ValueError, KeyError, pyarrow.ArrowException) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: not a sound Parquet file: {one_line(str(error))}; save it again") from error
+
+
+def from_frame(frame: Any, requested: Reading, what: str = "the frame") -> Table:
+    """The table of a pandas frame, whose index holds the names of the rows if it is not one of numbers."""
+    columns = [str(column) for column in frame.columns]
+    roles = _roles(what, columns, requested, is_named=True)
+    kept = [i for i in range(len(columns)) if i not in roles.text]
+    wrong = [i for i in kept if getattr(frame.dtypes.iloc[i], "kind", "O") not in "buif"]
+    if wrong:
+        raise text_columns(what, [columns[i] for i in wrong])
+    if not len(frame) or not kept:
+        raise InputError(f"{what}: has {len(frame)} rows of {len(kept)} numbers; expected both above 0")
+    values = frame.iloc[:, kept].to_numpy(dtype=None if _is_whole(frame, kept) else np.float64, na_value=np.nan)
+    others = {i: [*map(_plain, frame.iloc[:, i].tolist())] for i in roles.text}
+    if frame.index.dtype.kind not in "iu":
+        others[-1] = [str(name) for name in frame.index.tolist()]
+        roles = _Roles(roles.label, roles.group, -1, roles.requested)
+    values = whole_numbers(values) if values.dtype.kind in "iu" else values  # pandas reads bytes as int64
+    return _table(what, values, columns, others, roles, requested, is_named=True)
+
+
+def _is_whole(frame: Any, kept: Sequence[int]) -> bool:
+    """Whether numpy has one type of whole numbers for these columns, none of which lacks values."""
+    return all(isinstance(frame.dtypes.iloc[i], np.dtype) and frame.dtypes.iloc[i].kind in "bui" for i in kept)
+
+
+def _plain(value: Any) -> str:
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value) if whole else value).strip()
+
+
+def _roles(what: str, columns: Sequence[str], requested: Reading, is_named: bool) -> _Roles:
+    if len(columns) < 2:
+        raise InputError(
+            f"{what}: has {plural(len(columns), 'column')}; expected a row for each item, with two numbers or more, "
+            "separated by commas"
         )
-    return found[0] if found else None
+    lower = [name.lower() for name in columns]
+    found = [i for i, name in enumerate(lower) if name in LABELS] if is_named else []
+    if requested.label is not None:
+        found = [_place(what, columns, requested.label, "--label")]
+    if len(found) > 1:
+        names = listed([repr(columns[i]) for i in found])
+        raise InputError(f"{what}: {names} may be labels; expected one; name it with --label, or remove the others")
+    side = math.isqrt(len(columns) - 1)
+    if not is_named and not found and side > 1 and side**2 == len(columns) - 1:
+        found = [0]  # as Kaggle has images; taken back where they are none
+    group = None if requested.group is None else _place(what, columns, requested.group, "--group")
+    name = 0 if is_named and lower[0] in UNNAMED and 0 not in (*found, group) else None
+    return _Roles(found[0] if found else None, group, name, requested.label is not None)
 
 
-def _values(path: Path, file: BinaryIO, columns: int, label: int | None) -> tuple[Array, Array | None]:
-    """Pixels (N, D), and labels (N,) or None."""
-    start, parts, rest = file.tell(), [], b""
-    while block := file.read(BLOCK):
-        block = rest + block
-        whole = block.rfind(b"\n") + 1
-        block, rest = block[:whole], block[whole:]
-        part = _parse(block, columns) if block else np.empty((0, columns), np.uint16)
-        if part is None or len(rest) > LONGEST:
-            break
-        parts.append(part)
-    else:
-        last = _parse(rest.rstrip() + b"\n", columns) if rest.strip() else np.empty((0, columns), np.uint16)
-        if last is not None:
-            return _narrowed(np.concatenate([*parts, last]), label, path)
-    file.seek(start)
-    text = io.TextIOWrapper(file, "utf-8", "replace")
-    try:
-        return _with_numpy(path, text, columns, label)
-    finally:
-        text.detach()
+def _place(what: str, columns: Sequence[str], name: str, flag: str) -> int:
+    if name not in columns:
+        some = ", ".join(map(repr, columns[:NAMED])) + (" ..." if len(columns) > NAMED else "")
+        raise InputError(f"{what}: has no column {name!r}; expected one of {some} with {flag}")
+    return columns.index(name)
 
 
-def _narrowed(values: Array, label: int | None, path: Path) -> tuple[Array, Array | None]:
-    """The same numbers as bytes where all pixels are below 256."""
-    if not len(values):
-        raise InputError(f"{path}: has no rows; expected one for each image")
-    labels = None if label is None else values[:, label].astype(np.int64)
-    pixels = values if label is None else np.delete(values, label, axis=1)
-    return (pixels.astype(np.uint8) if pixels.max() < 256 else pixels), labels
+def _table(
+    what: str,
+    values: Array,
+    columns: Sequence[str],
+    others: dict[int, list[str]],
+    roles: _Roles,
+    requested: Reading,
+    is_named: bool,
+) -> Table:
+    """What was read, as images or as rows of numbers."""
+    named = tuple(one_line(name) for i, name in enumerate(columns) if i not in roles.text)
+    labels = None if roles.label is None else _labels(others[roles.label])
+    names = None if roles.name is None else tuple(map(one_line, others[roles.name]))
+    groups = None if roles.group is None else np.array(others[roles.group])
+    shape = None if requested.scale else _shape(named, values, is_named, requested)
+    guessed = labels is not None and not is_named and not roles.requested
+    if shape is None and requested.shape is None and guessed and labels is not None and labels.dtype.kind in "uif":
+        values, named, labels = np.column_stack([labels, values]), (columns[0], *named), None  # no label, but a number
+    dropped: tuple[str, ...] = ()
+    if labels is not None and labels.dtype.kind == "f":
+        if roles.requested:
+            raise InputError(
+                f"{what}: the labels {requested.label!r} are fractions; expected classes; leave --label out"
+            )
+        dropped = (f"Column {columns[roles.label or 0]!r} is left out: its numbers are no classes.",)
+        labels = None
+    return Table(values, named, labels, groups, names, shape, dropped)
 
 
-def _parse(block: bytes, columns: int) -> Array | None:
-    """Rows of whole numbers with one to three digits, (n, columns); None if there is anything else."""
-    b = np.frombuffer(block.replace(b"\r\n", b"\n"), np.uint8)
-    line_ends = b == NEWLINE
-    ends = np.flatnonzero(line_ends | (b == COMMA))
-    length = np.diff(ends, prepend=-1) - 1
-    if len(ends) % columns or length.min() < 1 or length.max() > 3:
+def _labels(cells: Sequence[str]) -> Array:
+    """Whole numbers as integers, fractions as floats, anything else as text."""
+    if not all(map(is_number, cells)):
+        return np.array([cell.strip('"') for cell in cells])
+    return whole_numbers(np.array([*map(float, cells)]))
+
+
+def _shape(names: Sequence[str], values: Array, is_named: bool, requested: Reading) -> tuple[int, ...] | None:
+    """Height and width of images, from names like `28x28` or a square number of pixels; None for rows of numbers."""
+    pixels, is_whole = values.shape[1], values.dtype.kind in "bui"
+    if is_named and not all(PIXEL.fullmatch(name) for name in names):
         return None
-    rows = line_ends[ends].reshape(-1, columns)
-    if not rows[:, -1].all() or rows[:, :-1].any() or np.count_nonzero((b >= ZERO) & (b <= NINE)) + len(ends) != len(b):
+    if requested.value_range is None and not (is_whole and values.min() >= 0 and values.max() <= 255):
         return None
-    digits = b.astype(np.uint16) - ZERO
-    values = digits[ends - 1]
-    values += np.where(length > 1, digits[ends - 2], 0).astype(np.uint16) * np.uint16(10)
-    values += np.where(length > 2, digits[ends - 3], 0).astype(np.uint16) * np.uint16(100)
-    return values.reshape(-1, columns)
-
-
-def _with_numpy(path: Path, text: io.TextIOWrapper, columns: int, label: int | None) -> tuple[Array, Array | None]:
-    """Any numbers, and labels of any kind."""
-    labels: list[str] = []
-
-    def note(cell: str) -> float:
-        labels.append(cell.strip().strip('"'))
-        return 0.0
-
-    try:
-        converters: Any = None if label is None else {label: note}
-        values = np.loadtxt(iter(text), delimiter=",", ndmin=2, comments=None, converters=converters, encoding="utf-8")
-    except (ValueError, OverflowError) as error:
-        raise InputError(f"{path}: expected numbers, {columns} a row: {error}; mend or remove these rows") from error
-    if values.shape[1] != columns or not len(values):
-        raise InputError(f"{path}: has rows of {values.shape[1]} values; expected {columns}; mend the header")
-    if label is None:
-        return whole_numbers(values), None
-    found = np.array([float(cell) for cell in labels]) if all(map(_is_number, labels)) else np.array(labels)
-    return whole_numbers(np.delete(values, label, axis=1)), found
-
-
-def whole_numbers(values: Array) -> Array:
-    """Whole numbers as integers, those of a byte as bytes."""
-    if not (np.abs(values) < 2**53).all() or (values != np.floor(values)).any():
-        return values
-    return values.astype(np.uint8 if values.min() >= 0 and values.max() < 256 else np.int64)
-
-
-def _shape(header: list[str], pixels: int) -> tuple[int, ...] | None:
-    """Height and width, from names like `28x28` or a square number of pixels."""
-    last = re.fullmatch(r"([0-9]{1,4})x([0-9]{1,4})", header[-1]) if header else None
+    last = re.fullmatch(r"([0-9]{1,4})x([0-9]{1,4})", names[-1]) if is_named else None
     if last and int(last[1]) * int(last[2]) == pixels:
         return int(last[1]), int(last[2])
     side = math.isqrt(pixels)
-    return (side, side) if side**2 == pixels else None
+    return (side, side) if side > 1 and side**2 == pixels else None

@@ -17,6 +17,7 @@ from ..formatting import (
     latent,
     listed,
     mse,
+    of_rows,
     or_dash,
     plural,
     relative_decrease,
@@ -41,6 +42,7 @@ HEADER = (
     "PSNR dB",
     "SSIM",
 )
+OF_PICTURES = ("PSNR dB", "SSIM")  # columns that rows of numbers have nothing in
 
 
 class Couple(NamedTuple):
@@ -52,6 +54,11 @@ class Couple(NamedTuple):
 
 def headline(results: Results) -> str:
     """The answer where one was asked for, otherwise the widest comparison."""
+    text = _headline(results)
+    return of_rows(text, results.dataset.names) if results.dataset.is_rows else text
+
+
+def _headline(results: Results) -> str:
     if text := flat_text(results):
         return text
     if results.verdict.status != "not_asked":
@@ -165,7 +172,7 @@ def table(results: Results) -> Table:
     With several seeds the numbers are means, test error and explained variance ± half of the 95 % interval for other
     seeds and other test images.
     """
-    pca = {row.latent_dim: row.test_mse for row in results.pca}
+    pca = results.pca_errors
     rows = []
     for size in results.sizes:
         k = size.latent_dim
@@ -181,6 +188,9 @@ def table(results: Results) -> Table:
             ),
         ]
         rows.append([str(k), fired, str(size.seeds), *numbers])
+    if results.dataset.is_rows:
+        shown = [i for i, name in enumerate(HEADER) if name not in OF_PICTURES]
+        return [HEADER[i] for i in shown], [[row[i] for i in shown] for row in rows]
     return [*HEADER], rows
 
 

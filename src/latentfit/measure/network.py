@@ -23,6 +23,7 @@ from ..results import Codes, FailedModel, Model, ModelResult, NestedCurve, PCARe
 from ..stats import NORMAL, Mean, mean_error, mean_interval, mean_over_both, ratio_error
 from . import gates
 from .interpolation import Ground
+from .rows import InUnits, Units
 
 Array = NDArray[Any]
 
@@ -41,16 +42,20 @@ class Baselines:
     test_sharpness: Array  # (N,), of the original test images
     ground: Ground
     unlike: float | None  # see `gates.unlike_training`
+    units: Units | None = None  # of rows of numbers
 
     @classmethod
-    def of(cls, images: ImageSet, seed: int, trained_on: ImageSet, trained_pca: PCA) -> Baselines:
+    def of(
+        cls, images: ImageSet, seed: int, trained_on: ImageSet, trained_pca: PCA, units: Units | None = None
+    ) -> Baselines:
         """Measure a set of images for a study.
 
         Args:
-            images: The whole set.
+            images: The whole set, as networks see it.
             seed: The smallest of its networks.
             trained_on: The images that they are trained on, with `images` itself where none are held out.
             trained_pca: PCA of these.
+            units: Of rows of numbers: the set in the data's units.
         """
         fitted = trained_pca
         if trained_on is not images:
@@ -65,6 +70,7 @@ class Baselines:
             variance=Variance(fitted.at("train", 0), fitted.at("test", 0)),  # the error without any component
             test_sharpness=evaluate.sharpness(images.x_test),
             ground=Ground.of(images, seed),
+            units=units,
         )
 
     @property
@@ -100,8 +106,14 @@ class Baselines:
             k += 1
         return None
 
+    def pca_in_units(self, sizes: Iterable[int]) -> tuple[PCAResult, ...]:
+        """Error of PCA with each of these numbers of components, in the data's own units."""
+        if self.units is None:
+            return self.pca_results(sizes)
+        return tuple(self.units.of_pca(self.pca, k) for k in sizes)
+
     def pca_results(self, sizes: Iterable[int]) -> tuple[PCAResult, ...]:
-        """Error of PCA with each of these numbers of components."""
+        """The same on the scale on which sizes are compared."""
         return tuple(PCAResult(k, self.pca.at("train", k), self.pca.at("test", k)) for k in sizes)
 
 
@@ -132,6 +144,7 @@ class Measurement:
     effective_dim: float  # of the codes of the test images
     codes: Codes  # of the images trained on
     per_image: ImageValues
+    in_units: InUnits | None = None
 
     @classmethod
     def of(cls, network: Network, images: ImageSet) -> Measurement:
@@ -162,6 +175,7 @@ class Measurement:
             effective_dim=latent.effective_dim(codes),
             codes=Codes(*(tuple(values.tolist()) for values in (std, low, high))),
             per_image=ImageValues(errors, sharp),
+            in_units=InUnits.of(network, images),
         )
 
 
@@ -171,7 +185,7 @@ def model_result(
     """The numbers of one network; failed if an error is above 1 or NaN."""
     test_mse = float(found.per_image.test_mse.mean())
     worst = float(np.max([found.train_mse, test_mse]))  # NaN if either is
-    if not worst <= 1:
+    if not worst <= (math.inf if images.is_rows else 1):
         return failed(job, f"its error of {worst:.3g} {LARGER}")
     plateau = recipe.holds_out
     fired = gates.fired(
@@ -185,7 +199,7 @@ def model_result(
         unlike=baselines.unlike if baselines.varies else None,
     )
     sharp, original = float(found.per_image.sharpness.mean()), float(baselines.test_sharpness.mean())
-    return ModelResult(
+    result = ModelResult(
         *job,
         status="ok",
         reason=None,
@@ -194,7 +208,7 @@ def model_result(
         val_mse=found.val_mse if plateau else None,
         steps=(history[-1].steps if history else 0) if plateau else None,
         test_mse=test_mse,
-        test_psnr=_finite(evaluate.psnr(test_mse)),
+        test_psnr=None if images.is_rows else _finite(evaluate.psnr(test_mse)),
         test_ssim=found.test_ssim,
         test_mse_by_class=class_means(found.per_image.test_mse, images),
         effective_dim=found.effective_dim,
@@ -206,6 +220,11 @@ def model_result(
         dims_in_use=gates.in_use(found.codes.std),
         codes=found.codes,
         explained_variance_error=baselines.explained_error(found.per_image.test_mse),
+    )
+    return (
+        result
+        if baselines.units is None or found.in_units is None
+        else baselines.units.in_units(result, found.in_units)
     )
 
 
@@ -249,7 +268,7 @@ def _size_result(
         latent_dim=k,
         seeds=len(trained),
         failed=len(models) - len(trained),
-        train_mse=_mean([model.train_mse for model in trained]),
+        train_mse=_mean([_train_error(model, baselines) for model in trained]),
         test_mse=test_mse,
         test_psnr=_mean([model.test_psnr for model in trained]),
         test_ssim=_mean([model.test_ssim for model in trained]),
@@ -259,6 +278,13 @@ def _size_result(
         pca_components=baselines.pca.components_for(test_mse.mean) if test_mse else None,
         above_pca=_over_both([of_images - linear for of_images in errors]),
     )
+
+
+def _train_error(model: ModelResult, baselines: Baselines) -> float | None:
+    """Error on the images trained on, on the scale on which sizes are compared."""
+    if baselines.units is None or model.train_explained_variance is None:
+        return model.train_mse if baselines.units is None else None
+    return (1 - model.train_explained_variance) * baselines.trained_pca.at("train", 0)
 
 
 def _over_both(values: Sequence[Array]) -> Mean | None:

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from ..data.images import Dataset, ImageSet
 from ..data.quality import Quality, no_variance
+from ..formatting import of_rows
 from ..hardware import Environment, side_by_side
 from ..model import Network
 from ..parts import Compression, Neighbours, ShownErrors, TradeOffs
 from ..pca import most_components
 from ..recipe import Job, Recipe
-from ..results import SCHEMA, Keep, Knee, Model, ModelResult, NestedCurve, NotAsked, Results, Verdict
+from ..results import SCHEMA, Keep, Knee, Model, ModelResult, NestedCurve, NotAsked, Results, SizeResult, Verdict
 from . import comparisons, interpolation, intrinsic, knee, tradeoffs, verdict
 from .answer import answer, answer_of_knee
 from .network import CURVE_SIZES, Baselines, ImageValues, size_results
@@ -74,6 +75,10 @@ def summarize(
     distances = baselines.pca.of_test_images(0)
     found_knee = knee.find({job: values[job].test_mse for job in values}, distances) if baselines.varies else None
     decided, answers = _verdicts(asked, models, baselines, found_knee)
+    if images.is_rows:
+        names = asked.dataset.names
+        decided = replace(decided, sentence=of_rows(decided.sentence, names))
+        answers = tuple(replace(a, sentence=of_rows(a.sentence, names)) for a in answers)
     shown = _shown(images, pairs, seed) | _extremes(images, errors, decided)
     (linear, interpolated), neighbours, compressed = side_by_side(
         lambda: baselines.ground.interpolate_all(networks, baselines.pca, pairs),
@@ -88,11 +93,11 @@ def summarize(
         recipe=asked.recipe,
         environment=asked.environment,
         models=tuple(models),
-        pca=baselines.pca_results(size.latent_dim for size in sizes),
+        pca=baselines.pca_in_units(size.latent_dim for size in sizes),
         interpolation=interpolated,
         verdict=decided,
         variance=baselines.variance,
-        pca_curve=baselines.pca_results(k for k in CURVE_SIZES if k <= images.pixels),
+        pca_curve=baselines.pca_results(_curve_sizes(images, sizes)),
         comparisons=comparisons.compare_networks(values, linear),
         against_pca=comparisons.compare_with_pca(values, baselines),
         shown={name: tuple(shown[f"{name}_indices"].tolist()) for name in LISTED if name in shown},
@@ -104,8 +109,15 @@ def summarize(
         curve=asked.curve and replace(asked.curve, apart=comparisons.compare_nested(asked.curve, sizes)),
         intrinsic=None if asked.keep is None else intrinsic.estimates(images, seed),
         quality=asked.quality,
+        column_deviations=None if baselines.units is None else baselines.units.deviations,
     )
     return results, shown
+
+
+def _curve_sizes(images: ImageSet, sizes: Sequence[SizeResult]) -> list[int]:
+    """Numbers of components at which PCA is drawn; of rows those of the study too, see `Results.pca_errors`."""
+    own = {size.latent_dim for size in sizes} if images.is_rows else set()
+    return sorted(own.union(k for k in CURVE_SIZES if k <= images.pixels))
 
 
 def _trade_offs(

@@ -187,9 +187,9 @@ def _decoded_error(network: Network, z: Array, x: Array) -> float:
 
 
 def _as_bytes(x: Array) -> Array | None:
-    """Images as bytes, the same shape; None for floats that are no multiples of 1/255 but for rounding."""
-    if x.dtype == np.uint8:
-        return x
+    """Images as bytes, the same shape; None for rows, and for floats that are not nearly multiples of 1/255."""
+    if x.dtype == np.uint8 or x.ndim == 2:
+        return x if x.ndim > 2 else None
     whole = np.rint(x * 255)
     return whole.astype(np.uint8) if np.allclose(x * 255, whole, rtol=0, atol=1e-4) else None
 

@@ -19,7 +19,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..formatting import listed, plural
+from ..formatting import listed, of_rows, plural
 from ..hardware import reproducible, side_by_side
 from ..measure import gates, headline
 from ..measure.checks import GATES
@@ -30,8 +30,10 @@ from ..sweep.store import Study
 from . import answer, explorer, findings, pictures, tables, tradeoffs
 from .findings import Finding
 from .pictures import Picture
+from .rows import ShownRows
 
 HERE = Path(__file__).parent
+MANY_NUMBERS = ("gates", "test_mse_by_class", "test_mse_by_column", "codes")  # of a network, not one number
 FILES = ("results.csv", "report.md", "report.html")
 
 
@@ -56,7 +58,7 @@ def write(study: str | Path | Study, with_explorer: bool = True) -> Path:
 
 
 def _write(study: Study, with_explorer: bool) -> None:
-    shown = pictures.Shown.of(study)
+    shown = (ShownRows if study.found.dataset.is_rows else pictures.Shown).of(study)
     with reproducible():  # as in the study itself
         (drawn, pngs), explored = side_by_side(
             shown.drawn, lambda: explorer.content(study, shown.networks) if with_explorer else None
@@ -88,7 +90,7 @@ def render(study: Study, template: str, shown: Mapping[str, Picture], explored: 
     scripts = {name: Markup((HERE / f"{name}.js").read_text()) for name in ("article", "explorer")}
     found = findings.analysis(results) if template.endswith(".html.j2") else _in_markdown(study)
     drawn = tables.all_tables(results)
-    return ENVIRONMENT.get_template(template).render(
+    text = ENVIRONMENT.get_template(template).render(
         results=results,
         title=title(results),
         headline=headline.headline(results),
@@ -100,7 +102,7 @@ def render(study: Study, template: str, shown: Mapping[str, Picture], explored: 
         walk=tradeoffs.walk_numbers(results),
         settings=[*tables.settings(results), ("Recipe", f"{results.recipe.name}: {recipe_text(results.recipe)}")],
         tables=drawn,
-        terms=tables.terms(drawn),
+        terms=tables.terms(drawn, results.dataset.is_rows),
         interval=tables.INTERVAL if len(results.seeds) > 1 else tables.ONCE,
         gates=[gates.check_of(name, results.recipe) for name in GATES],
         style=style,
@@ -110,6 +112,18 @@ def render(study: Study, template: str, shown: Mapping[str, Picture], explored: 
         explorer_data=Markup(json.dumps(explored, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")),
         command=answer.command(results, study.source),
     )
+    return _on_rows(text, results) if results.dataset.is_rows else text
+
+
+def _on_rows(text: str, results: Results) -> str:
+    """A page or its Markdown in the words of rows of numbers: its text and its labels, not its style and scripts."""
+    names = {form for name in results.dataset.names for form in (name, escape(name), markdown(name))}
+    style, end, article = text.rpartition("</style>")
+    article, start, scripts = article.partition("<script>")
+    if not end:
+        return of_rows(text, names)
+    worded = re.sub(r"(?<=>)[^<>]+|(?<=aria-label=\")[^\"]+", lambda found: of_rows(found[0], names), article)
+    return style + end + worded + start + scripts
 
 
 def policy(style: str, *scripts: str) -> str:
@@ -185,7 +199,7 @@ def recipe_text(recipe: Recipe) -> str:
 def csv_table(results: Results) -> tuple[list[str], list[list[Any]]]:
     """`results.csv`: one row a network with every number that is one number, PCA's beside it, the failed checks."""
     pca = {row.latent_dim: row for row in results.pca}
-    columns = [name for name in ModelResult.__dataclass_fields__ if name not in ("gates", "test_mse_by_class", "codes")]
+    columns = [name for name in ModelResult.__dataclass_fields__ if name not in MANY_NUMBERS]
     rows = [
         [
             *(getattr(model, column, None) for column in columns),

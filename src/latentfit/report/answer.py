@@ -175,6 +175,8 @@ def command(results: Results, source: str | None, seeds: int | None = None, also
     sizes = sorted({job.latent_dim for job in jobs})
     known = RECIPES.get(recipe.name)
     fitted = known and known.fitting(results.dataset.train_images)
+    if fitted and results.dataset.is_rows and fitted.output != "sigmoid":
+        fitted = fitted.for_rows()
     same = fitted is not None and replace(fitted, epochs=recipe.epochs) == recipe
     if source is None or not source.isprintable() or not same or jobs != [(k, s) for k in sizes for s in results.seeds]:
         return None

@@ -34,6 +34,7 @@ def analysis(results: Results) -> list[Finding]:
         ("sizes", "Error and latent dimension", [comparisons.error_sentences]),
         ("sizes", "Against PCA", [comparisons.pca_sentences]),
         ("sizes", "All sizes from one training", [tradeoffs.nested_sentences]),
+        ("lost", "Which columns lose most", [_columns]),
         ("lost", "Which classes lose most", [_classes]),
         ("lost", "Sharpness", [_sharpness]),
         ("walks", "What the interpolations show", [tradeoffs.walk_takeaway, tradeoffs.walk_sentences]),
@@ -92,6 +93,18 @@ def _training(results: Results) -> list[str]:
         texts = [f"{signed(gap, 1)} with {k}" for k, gap in gaps]
         sentences.append(f"Test error against training error: {listed(texts)}.")
     return sentences
+
+
+def _columns(results: Results) -> list[str]:
+    """Which columns of rows of numbers a network loses most of, in their own units."""
+    k, lost = tables.columns_lost(results)
+    if not lost:
+        return []
+    worst = [f"{c.name!r} ({percent(c.lost, 1)} of its variance, ± {c.error:.3g})" for c in lost[:3]]
+    return [
+        f"With {dims(k)} the columns that lose most are {listed(worst)}; ± is the root mean square error on the test "
+        "rows, in the column's own unit."
+    ]
 
 
 def _sharpness(results: Results) -> list[str]:

@@ -85,7 +85,7 @@ class Shown:
         jobs = first_seeds(study.jobs)
         return cls(
             study,
-            {job.latent_dim: study.network(*job) for job in jobs},
+            {job.latent_dim: study.seen_network(*job) for job in jobs},
             {job.latent_dim: study.history(*job) for job in jobs},
         )
 
@@ -117,21 +117,23 @@ class Shown:
         )
 
     def _reconstructions(self, split: str, sizes: Sequence[int] | None = None) -> Picture:
-        x, some = self.study.shown[split], self._some(SHOWN) if sizes is None else sizes
-        made = {k: evaluate.reconstruct(self.networks[k], x) for k in some}
-        originals = to_unit(x).numpy()
-        rows = [("original", originals), *((formatting.dims(k), x_hat) for k, x_hat in made.items())]
+        some = self._some(SHOWN) if sizes is None else sizes
+        rows = self._rows(split, some)
         of = "training" if split == "train" else "test"
-        return Picture(
-            figures.reconstructions(originals, made),
-            f"{len(x)} {of} images{self._named(split)}, and what the networks make of them{self._of_seed()}."
+        return self._drawn(
+            split,
+            rows,
+            f"{len(rows[0][1])} {of} images{self._named(split)}, and what the networks make of them{self._of_seed()}."
             f"{_left_out(self.networks, some)}",
-            tuple((caption, strip(images)) for caption, images in rows),
         )
+
+    def _drawn(self, shown: str, rows: Sequence[tuple[str, Array]], caption: str) -> Picture:  # noqa: ARG002
+        """Images that are kept under a name, and what networks make of them."""
+        return Picture(figures.image_rows(rows), caption, tuple((name, strip(images)) for name, images in rows))
 
     def _interpolations(self) -> Picture:
         pairs, some = self.study.shown["pairs"], self._some(SHOWN)
-        steps = {k: latent.interpolate_images(self.networks[k], pairs[:, 0], pairs[:, 1]) for k in some}
+        steps = self._steps(some)
         real, first = to_unit(pairs).numpy(), walk_size(self.study.found)
         classes, labels = self.study.found.dataset.classes, self.study.shown["pairs_labels"]
         walks = "Walks" if first is None else f"With {formatting.dims(first)}, walks"
@@ -154,26 +156,38 @@ class Shown:
             tuple(row for k, row in rows if k != first),
         )
 
+    def _steps(self, sizes: Sequence[int]) -> dict[int, Array]:
+        """Decoded steps between the pairs, (P, S, H, W[, 3]) a size."""
+        pairs = self.study.shown["pairs"]
+        return {k: latent.interpolate_images(self.networks[k], pairs[:, 0], pairs[:, 1]) for k in sizes}
+
     def _worst(self) -> Picture:
-        rows = self._rows("worst", self._some(SHOWN))
-        return Picture(
-            figures.image_rows(rows),
+        return self._drawn(
+            "worst",
+            self._rows("worst", self._some(SHOWN)),
             f"The test images with the largest error, a mean over the sizes{self._named('worst')}{self._of_seed()}.",
-            tuple((caption, strip(images)) for caption, images in rows),
         )
 
     def _gained(self) -> Picture:
         small, large = lost_between(self.study.found)
-        (_, original), (_, before), (_, after) = self._rows("gained", (small, large))
-        change = figures.difference(before, after)
-        rows = [("original", original), (formatting.dims(small), before), (formatting.dims(large), after)]
-        caption = (
+        return self._changed(
+            (small, large),
+            self._rows("gained", (small, large)),
             f"The test images whose error {formatting.dims(large)} lower most against {small}{self._named('gained')}"
-            f"{self._of_seed()}. The last row is the difference of the two reconstructions: orange where {large} is "
+            f"{self._of_seed()}",
+        )
+
+    def _changed(self, sizes: tuple[int, int], rows: Sequence[tuple[str, Array]], caption: str) -> Picture:
+        """Images, their reconstructions at two sizes, and the difference of these."""
+        small, large = sizes
+        (_, before), (_, after) = rows[1:]
+        change = figures.difference(before, after)
+        told = (
+            f"{caption}. The last row is the difference of the two reconstructions: orange where {large} is "
             "brighter, blue where darker; half of the range from black to white is full colour."
         )
         strips = [*((name, strip(images)) for name, images in rows), (f"{large} less {small}", changes(before, after))]
-        return Picture(figures.image_rows([*rows, (f"{large} less {small}", change)]), caption, tuple(strips))
+        return Picture(figures.image_rows([*rows, (f"{large} less {small}", change)]), told, tuple(strips))
 
     def _rows(self, shown: str, sizes: Sequence[int]) -> list[tuple[str, Array]]:
         x = self.study.shown[shown]
@@ -197,16 +211,13 @@ class Shown:
             names = [f"{a} to {b}" for a, b in zip(names[::2], names[1::2], strict=True)]
         return f" ({', '.join(names)})"
 
-    def _pca(self) -> dict[int, float]:
-        return {row.latent_dim: row.test_mse for row in self.study.found.pca}
-
     def _curves(self) -> Picture:
         some = self._some(CURVES)
         when = "while training" if self.study.found.recipe.holds_out else "after each epoch"
-        histories = {k: self.histories[k] for k in some}
+        histories, pca = {k: self.histories[k] for k in some}, self.study.found.pca_errors
         curves = {k: Curve(*zip(*rows, strict=True)) if rows else Curve((), (), ()) for k, rows in histories.items()}
         return Picture.chart(
-            lambda ax: figures.error_curves(curves, self._pca(), ax),
+            lambda ax: figures.error_curves(curves, pca, ax),
             (3.2, 3.2),
             f"Mean squared error {when}, on the test images (solid) and as it was trained (dashed), with PCA's test "
             f"error at as many components (dotted){self._of_seed()}.{_left_out(self.histories, some)}",
@@ -217,8 +228,7 @@ class Shown:
         explained = {size.latent_dim: size.test_explained_variance for size in results.sizes}
         known = {k: share for k, share in explained.items() if share}
         top, variance, keep = 2 * max(known), results.variance.test, results.verdict.keep
-        curve = {row.latent_dim: row.test_mse for row in (*results.pca_curve, *results.pca) if row.latent_dim <= top}
-        pca = {k: 1 - error / variance for k, error in sorted(curve.items())}
+        pca = {k: 1 - error / variance for k, error in results.pca_errors.items() if k <= top}
         estimates = results.intrinsic.estimates if results.intrinsic else ()
         several = " Bars are 95 % intervals for other seeds and other test images." if self._of_seed() else ""
         return Picture.chart(

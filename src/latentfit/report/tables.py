@@ -30,6 +30,7 @@ from ..parts import InterpolationMeans
 from ..pca import is_exact
 from ..results import Results, SizeResult
 from ..stats import NORMAL, PairedTest, WelchTest, mean_interval
+from . import chosen
 from .tradeoffs import of_seed
 
 TERMS = {
@@ -58,6 +59,10 @@ TERMS = {
     "lower on": "Share of the test images that the second network reconstructs better.",
     "p": "Chance of so large a difference if there were none, by Holm over the rows: of one training each in pairs "
     "over the test images (Student's t), otherwise for other seeds and other images together.",
+    "column": "Of the rows of numbers, those that lose the largest share of their variance.",
+    "deviation": "Standard deviation of the training rows, in the column's own unit.",
+    "RMSE": "Root mean square error of the test rows in the column's own unit, a mean over seeds.",
+    "variance lost": "Mean squared error of the column over its variance in the training rows.",
     "walk": "The size, or a reference without a network.",
     "evenness": "Mean of a walk's four steps over its largest; 1 is even.",
     "detour": "Way through the pictures over the straight way.",
@@ -93,6 +98,22 @@ INTERVAL = (
 ONCE = "Each size was trained once: no number has an interval for other trainings, and no size can be called enough."
 
 
+OF_ROWS = {  # what other columns mean for rows of numbers
+    "test MSE": "Mean squared error of the test rows over the columns that vary, each in deviations. In the data's own "
+    "units it is in results.json, and by column in the table of those that lose most.",
+    "variance kept": "1 - test MSE / (mean squared distance of the test rows from the mean training row), over the "
+    "columns that vary, each in deviations.",
+    "distance half way": "To the nearest training row (of at most "
+    f"{AMONG:,}), in units of the usual distance between neighbours.",
+}
+COLUMNS = {
+    "columns": "each that varies is centred and divided by its own standard deviation; errors are of these, unless "
+    "said otherwise",
+    "none": "each is centred, and all are divided by one number; errors are of these, unless said otherwise",
+}
+MOST_COLUMNS = 10  # of a table of those that lose most
+
+
 class Noted(NamedTuple):
     """A table, and what a reader has to know of it beside its columns."""
 
@@ -111,6 +132,7 @@ def all_tables(results: Results) -> dict[str, Noted]:
         "Latent size for each share of the variance": (answers(results), ""),
         "Results of each size": (headline.table(results), once),
         "Sizes compared": (compared(results), ""),
+        "Columns that lose most": (columns(results), ""),
         "Walks in numbers": (interpolations(results), f"Means over {pairs} of training images. {of_first}"),
         "The codes of each size": (codes(results), told),
         "Bytes of a code": (compression(results), of_first),
@@ -119,10 +141,11 @@ def all_tables(results: Results) -> dict[str, Noted]:
     return {name: Noted(*table, note.strip()) for name, (table, note) in drawn.items() if table}
 
 
-def terms(tables: dict[str, Noted]) -> dict[str, str]:
+def terms(tables: dict[str, Noted], is_rows: bool = False) -> dict[str, str]:
     """What every column of these tables means, each once, in the order in which they come."""
     columns = dict.fromkeys(column for table in tables.values() for column in table.header)
-    return {column: TERMS[column] for column in columns}
+    known = {**TERMS, **OF_ROWS} if is_rows else TERMS
+    return {column: known[column] for column in columns}
 
 
 def settings(results: Results) -> list[tuple[str, str]]:
@@ -135,6 +158,7 @@ def settings(results: Results) -> list[tuple[str, str]]:
     seeds = f"seed{'s' if len(results.seeds) > 1 else ''} {listed([*map(str, results.seeds)])}"
     rows = [
         ("Data", f"{dataset.name}: {images} of {' × '.join(map(str, dataset.image_shape))} pixels"),
+        *([] if dataset.scale is None else [("Columns", COLUMNS[dataset.scale])]),
         ("Sizes", sizes_text([size.latent_dim for size in results.sizes])),
         ("Trainings", f"{trainings} of each size, {seeds}"),
     ]
@@ -203,6 +227,39 @@ def _p(test: PairedTest | WelchTest) -> str:
     return "-" if test.p is None else p_text(test.p).removeprefix("p ").removeprefix("= ")
 
 
+class Lost(NamedTuple):
+    """What a size loses of a column of rows of numbers."""
+
+    name: str
+    deviation: float
+    error: float  # root mean square, of the test rows
+    lost: float  # of the variance of the training rows
+
+
+def columns_lost(results: Results) -> tuple[int, list[Lost]]:
+    """The answer, or the largest size, and the columns that lose the largest share of their variance there."""
+    deviations, names = results.column_deviations, results.dataset.columns
+    if not results.first or not deviations or not names:
+        return 0, []
+    k = chosen.answered(results) or results.first[-1].latent_dim
+    models = [model for job, model in results.trained.items() if job.latent_dim == k and model.test_mse_by_column]
+    means = [sum(column) / len(models) for column in zip(*(m.test_mse_by_column or () for m in models), strict=True)]
+    lost = [
+        Lost(name, deviation, math.sqrt(error), error / deviation**2)
+        for name, deviation, error in zip(names, deviations, means, strict=True)
+        if deviation > 0
+    ]
+    return k, sorted(lost, key=lambda column: -column.lost)[:MOST_COLUMNS]
+
+
+def columns(results: Results) -> Table | None:
+    """Of rows of numbers the columns that the answer, or the largest size, loses most of, in their own units."""
+    k, lost = columns_lost(results)
+    header = ["column", "latent", "deviation", "RMSE", "variance lost"]
+    rows = [[c.name, str(k), f"{c.deviation:.4g}", f"{c.error:.3g}", percent(c.lost, 1)] for c in lost]
+    return (header, rows) if rows else None
+
+
 def interpolations(results: Results) -> Table:
     """Interpolations of each network, and of the two references that need none."""
     found = results.interpolation
@@ -215,7 +272,15 @@ def interpolations(results: Results) -> Table:
     ]
     values = [(m.evenness, m.detour, m.midpoint_distance, m.drift, m.midpoint_sharpness) for _, m in named]
     cells = [[or_dash(value, ".3f") for value in row] for row in values]
-    return header, [[name, *row] for (name, _), row in zip(named, cells, strict=True)]
+    rows = [[name, *row] for (name, _), row in zip(named, cells, strict=True)]
+    return _without(results, (header, rows), "sharpness half way")
+
+
+def _without(results: Results, table: Table, *columns: str) -> Table:
+    """A table without these columns, where the items are rows of numbers, which have nothing in them."""
+    header, rows = table
+    shown = [i for i, name in enumerate(header) if not (results.dataset.is_rows and name in columns)]
+    return [header[i] for i in shown], [[row[i] for i in shown] for row in rows]
 
 
 def codes(results: Results) -> Table | None:
@@ -233,7 +298,7 @@ def codes(results: Results) -> Table | None:
                 told = f"{100 * accuracy[k]:.1f} ± {100 * half:.1f} %"
             rows.append([str(k), f"{used:.1f}", percent(used / k), percent(sharp), told])
     header = ["latent", "effective dimension", "of the code", "sharpness", "classes told apart"]
-    return (header, rows) if rows else None
+    return _without(results, (header, rows), "sharpness") if rows else None
 
 
 def compression(results: Results) -> Table | None:
@@ -249,7 +314,8 @@ def compression(results: Results) -> Table | None:
             cells = [str(model.latent_dim), str(row.bits), f"{row.bytes:g}"]
             cells += [f"{row.bytes + model.decoder_bytes / count:.0f}", mse(row.test_mse)]
             rows.append([*cells, or_dash(row.pca_test_mse, "#.3g"), or_dash(jpeg, ".0f")])
-    return ["latent", "bits", "bytes", "with decoder", "test MSE", "PCA, same bytes", "JPEG bytes"], rows
+    header = ["latent", "bits", "bytes", "with decoder", "test MSE", "PCA, same bytes", "JPEG bytes"]
+    return _without(results, (header, rows), "JPEG bytes")
 
 
 def trust(results: Results) -> Table:

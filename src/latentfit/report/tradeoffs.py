@@ -13,6 +13,11 @@ from ..results import Results
 from ..stats import NORMAL, PairedTest
 from .chosen import SPOKEN, answered, of_interest, shown_seeds
 
+BLUR = (
+    " Blur brings a picture nearer to all others, so sharpness has to be read beside it; and sharpness is gradient "
+    "magnitude, which counts artefacts too."
+)
+
 T = TypeVar("T", bound=OfSize)
 
 
@@ -46,7 +51,7 @@ def compression_sentences(results: Results) -> list[str]:
         return []
     found = results.lost.compression
     count = results.dataset.train_images + results.dataset.test_images
-    sentences = [_image_bytes(found)]
+    sentences = [_image_bytes(results, found)]
     for model in spoken(results, found.models):
         fine = model.bits[1]
         beside = []
@@ -66,8 +71,10 @@ def compression_sentences(results: Results) -> list[str]:
     return sentences
 
 
-def _image_bytes(found: Compression) -> str:
+def _image_bytes(results: Results, found: Compression) -> str:
     raw = plural(found.raw_bytes, "byte")
+    if results.dataset.is_rows:
+        return f"A row of the columns that vary is {raw} (four a number, as float32)."
     if found.png_bytes is None or found.zlib_bytes is None:
         return (
             f"An image is {raw} (four a number, as float32); it has no size as PNG or with zlib, because bytes cannot "
@@ -115,9 +122,10 @@ def walk_takeaway(results: Results) -> list[str]:
     models = [m for m in results.interpolation.models if m.latent_dim == k]
     if not models:
         return []
+    faded, linear = (_against(results, models, reference) for reference in ("cross_fade", "pca"))
     return [
-        f"Half way, with {dims(models[0].latent_dim)}, pictures are {_against(models, 'cross_fade')} than in a fade of "
-        f"the two real ones, and {_against(models, 'pca')} than with as many PCA components."
+        f"Half way, with {dims(models[0].latent_dim)}, pictures are {faded} than in a fade of the two real ones, and "
+        f"{linear} than with as many PCA components."
     ]
 
 
@@ -137,8 +145,7 @@ def walk_sentences(results: Results) -> list[str]:
         f"Measured on {plural(found.measured_pairs, 'random pair')} of training images{different}, {of_seed(results)}. "
         f"The mean of a walk's four steps, as a share of its largest, is {listed(even)}.",
         f"Half way, the nearest of {among} training images is, in units of the usual distance between "
-        f"neighbours, at {listed(distances)}. Blur brings a picture nearer to all others, so sharpness has to be read "
-        "beside it; and sharpness is gradient magnitude, which counts artefacts too.",
+        f"neighbours, at {listed(distances)}.{'' if results.dataset.is_rows else BLUR}",
         f"A walk's way through the pictures is longer than the straight one by a factor of {listed(detours)}; decoded "
         f"and encoded again, its middle moves by {listed(drifts)} of the walk's length.",
     ]
@@ -157,7 +164,7 @@ def of_seed(results: Results) -> str:
     return f"on the network of seed {shown_seeds(results)} at each size"
 
 
-def _against(models: Sequence[TestedInterpolation], reference: str) -> str:
+def _against(results: Results, models: Sequence[TestedInterpolation], reference: str) -> str:
     """What the tests against a reference say of a network: `nearer to training images and blurrier`."""
     words = {  # significantly lower, significantly higher, not significant
         "midpoint_distance": (
@@ -168,6 +175,8 @@ def _against(models: Sequence[TestedInterpolation], reference: str) -> str:
         "midpoint_sharpness": ("blurrier", "sharper", "neither surely blurrier nor sharper"),
     }
     parts = []
+    if results.dataset.is_rows:
+        del words["midpoint_sharpness"]
     for name, (lower, higher, open_) in words.items():
         test: PairedTest = getattr(getattr(models[0].against, reference), name)
         parts.append(open_ if not test.significant else lower if test.difference < 0 else higher)
@@ -183,7 +192,7 @@ def _networks_compared(results: Results) -> list[str]:
     better: dict[int | None, list[str]] = {large: [], small: [], None: []}
     for test, verb, more in (
         (only.evenness, "changed the picture more evenly", 1),
-        (only.midpoint_sharpness, "gave sharper pictures half way", 1),
+        *([] if results.dataset.is_rows else [(only.midpoint_sharpness, "gave sharper pictures half way", 1)]),
         (only.detour, "went straighter", -1),
         (only.midpoint_distance, "came nearer to training images half way", -1),
         (only.drift, "drifted less", -1),

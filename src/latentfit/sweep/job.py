@@ -20,6 +20,8 @@ from ..model import Start
 from ..recipe import Epoch, Job, Recipe
 from ..train import Diverged, build, fit
 from . import nested
+from .scaling import folded, seen
+from .weights import from_weights
 
 ONE_AT_A_TIME = Lock()  # the precision of products is set for the whole process, and an executor may have threads
 
@@ -30,7 +32,8 @@ class TrainedNetwork:
 
     Attributes:
         job: (latent_dim, seed).
-        weights: Tensor name to array; empty where the training failed, and for a nested network.
+        weights: Tensor name to array, of rows of numbers in the data's units; empty where the training failed, and for
+            a nested network.
         measurement: None where the training failed, and for a nested network.
         history: One row an epoch.
         seconds: Of the training.
@@ -124,6 +127,9 @@ def _train(
     seconds = time.perf_counter() - began
     if expected is None:
         weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+        if images.scaling is not None:
+            weights = folded(weights, images.scaling)
+            network = seen(from_weights(build(len(images.scaling.mean), recipe, *job), weights), images.scaling)
         measurement = Measurement.of(network, images)
     else:
         errors = nested.errors(network, images.x_test, sorted(expected))

@@ -60,6 +60,7 @@ class Request:
         recipe: How they are trained, epochs included.
         seeds: Those that were asked for; a search gives them to the sizes that its answer rests on.
         fits: Whether widths and budget are still to be derived from the images, see `Recipe.fitting`.
+        default_sizes: Whether no sizes were given, so that those of `fitting` are meant.
         source: The path of the images as it was given; None for a set with a name.
         precision: Of the training's matrix products: `fp32`, `bf16`, or `auto` while that is open.
         products: How they are computed, a name in `hardware.PRODUCTS`; empty while that is open.
@@ -73,6 +74,7 @@ class Request:
     recipe: Recipe
     seeds: tuple[int, ...] = (0,)
     fits: bool = False
+    default_sizes: bool = False
     source: str | None = None
     precision: str = "auto"
     products: str = ""
@@ -146,6 +148,7 @@ class Request:
             chosen,
             tuple(range(seeds)),
             fits,
+            latent_dims is None and not search,
             precision=precision,
             device=device,
             keep=keep,
@@ -172,15 +175,21 @@ class Request:
             InputError: A latent size that was asked for is larger than the images.
         """
         limit, fitted = largest_size(images), self
+        if self.default_sizes:
+            fewest = min(images.pixels, len(images.x_train))
+            sizes = [size for size in DEFAULT_SIZES if size < fewest] or [max(1, fewest // 2)]
+            fitted = replace(self, jobs=tuple(Job(size, seed) for size in sizes for seed in self.seeds))
         if self.fits:
             recipe = CONVERGED.fitting(len(images.x_train))
             epochs = recipe.epochs if self.recipe is CONVERGED else self.recipe.epochs
-            fitted = replace(self, recipe=replace(recipe, epochs=epochs), fits=False)
+            fitted = replace(fitted, recipe=replace(recipe, epochs=epochs), fits=False)
+        if images.is_rows:
+            fitted = replace(fitted, recipe=fitted.recipe.for_rows())
         if self.keep == "knee" and images.x_val is None and not held_out_of(len(images.x_train)):
             raise InputError(
                 f"{images.name} has too few images to look for the knee; expected 25 for training, or more"
             )
-        largest = max((job.latent_dim for job in self.jobs), default=1)
+        largest = max((job.latent_dim for job in fitted.jobs), default=1)
         if largest > images.pixels:
             raise InputError(
                 f"latent size {largest} is larger than an image of {images.name}; "
@@ -251,10 +260,10 @@ def joined(folder: Path, before: StudyFile, request: Request, images: ImageSet) 
             f"{folder} holds another study; give another --out, or start over with --fresh", tuple(differences)
         )
     for job in before.models:
-        if not (1 <= job.latent_dim <= images.pixels and job.seed >= 0):
+        if not (1 <= job.latent_dim <= images.seen.pixels and job.seed >= 0):
             raise InputError(
                 f"{folder / 'study.json'} has a model of size {job.latent_dim}, seed {job.seed}; expected "
-                f"sizes from 1 to {images.pixels} and seeds from 0; start over with --fresh"
+                f"sizes from 1 to {images.seen.pixels} and seeds from 0; start over with --fresh"
             )
     return replace(
         request,

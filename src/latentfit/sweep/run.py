@@ -45,6 +45,8 @@ def study(
     skip_bad: bool = False,
     shape: Sequence[int] | None = None,
     group: str | None = None,
+    label: str | None = None,
+    scale: str | None = None,
     precision: str = "auto",
     device: str = "auto",
     fresh: bool = False,
@@ -62,8 +64,9 @@ def study(
 
     Args:
         source: What `data.load` takes (a name or a path), or an `ImageSet`.
-        latent_dims: The sizes, each from 1 to the number of pixels; 16 and 48 if they are not given, or with `keep`
-            those that a search comes to, see `measure.search`.
+        latent_dims: The sizes, each from 1 to the number of pixels. If they are not given, those of 16 and 48 that are
+            below the numbers of images and of pixels, otherwise half of the smaller of these; or with `keep` those that
+            a search comes to, see `measure.search`.
         seeds: Seeds per size, in a search of the sizes that its answer rests on; 5 means seeds 0 to 4. 1 if it is not
             given, or 3 with `keep`.
         keep: The share of the variance of the test images to keep, between 0 and 1: the study then says how many
@@ -79,7 +82,9 @@ def study(
         resize: Width and height that pictures are brought to, see `data.load`.
         skip_bad: Leave out pictures that cannot be read, see `data.load`.
         shape: Height and width of an image, where a file has rows of pixels, see `data.load`.
-        group: Pictures that stay on one side of every split, see `data.load`.
+        group: What stays on one side of every split, see `data.load`.
+        label: Name of a table's column of labels, see `data.load`.
+        scale: Of rows of numbers `columns` or `none`, see `data.load`.
         precision: Of the training's matrix products: `fp32`, `bf16`, or `auto`: bf16 where the processor is faster
             with it. Decided once for a study and recorded.
         device: `cpu`, `cuda`, `mps`, or `auto`: CUDA where there is one, otherwise the CPU.
@@ -112,12 +117,12 @@ def study(
         raise InputError("minutes are for a search; expected a share to keep, and no latent sizes")
     crew = Crew(workers, tell, early)
     reading = {"value_range": value_range, "test_share": test_share, "resize": resize, "skip_bad": skip_bad}
-    reading |= {"shape": shape, "group": group}
+    reading |= {"shape": shape, "group": group, "label": label, "scale": scale}
     images = _load(source, data_dir, reading)
     if not isinstance(source, ImageSet):
         by_name = source in data.NAMES and not images.stand_in
         request = replace(request, source=images.name if by_name else str(source))
-    request = request.fitting(images)
+    request = request.fitting(images.seen)
     folder = Path(out) if out is not None else store.default_folder(images, request.recipe.name, default_recipe(source))
     with lock.hold(folder) as check:
         run = Run(folder, images, request, executor, progress, tell, clock, check, crew)

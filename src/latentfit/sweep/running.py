@@ -13,10 +13,11 @@ from .. import hardware, pca
 from ..data.images import ImageSet
 from ..data.quality import Quality, look, notes
 from ..errors import InputError, Lost
-from ..formatting import dims, percent
+from ..formatting import dims, of_rows, percent
 from ..measure import answer
 from ..measure import network as measure
 from ..measure.network import Baselines, ImageValues
+from ..measure.rows import Units
 from ..measure.search import Step
 from ..measure.summary import Settings, summarize
 from ..measure.verdict import Size
@@ -25,7 +26,7 @@ from ..pca import PCA
 from ..recipe import Job, first_seeds
 from ..results import Model, ModelResult, NestedCurve
 from ..train import build
-from . import files, pool, searching, store
+from . import files, pool, scaling, searching, store
 from .job import TrainedNetwork
 from .pool import Progress, TimeUp, Work
 from .request import Request, describe, joined, read_request
@@ -40,7 +41,7 @@ class Run:
     """One run of a study; whether a network in the folder is finished and whole is verified once."""
 
     folder: Path
-    images: ImageSet
+    images: ImageSet  # in the data's units
     request: Request
     executor: Executor | None
     progress: Progress | None
@@ -118,7 +119,7 @@ class Run:
         for job, model in self.models.items():
             if isinstance(model, ModelResult) and model.explained_variance_error is None and self.baselines.varies:
                 at = store.model_folder(self.folder, job)
-                self.values[job] = ImageValues.of(load_network(at), self.images.x_test)
+                self.values[job] = ImageValues.of(self.load(at), self.seen.x_test)
                 error = self.baselines.explained_error(self.values[job].test_mse)
                 self.models[job] = replace(model, explained_variance_error=error)
                 files.write_json(at / "metrics.json", self.models[job])
@@ -128,28 +129,40 @@ class Run:
         if self.tell:
             self.tell(text)
 
+    @property
+    def seen(self) -> ImageSet:
+        """The images as networks see them."""
+        return self.images.seen
+
+    def load(self, folder: Path) -> Network:
+        """A stored network, as a function of these."""
+        return scaling.seen(load_network(folder), self.seen.scaling)
+
     @cached_property
     def quality(self) -> Quality:
         """What is unusual about the images."""
-        found = look(self.images)
-        return Quality(**vars(found), notes=tuple(notes(found)))
+        found = look(self.seen)
+        told = notes(found)
+        names = (*(self.images.columns or ()), *(self.images.classes or ()))
+        return Quality(**vars(found), notes=tuple(of_rows(n, names) if self.images.is_rows else n for n in told))
 
     @cached_property
     def trained_on(self) -> ImageSet:
         """The images that networks are trained on, with those that are held out where the recipe stops by them."""
-        return self.images.with_held_out() if self.request.recipe.holds_out else self.images
+        return self.seen.with_held_out() if self.request.recipe.holds_out else self.seen
 
     @cached_property
     def trained_pca(self) -> PCA:
         """PCA of the images trained on."""
-        return pca.fit(self.trained_on.x_train, self.images.x_test)
+        return pca.fit(self.trained_on.x_train, self.seen.x_test)
 
     @cached_property
     def baselines(self) -> Baselines:
         """Measurements of the images alone, computed on first use, with the notes on them."""
         for note in self.quality.notes:
             self.say(note)
-        return Baselines.of(self.images, self.request.seeds[0], self.trained_on, self.trained_pca)
+        units = Units.of(self.images)
+        return Baselines.of(self.seen, self.request.seeds[0], self.trained_on, self.trained_pca, units)
 
     def work(self, jobs: Iterable[Job], expected: Mapping[int, float] | None = None) -> Work:
         """What workers need to train these networks."""
@@ -189,11 +202,12 @@ class Run:
             model: Model = measure.failed(job, trained.reason or "")
         else:
             save_network(at, trained.weights, self.images, recipe, job)
-            model = measure.model_result(job, trained.measurement, trained.history, self.images, recipe, self.baselines)
+            model = measure.model_result(job, trained.measurement, trained.history, self.seen, recipe, self.baselines)
             self.values[job] = trained.measurement.per_image
             others = {o: n for o, n in self.networks.items() if o.latent_dim != job.latent_dim}
             if all(job < other for other in self.networks.keys() - others.keys()):  # of each size one is kept
-                self.networks = others | {job: from_weights(build(self.images.pixels, recipe, *job), trained.weights)}
+                stored = from_weights(build(self.images.pixels, recipe, *job), trained.weights)
+                self.networks = others | {job: scaling.seen(stored, self.seen.scaling)}
         files.write_json(at / "metrics.json", model)
         self.models[job] = model
 
@@ -276,9 +290,9 @@ class Run:
         first, networks = first_seeds(trained), dict[Job, Network]()
         for job in trained:
             if job in first or job not in self.values:
-                network = self.networks.get(job) or load_network(store.model_folder(self.folder, job))
+                network = self.networks.get(job) or self.load(store.model_folder(self.folder, job))
                 networks |= {job: network} if job in first else {}
-                self.values[job] = self.values.get(job) or ImageValues.of(network, self.images.x_test)
+                self.values[job] = self.values.get(job) or ImageValues.of(network, self.seen.x_test)
         settings = Settings(
             dataset=self.images.description,
             recipe=request.recipe,
@@ -291,6 +305,6 @@ class Run:
             curve=self.read_curve() if request.nested else None,
         )
         values = {job: self.values[job] for job in trained}
-        results, shown = summarize(settings, models, networks, values, self.images, self.baselines)
-        store.write_shown(self.folder, shown)
+        results, shown = summarize(settings, models, networks, values, self.seen, self.baselines)
+        store.write_shown(self.folder, shown, self.seen.scaling)
         files.write_json(self.folder / "results.json", results)

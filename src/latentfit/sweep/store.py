@@ -24,6 +24,7 @@ from safetensors.numpy import load as parse_safetensors
 from safetensors.numpy import save as dump_safetensors
 
 from ..data.images import ImageSet
+from ..data.scaling import Scaling
 from ..errors import InputError
 from ..model import Network
 from ..recipe import Epoch, Job
@@ -31,10 +32,12 @@ from ..results import SCHEMA, Model, ModelResult, NestedCurve, Results
 from . import lock
 from .files import PART, checked, from_json, read, read_json, write, write_csv
 from .request import Request, read_request
+from .scaling import seen
 from .weights import NO_TENSORS, ModelError, load_network
 
 DERIVED = ("results.csv", "report.html", "report.md", "figures")
 OURS = ("study.json", "models", "search", "curve.json", "shown.safetensors", "results.json", "timing.json", *DERIVED)
+SCALING = ("columns", "mean", "scale")  # arrays beside the images of `shown.safetensors`
 HISTORY = ("epoch", "train_mse", "test_mse", "val_mse", "steps")
 
 
@@ -112,8 +115,10 @@ def finished(study: Path, job: Job, images: ImageSet) -> Model | None:
         return None
 
 
-def write_shown(study: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Keep the images in the pictures, under their names."""
+def write_shown(study: Path, arrays: Mapping[str, NDArray[Any]], scaling: Scaling | None = None) -> None:
+    """Keep the images in the pictures, under their names; of rows of numbers as networks see them, with the scaling."""
+    if scaling is not None:
+        arrays = {**arrays, **{name: getattr(scaling, name) for name in SCALING}}
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     write(study / "shown.safetensors", dump_safetensors(whole))
 
@@ -163,6 +168,21 @@ class Study:
     def history(self, latent_dim: int, seed: int = 0) -> list[Epoch]:
         """Its errors, one row an epoch; errors as `network`."""
         return read_history(self._folder_of(latent_dim, seed))
+
+    def seen_network(self, latent_dim: int, seed: int = 0) -> Network:
+        """The same network as a function of what `shown` holds: of rows of numbers those that vary, in deviations."""
+        return seen(self.network(latent_dim, seed), self.scaling)
+
+    @property
+    def scaling(self) -> Scaling | None:
+        """Of rows of numbers what was done to what networks see; None for images."""
+        scale = self.found.dataset.scale
+        if scale is None:
+            return None
+        if not {*SCALING} <= self.shown.keys():
+            raise InputError(f"{self.folder / 'shown.safetensors'} has no scaling; run the study again to make it anew")
+        columns, mean, deviation = (self.shown[name] for name in SCALING)
+        return Scaling(columns, mean, deviation, common=scale == "none")
 
     @cached_property
     def shown(self) -> dict[str, NDArray[Any]]:
