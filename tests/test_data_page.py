@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from helpers import idx_bytes
 from PIL import Image
@@ -80,6 +81,12 @@ def signs():
     table("signs/sign_test.csv", X[30:])
 
 
+def numbers(**columns):
+    """A table of spectra, with columns whose values repeat."""
+    made = pandas.DataFrame(RNG.normal(size=(40, 8)), columns=[f"{wave} nm" for wave in range(400, 480, 10)])
+    return made.assign(**{name: [values[i % len(values)] for i in range(40)] for name, values in columns.items()})
+
+
 READ = {  # row: how its source is made, what the command prints
     "a folder of pictures": (lambda: pictures("photos"), ["36", "4, drawn at random from each class", "no labels"]),
     "a folder for each class": (lambda: pictures("photos/cat", "photos/dog"), ["cat, dog"]),
@@ -109,6 +116,16 @@ READ = {  # row: how its source is made, what the command prints
         lambda: np.save("photos.npy", RNG.integers(0, 256, (20, 3, 8, 9), np.uint8)), ["8 × 9 × 3", "channels moved"]),
     "Kaggle's CSV": (lambda: table("train.csv", X, Y), ["8 × 8", "0, 1", "every tenth", "rows of pixels as images of"]),
     "a CSV for training and one for test": (signs, ["30", "no labels", "sign_test.csv has none"]),
+    "a table of numbers": (lambda: numbers().to_csv("spectra.csv", index=False), [
+        "training rows                   36", "4, every tenth row", "8: 400 nm, 410", "each divided by its"]),
+    "the same as Parquet": (lambda: numbers().to_parquet("spectra.parquet"), ["8: 400 nm", "no labels"]),
+    "a table with a column of labels": (
+        lambda: numbers(kind="ab").to_csv("spectra.csv", index=False), ["8: 400 nm", "a, b"]),
+    "several rows of one patient, plant or day": (
+        lambda: numbers(kind="ab", plant="pqrstuvwxy").to_csv("spectra.csv"), ["8: 400", "a, b", "4, whole groups"]),
+    "columns of one unit, such as a spectrum": (
+        lambda: numbers(kind="ab").to_csv("spectra.csv"), ["all divided by one number", "a, b"]),
+    "an array of rows (N, D)": (lambda: np.save("embeddings.npy", numbers().to_numpy()), ["8: 0, 1", "36"]),
 }  # fmt: skip
 REFUSED = {
     "pictures that cannot be read": (bad, ["1 of 41 pictures", "bad.png: no PNG", "--skip-bad"]),
@@ -116,10 +133,14 @@ REFUSED = {
     "an empty folder, or one picture": (lambda: pictures("photos", x=X[:1]), ["at least 2"]),
     "volumes (N, 28, 28, 28)": (
         lambda: medmnist("organmnist3d.npz", x=np.zeros((40, 28, 28, 28), np.uint8)), ["volume", "one slice"]),
-    "a pickle, `.pt`, `.mat`, `.h5`, `.parquet`, `.zip`": (
+    "a pickle, `.pt`, `.mat`, `.h5`, `.xlsx`, `.zip`": (
         lambda: Path("images.pkl").write_bytes(b"\x80\x04N."), ["convert it with: import pickle"]),
-    "a CSV of names of files": (lambda: Path("train.csv").write_text("id,label\na.png,cat\n"), ["has columns 'id'"]),
-    "rows of pixels without `--shape`": (lambda: np.save("cat.npy", X.reshape(40, -1)), ["--shape height width"]),
+    "a CSV of names of files": (
+        lambda: Path("train.csv").write_text("file,label\na.png,cat\n"), ["column 'file' holds text"]),
+    "a table with columns of text": (
+        lambda: numbers(town="ab").to_csv("people.csv"), ["column 'town' holds text; expected numbers"]),
+    "a table with missing values": (
+        lambda: numbers().where(lambda x: x < 2).to_csv("sensors.csv"), ["missing, NaN or infinite: '4"]),
 }  # fmt: skip
 
 

@@ -163,7 +163,6 @@ ARRAY_FAULTS = {
     "integers": (X.astype(np.int64), "--range 255 (in Python value_range=255) or save x / 255, or x.astype"),
     "complex": (X.astype(complex), "type complex128"),
     "text": (X.astype(str), "expected uint8"),
-    "flat": (X.reshape(len(X), -1), "reshape(-1, height, width)"),
     "one number an image": (X[:, 0, 0].copy(), "expected (N, H, W)"),
     "no pixels": (X[:, :0], "holds no pixel"),
     "NaN": (np.where(np.arange(24)[:, None, None] == 3, np.nan, X / 255), "the first in image 3"),

@@ -90,6 +90,11 @@ SECTIONS = {
             "damaged cache is made again",
         ),
         Row(
+            "table",
+            "a table with text columns, missing values, constant columns, one column, more columns than rows",
+            "columns are refused by name, missing values counted; a constant is told and kept as one",
+        ),
+        Row(
             "extremes",
             "more dimensions than pixels, two images, equal images, a batch larger than the set",
             "a sensible result, or told",

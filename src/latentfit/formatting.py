@@ -35,7 +35,9 @@ def of_rows(text: str, names: Iterable[str] = ()) -> str:
         new = WORDS[word.lower()]
         return (new[0].upper() + new[1:] if word[0].isupper() else new) + found["end"]
 
-    return re.sub(rf"(?:{kept or '(?!)'})|\b(?P<word>{words})(?P<end>s?)\b", other, text, flags=re.IGNORECASE)
+    return re.sub(
+        rf"(?<!\w)(?:{kept or '(?!)'})(?!\w)|\b(?P<word>{words})(?P<end>s?)\b", other, text, flags=re.IGNORECASE
+    )
 
 
 def or_dash(value: float | None, form: str) -> str:

@@ -79,7 +79,9 @@ def divided(name: str, title: str, x: Array, y: Array | None, requested: Reading
     reading = replace(_after(requested, told, [*requested.prepared, *([step] if step else [])]), split=split)
     rows = is_rows({title: x}, requested)
     top, recorded = (1.0, None) if rows else find_range({title: x}, requested.value_range)
-    x = as_rows(title, x, beside.columns) if rows else x
+    if rows:
+        reading = _noting_pixels(reading, x)
+        x = as_rows(title, x, beside.columns)
     test = choose_test_images(len(x), reading)
     if beside.groups is not None:
         of_class = np.zeros(len(x), np.int64) if told.y_train is None else told.y_train
@@ -93,7 +95,7 @@ def divided(name: str, title: str, x: Array, y: Array | None, requested: Reading
     if beside.names is not None:
         rest["names"] = Names(*(tuple(compress(beside.names, mask)) for mask in (~test, test)))
     if rows:
-        return ImageSet(name, x[~test], x_test, reading=_noting_pixels(reading, x), columns=beside.columns, **rest)
+        return ImageSet(name, x[~test], x_test, reading=reading, columns=beside.columns, **rest)
     reading = replace(reading, value_range=recorded)
     return ImageSet(name, scale(x[~test], top), scale(x_test, top), reading=reading, **rest)
 

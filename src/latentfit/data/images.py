@@ -272,6 +272,22 @@ class ImageSet:
             columns=self.columns if self.is_rows else None,
         )
 
+    @property
+    def preparation(self) -> dict[str, Any]:
+        """How new data of the same kind become what a network of this set takes, as JSON: for `model.json`.
+
+        The type of the numbers, uint8 for 0 to 255 and float32; what they were divided by; the size that pictures were
+        brought to; the shape that rows of pixels were given; and the names of the columns of rows, in order.
+        """
+        reading = self.reading
+        return {
+            "type": str(self.x_train.dtype),
+            "value_range": reading.value_range,
+            "resize": reading.resize,
+            "shape": reading.shape,
+            "columns": self.columns,
+        }
+
     def with_held_out(self) -> ImageSet:
         """The set with images that no network is trained on, in `x_val`: its own, or some of the training images.
 

@@ -94,9 +94,10 @@ class Scaling:
                 "count in explained variance."
             )
         if len(far := self.columns[np.abs(self.mean[self.columns]) > FAR * self.scale]):
+            one = len(far) == 1
             told.append(
-                f"{'Columns' if len(far) > 1 else 'Column'} {_named([names[i] for i in far])} lie more than "
-                f"{FAR:,.0f} deviations from 0, where float32 has few digits left for what varies: subtract a constant."
+                f"{'Column' if one else 'Columns'} {_named([names[i] for i in far])} {'lies' if one else 'lie'} more "
+                f"than {FAR:,.0f} deviations from 0, where float32 has few digits for what varies: subtract a constant."
             )
         return told
 

@@ -21,7 +21,7 @@ from .delimited import LONGEST, NAMED, is_number, read_values, text_columns
 from .reading import Array, Reading, whole_numbers
 
 LABELS = ("label", "labels", "class", "target", "y", "digit")
-UNNAMED = ("", "unnamed: 0")  # the first column of what pandas writes: names of the rows
+NAMES = ("", "unnamed: 0", "id", "index")  # a first column called so names the rows, as pandas writes them
 PIXEL = re.compile(r"(?:pixel|pix|px|p)?[ _.-]?[0-9]+(?:x[0-9]+)?", re.IGNORECASE)
 
 
@@ -142,7 +142,7 @@ def _roles(what: str, columns: Sequence[str], requested: Reading, is_named: bool
     if not is_named and not found and side > 1 and side**2 == len(columns) - 1:
         found = [0]  # as Kaggle has images; taken back where they are none
     group = None if requested.group is None else _place(what, columns, requested.group, "--group")
-    name = 0 if is_named and lower[0] in UNNAMED and 0 not in (*found, group) else None
+    name = 0 if is_named and lower[0] in NAMES and 0 not in (*found, group) else None
     return _Roles(found[0] if found else None, group, name, requested.label is not None)
 
 
@@ -172,12 +172,14 @@ def _table(
     if shape is None and requested.shape is None and guessed and labels is not None and labels.dtype.kind in "uif":
         values, named, labels = np.column_stack([labels, values]), (columns[0], *named), None  # no label, but a number
     dropped: tuple[str, ...] = ()
+    if roles.name is not None and roles.name >= 0 and columns[roles.name]:
+        dropped = (f"Column {columns[roles.name]!r} is taken for names of the rows, and not trained on.",)
     if labels is not None and labels.dtype.kind == "f":
         if roles.requested:
             raise InputError(
                 f"{what}: the labels {requested.label!r} are fractions; expected classes; leave --label out"
             )
-        dropped = (f"Column {columns[roles.label or 0]!r} is left out: its numbers are no classes.",)
+        dropped += (f"Column {columns[roles.label or 0]!r} is left out: its numbers are no classes.",)
         labels = None
     return Table(values, named, labels, groups, names, shape, dropped)
 
@@ -191,10 +193,12 @@ def _labels(cells: Sequence[str]) -> Array:
 
 def _shape(names: Sequence[str], values: Array, is_named: bool, requested: Reading) -> tuple[int, ...] | None:
     """Height and width of images, from names like `28x28` or a square number of pixels; None for rows of numbers."""
-    pixels, is_whole = values.shape[1], values.dtype.kind in "bui"
+    pixels, low, high = values.shape[1], values.min(initial=0), values.max(initial=0)
     if is_named and not all(PIXEL.fullmatch(name) for name in names):
         return None
-    if requested.value_range is None and not (is_whole and values.min() >= 0 and values.max() <= 255):
+    is_said = is_named and not names[-1].isdecimal()
+    top = 255 if values.dtype.kind in "bui" else 1 if is_said else -1  # fractions are pixels only where names say it
+    if requested.value_range is None and not 0 <= low <= high <= top:
         return None
     last = re.fullmatch(r"([0-9]{1,4})x([0-9]{1,4})", names[-1]) if is_named else None
     if last and int(last[1]) * int(last[2]) == pixels:

@@ -191,10 +191,10 @@ class Request:
             )
         largest = max((job.latent_dim for job in fitted.jobs), default=1)
         if largest > images.pixels:
-            raise InputError(
-                f"latent size {largest} is larger than an image of {images.name}; "
-                f"expected at most its {images.pixels} pixels"
-            )
+            of = f"an image of {images.name}; expected at most its {images.pixels} pixels"
+            if images.is_rows:
+                of = f"the {images.pixels} columns of {images.name} that vary; expected at most that"
+            raise InputError(f"latent size {largest} is larger than {of}")
         if largest > limit:
             raise InputError(
                 f"latent size {largest} is larger than {limit}, up to which PCA is computed of images as large as "

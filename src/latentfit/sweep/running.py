@@ -127,7 +127,7 @@ class Run:
     def say(self, text: str) -> None:
         """Pass a line to the `tell` callback."""
         if self.tell:
-            self.tell(text)
+            self.tell(of_rows(text, self.images.description.names) if self.images.is_rows else text)
 
     @property
     def seen(self) -> ImageSet:

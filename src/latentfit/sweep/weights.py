@@ -37,7 +37,7 @@ Shapes = dict[str, tuple[int, ...]]
 MAX_WIDTH = 1 << 20
 MAX_WEIGHTS = 1 << 28
 MAX_LAYERS = 1000
-MAX_TEXT = 1 << 20  # bytes of model.json, and of what a weight file says of its tensors
+MAX_TEXT = 1 << 24  # bytes of model.json, which names every column, and of what a weight file says of its tensors
 
 
 class ModelError(InputError):
@@ -67,6 +67,7 @@ def save_network(
             "output": recipe.output,
             "linear": linear,
             "image_shape": list(images.image_shape),
+            "preparation": images.preparation,
             "recipe": asdict(recipe),
             "fingerprint": images.fingerprint,
             "sha256": hashlib.sha256(data).hexdigest(),
