@@ -75,6 +75,8 @@ def read(path: Path, requested: Reading) -> Table:
             values, others = read_values(path, file, columns, roles.text, mark)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}; expected a file that can be read") from error
+    except csv.Error as error:
+        raise InputError(f"{path}: {one_line(str(error))}; expected a header of one line; save it again") from error
     return _table(str(path), values, columns, others, roles, requested, is_named)
 
 

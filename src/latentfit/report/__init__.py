@@ -28,7 +28,6 @@ from ..results import ModelResult, Results
 from ..sweep import files, lock, store
 from ..sweep.store import Study
 from . import answer, explorer, findings, pictures, tables, tradeoffs
-from .findings import Finding
 from .pictures import Picture
 from .rows import ShownRows
 
@@ -88,8 +87,8 @@ def render(study: Study, template: str, shown: Mapping[str, Picture], explored: 
     results = study.found
     style = Markup((HERE / "style.css").read_text())
     scripts = {name: Markup((HERE / f"{name}.js").read_text()) for name in ("article", "explorer")}
-    found = findings.analysis(results) if template.endswith(".html.j2") else _in_markdown(study)
-    drawn = tables.all_tables(results)
+    named = results if template.endswith(".html.j2") else _in_markdown(results)
+    found, drawn = findings.analysis(named), tables.all_tables(named)
     text = ENVIRONMENT.get_template(template).render(
         results=results,
         title=title(results),
@@ -156,14 +155,14 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def analysis(study: Study) -> str:
     """A study's analysis in words as Markdown; names of classes are escaped, so they stay text."""
-    return "\n\n".join(f"### {f.title}\n\n{_prose(f.sentences)}" for f in _in_markdown(study))
+    return "\n\n".join(f"### {f.title}\n\n{_prose(f.sentences)}" for f in findings.analysis(_in_markdown(study.found)))
 
 
-def _in_markdown(study: Study) -> list[Finding]:
-    """The analysis with the names of classes escaped."""
-    dataset = study.found.dataset
-    classes = dataset.classes and tuple(markdown(name) for name in dataset.classes)
-    return findings.analysis(replace(study.found, dataset=replace(dataset, classes=classes)))
+def _in_markdown(results: Results) -> Results:
+    """Results with the names of classes and columns escaped."""
+    dataset = results.dataset
+    classes, columns = (names and tuple(map(markdown, names)) for names in (dataset.classes, dataset.columns))
+    return replace(results, dataset=replace(dataset, classes=classes, columns=columns))
 
 
 def _prose(sentences: Sequence[str]) -> Markup:

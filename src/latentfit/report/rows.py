@@ -26,8 +26,8 @@ from .tradeoffs import walk_size
 Array = NDArray[Any]
 
 NAMED = 14  # columns up to which each is named on the axis, and a curve has a marker at each
-MANY = 400  # columns from which on curves are drawn as pixels
-SHORT = 18  # characters of a column's name
+MANY = 240  # columns that are drawn, at most
+SHORT = 9, 14, 18  # characters of a column's name, where three, two or all are written
 ROOM = (0.55, 0.95)  # inches of a panel's title and its axis: of numbers, and of names
 
 
@@ -80,17 +80,23 @@ def _draw(ax: Axes, panel: Panel, columns: Sequence[str], fading: bool) -> None:
             look["color"], look["alpha"] = COLOURS[0] if i < len(panel.curves) / 2 else COLOURS[1], 0.55
         if i == 0 or (fading and i == len(panel.curves) - 1):
             look = {"color": GREY if i == 0 else INK, "linewidth": 2.2, "alpha": 0.7}
-        ax.plot(places, curve, label=name, marker=marker, rasterized=len(columns) >= MANY, **look)
+        ax.plot(places, curve, label=name, marker=marker, **look)
     ax.set_title(plain(panel.title), loc="left", size=LABEL)
     ax.yaxis.set_major_locator(MaxNLocator(4))
     if len(columns) <= NAMED:
-        ax.set_xticks(places, [plain(name[:SHORT]) for name in columns], rotation=60, ha="right", size=LABEL - 1)
+        ax.set_xticks(places, [_short(name, SHORT[2]) for name in columns], rotation=60, ha="right", size=LABEL - 1)
     else:
-        ticks = np.linspace(0, len(columns) - 1, 3).round().astype(int)
+        three = max(map(len, columns)) <= SHORT[0]
+        ticks = np.linspace(0, len(columns) - 1, 3 if three else 2).round().astype(int)
         ax.xaxis.set_major_locator(FixedLocator(ticks.tolist()))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: plain(columns[int(x)][:SHORT])))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _short(columns[int(x)], SHORT[1])))
         ax.get_xticklabels()[0].set_horizontalalignment("left")
         ax.get_xticklabels()[-1].set_horizontalalignment("right")
+
+
+def _short(name: str, most: int) -> str:
+    """A column's name, cut where it is longer."""
+    return plain(name if len(name) <= most else f"{name[: most - 1]}…")
 
 
 def _ends(panels: Sequence[Panel]) -> tuple[float, float]:
@@ -110,7 +116,7 @@ class ShownRows(Shown):
         kind = "training" if shown == "train" else "test"
         panels = [
             Panel(
-                f"{kind} row {index}" + (f", {names[label]}" if names and label >= 0 else ""),
+                f"{kind} row {index}" + (f" ({names[label]})" if names and label >= 0 else ""),
                 {name: self._in_units(x[i]) for name, x in rows},
             )
             for i, (index, label) in enumerate(zip(self.study.shown[f"{shown}_indices"], labels, strict=True))
@@ -128,7 +134,7 @@ class ShownRows(Shown):
         for p, pair in enumerate(pairs):
             walk = {f"step {s + 1}": z for s, z in enumerate(steps[first][p])} if first is not None else {}
             every = {"from": pair[0], **walk, "to": pair[1]}
-            of = f", {names[labels[p, 0]]} to {names[labels[p, 1]]}" if names and (labels >= 0).all() else ""
+            of = f" ({names[labels[p, 0]]} to {names[labels[p, 1]]})" if names and (labels >= 0).all() else ""
             panels.append(Panel(f"pair {p + 1}{of}", {name: self._in_units(x) for name, x in every.items()}))
         size = "" if first is None else f" with {dims(first)}"
         caption = (
@@ -138,9 +144,13 @@ class ShownRows(Shown):
         return self._chart(panels, caption, fading=True)
 
     def _chart(self, panels: Sequence[Panel], caption: str, fading: bool = False) -> Picture:
-        columns = self.study.scaling.columns if self.study.scaling else ()
-        every = self.study.found.dataset.columns or ()
-        draw = partial(curves, panels, [every[i] for i in columns], self._unit, fading=fading)
+        every, scaling = self.study.found.dataset.columns or (), self.study.scaling
+        columns = [every[i] for i in scaling.columns] if scaling else []
+        drawn = np.unique(np.linspace(0, len(columns) - 1, min(MANY, len(columns))).round().astype(int))
+        if len(drawn) < len(columns):
+            caption += f" Drawn: {len(drawn):,} of {len(columns):,} columns, evenly spaced."
+            panels = [Panel(p.title, {name: curve[drawn] for name, curve in p.curves.items()}) for p in panels]
+        draw = partial(curves, panels, [columns[i] for i in drawn], self._unit, fading=fading)
         return Picture(draw(WIDTH), caption, narrow=draw(NARROW))
 
     @property
