@@ -173,6 +173,11 @@ def test_a_table_of_equal_rows_is_refused(tmp_path):
         _ = images.seen
 
 
+def test_decimal_commas_are_named(tmp_path):
+    write(FRAME, tmp_path / "a.csv", sep=";", decimal=",")
+    assert "column 'mass' has numbers with decimal commas, such as 7" in error_of(tmp_path / "a.csv")
+
+
 def test_a_damaged_parquet_file(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1junkPAR1")
     assert "not a sound Parquet file" in error_of(tmp_path / "a.parquet")

@@ -134,7 +134,7 @@ def test_the_page_speaks_of_rows_and_keeps_names(done):
         wrong = re.findall(r".{30}\b(?:images?|pictures?|pixels?)\b.{30}", re.sub(r"<[^>]*>", "", left), re.IGNORECASE)
         assert not wrong, wrong
         assert "image of a row" in text
-        for absent in ("PSNR", "SSIM", "JPEG", "blurrier", "gradient magnitude"):
+        for absent in ("PSNR", " dB", "SSIM", "JPEG", "blurrier", "gradient magnitude"):
             assert absent not in article
     assert "test rows" in headline.headline(found.found)
     assert "test rows" in found.results["verdict"]["sentence"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -132,6 +133,11 @@ def _fault(
                 )
             for i in range(len(columns)):
                 if i not in apart and not is_number(row[i]):
+                    if re.fullmatch(r"[+-]?[0-9]*,[0-9]+", row[i].strip()):
+                        return InputError(
+                            f"{path}: column {columns[i]!r} has numbers with decimal commas, such as {row[i].strip()}; "
+                            "expected decimal points; save it with these"
+                        )
                     is_missing = row[i].strip().lower() in MISSING or row[i].strip().lower().endswith("inf")
                     (absent if is_missing else text)[i] += 1
                     first = number if is_missing and first < 0 else first

@@ -124,7 +124,7 @@ class ImageSet:
         others = {"test": self.x_test} | ({} if self.x_val is None else {"validation": self.x_val})
         for split, x in {"train": self.x_train, **others}.items():
             if fault := _pixel_fault(x):
-                raise InputError(f"{split} images of {self.name}: {fault}")
+                raise InputError(f"{split} {'rows' if x.ndim == 2 else 'images'} of {self.name}: {fault}")
         for split, x in others.items():
             for what, train, other in (
                 ("shape", shape_text(self.x_train.shape[1:]), shape_text(x.shape[1:])),

@@ -123,7 +123,8 @@ def _comparison(results: Results, couple: Couple) -> str:
     better, worse = (large, small) if test.difference < 0 else (small, large)
     low, high = sorted(test.means)
     surprise = "" if better == large else f" More dimensions did not help: {large} came out worse than {small}."
-    errors = f"{' against '.join(distinguishable(low, high))}, {relative_decrease(low, high)} less{decibels(low, high)}"
+    told = "" if results.dataset.is_rows else decibels(low, high)
+    errors = f"{' against '.join(distinguishable(low, high))}, {relative_decrease(low, high)} less{told}"
     if isinstance(test, PairedTest):
         share = test.share_lower if better == large else test.share_higher
         return (
