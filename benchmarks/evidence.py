@@ -120,17 +120,17 @@ def of_fashion(keep: float, folder: Path) -> Row:
 
 def knees() -> Iterator[tuple[str, partial[Row]]]:
     """Sets with a knee, by images and noise; sets without one; and sets with a factor that is periodic."""
-    for name, (factors, _) in made.CURVED.items():
-        for i, (train, noise) in enumerate(((4000, 0.0), (1000, 0.0), (1000, 0.01), (1000, 0.03), (300, 0.0))):
-            for seed in range(2):
-                make = partial(made.curved, name, 10 * i + seed, train, noise)
-                yield f"{name}, {train:,} images, noise {noise}, {seed}", partial(of_knee, make, factors)
     for i in range(24):
         power, train = 0.25 * (1 + i % 8), (300, 1000, 4000)[i % 3]
         spectrum = partial(made.spectrum, power, i, train)
         yield f"spectrum {power}, {train:,} images, {i}", partial(of_knee, spectrum, None)
         clouds = partial(made.clouds, 0.5 + power, i, train)
         yield f"clouds {0.5 + power}, {train:,} images, {i}", partial(of_knee, clouds, None)
+    for name, (factors, _) in made.CURVED.items():
+        for i, (train, noise) in enumerate(((4000, 0.0), (1000, 0.0), (1000, 0.01), (1000, 0.03), (300, 0.0))):
+            for seed in range(2):
+                make = partial(made.curved, name, 10 * i + seed, train, noise)
+                yield f"{name}, {train:,} images, noise {noise}, {seed}", partial(of_knee, make, factors)
     for seed in range(4):
         yield f"turning bars, {seed}", partial(of_knee, partial(made.turning, seed, 1000), 3)
 
@@ -179,8 +179,8 @@ def main() -> None:
 
 def keep(kept: dict[str, Row], name: str, row: Row) -> None:
     """Write a row."""
-    kept[name] = row
-    machine = {"processor": processor(), "system": platform.platform(), "torch": torch.__version__}
+    kept[name] = row | {"processor": processor()}  # rows may come from several machines
+    machine = {"system": platform.platform(), "torch": torch.__version__}
     RESULT.write_text(json.dumps({"machine": machine, "rows": kept}, indent=1) + "\n")
     print(name, row.get("sentence", row), flush=True)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from latentfit.formatting import listed
 from latentfit.measure import knee
 from latentfit.measure.answer import share
 from latentfit.measure.headline import headline
@@ -41,7 +42,8 @@ def page() -> str:
         by_kind.setdefault(kind, {})[rest] = row
     flagship = files.read(Results, ROOT / "results" / "flagship" / "results.json")
     sizes = f"{sizes_text([size.latent_dim for size in flagship.sizes])}, {len(flagship.seeds)} seeds each"
-    machine = f"{found['machine']['processor']} with torch {found['machine']['torch']}"
+    processors = listed(sorted({row["processor"] for row in found["rows"].values()}))
+    machine = f"{processors} with torch {found['machine']['torch']}"
     lines = [
         "# Is the answer true?",
         "",
