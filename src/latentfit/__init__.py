@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .data.images import ImageSet
     from .model import Network
     from .recipe import Recipe
+    from .sweep.choosing import choose_size
     from .sweep.run import study
     from .sweep.store import load
 
@@ -21,6 +22,7 @@ __all__ = [
     "ImageSet",
     "Network",
     "Recipe",
+    "choose_size",
     "evaluate",
     "figures",
     "latent",
@@ -35,6 +37,7 @@ _HOMES = {
     "ImageSet": ("data.images", "ImageSet"),
     "Network": ("model", "Network"),
     "Recipe": ("recipe", "Recipe"),
+    "choose_size": ("sweep.choosing", "choose_size"),
     "load": ("sweep.store", "load"),
     "load_data": ("data", "load"),
     "study": ("sweep.run", "study"),
