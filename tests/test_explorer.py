@@ -45,7 +45,7 @@ def study(tmp_path_factory):
 def explored(browser, study, fragment="", **options):
     """A report with a running explorer; asserts at the end that it made no request and logged nothing."""
     url = (study.folder / "report.html").as_uri()
-    context = browser.new_context(viewport={"width": 1200, "height": 900}, **options)
+    context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}} | options)
     page, requests, messages = context.new_page(), [], []
     page.on("request", lambda request: requests.append(request.url.partition("#")[0]))
     page.on("console", lambda message: messages.append(message.text))

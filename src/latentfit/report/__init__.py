@@ -85,7 +85,8 @@ def is_current(study: Study, with_explorer: bool = True) -> bool:
 def render(study: Study, template: str, shown: Mapping[str, Picture], explored: Mapping[str, Any] | None = None) -> str:
     """The page, from one of the templates beside this file."""
     results = study.found
-    style = Markup((HERE / "style.css").read_text())
+    styles = ("style.css", "rows.css") if results.dataset.is_rows else ("style.css",)
+    style = Markup("".join((HERE / name).read_text() for name in styles))
     scripts = {name: Markup((HERE / f"{name}.js").read_text()) for name in ("article", "explorer")}
     named = results if template.endswith(".html.j2") else _in_markdown(results)
     found, drawn = findings.analysis(named), tables.all_tables(named)
@@ -222,5 +223,6 @@ ENVIRONMENT = Environment(
 ENVIRONMENT.filters["markdown"] = markdown
 ENVIRONMENT.filters["prose"] = _prose
 ENVIRONMENT.filters["listed"] = listed
+ENVIRONMENT.filters["plural"] = plural
 ENVIRONMENT.filters["sizes"] = tables.sizes_text
 ENVIRONMENT.filters["table"] = lambda table: Markup(markdown_table(*table[:2]))

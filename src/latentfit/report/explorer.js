@@ -4,6 +4,7 @@
 //   networks   image -> code -> image, a plain stack of linear layers, by hand
 //   codes      distances, principal directions, the nearest real codes
 //   pictures   pixels on canvases, errors, the nearest real image
+//   curves     rows of numbers on canvases, over their columns
 //   photos     picture files, as a network sees them
 //   state      what is shown, written into the URL's fragment, so that a link reproduces a view
 //   chooser    the image and the size that all parts show
@@ -12,15 +13,18 @@
 // Each part has `show`, which draws it from the state, `rest`, which does what takes longer once nothing has changed
 // for a moment, and `changed`, which asks for both. Nothing is fetched, nothing is stored, names are only ever text.
 // A picture is a Float32Array of H × W (× 3) numbers in [0, 1], a code a Float32Array of K. A choice is the place of a
-// test image in the page's data, or a photo.
+// test image in the page's data, or a photo. Of rows of numbers a "picture" is a row as the networks see it, its D columns
+// that vary in deviations, and is drawn as a curve.
 "use strict";
 (() => {
   const find = (id) => document.getElementById(id);
   const data = JSON.parse(find("explorer-data").textContent);
   const [height, width, channels = 1] = data.shape;
-  const pixels = height * width * channels;
+  const pixels = data.shape.reduce((product, n) => product * n, 1);
+  const rows = data.rows; // of rows of numbers: their columns, scale and axis
+  const thing = rows ? "row" : "image";
   const className = (i) => (data.classes ? data.classes[data.labels[i]] : "");
-  const called = (i) => `test image ${data.indices[i]}${data.classes ? `, ${className(i)}` : ""}`;
+  const called = (i) => `test ${thing} ${data.indices[i]}${data.classes ? `, ${className(i)}` : ""}`;
 
   // ---- bytes
 
@@ -162,8 +166,9 @@
 
   // ---- pictures
 
-  let images; // bytes of all images, one after the other
-  const image = (i) => Float32Array.from(images.subarray(i * pixels, (i + 1) * pixels), (v) => v / 255);
+  let images; // bytes of all images, one after the other; of rows their numbers
+  const whole = rows ? 1 : 255;
+  const image = (i) => Float32Array.from(images.subarray(i * pixels, (i + 1) * pixels), (v) => v / whole);
 
   function bytesOf(picture) {
     const rgba = new Uint8ClampedArray(height * width * 4).fill(255);
@@ -173,11 +178,29 @@
     return new ImageData(rgba, width, height);
   }
 
-  function paint(canvas, picture, label) {
-    canvas.width = width;
-    canvas.height = height;
-    canvas.getContext("2d", { willReadFrequently: true }).putImageData(bytesOf(picture), 0, 0);
-    canvas.setAttribute("aria-label", label);
+  /** Width and height of a picture, in pixels; of a curve that is so wide, in CSS pixels. */
+  const shapeOf = (wide) => (rows ? [wide, wide / 2] : [width, height]);
+  const density = rows ? Math.max(2, Math.ceil(devicePixelRatio)) : 1; // curves are sharp also where they are enlarged
+
+  /** Give a canvas room for so many pictures side by side; returns what draws on it. */
+  function roomFor(canvas, count, wide) {
+    const [w, h] = shapeOf(wide);
+    Object.assign(canvas, { width: count * w * density, height: h * density });
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.scale(density, density);
+    return context;
+  }
+
+  /** Draw a picture at a place. `behind`: for a decoded row, those that it is compared with. */
+  function draw(context, picture, x, wide, behind) {
+    if (rows) curve(context, picture, x, 0, wide, behind);
+    else context.putImageData(bytesOf(picture), x, 0);
+  }
+
+  function paint(canvas, picture, label, wide = 72, behind) {
+    draw(roomFor(canvas, 1, wide), picture, 0, wide, behind);
+    const over = ["", " over the original", " over those of both ends"][behind ? behind.length : 0];
+    canvas.setAttribute("aria-label", rows && label ? `${label}, as a curve${over}` : label);
   }
 
   function error(a, b) {
@@ -191,7 +214,7 @@
     let best = 0, least = Infinity;
     for (let i = 0; i < data.indices.length; i++) {
       let sum = out.includes(i) ? Infinity : 0;
-      for (let p = 0, at = i * pixels; p < pixels && sum < least; p++) sum += (images[at + p] / 255 - picture[p]) ** 2;
+      for (let p = 0, at = i * pixels; p < pixels && sum < least; p++) sum += (images[at + p] / whole - picture[p]) ** 2;
       if (sum < least) [best, least] = [i, sum];
     }
     return best;
@@ -215,16 +238,91 @@
     return made;
   }
 
-  /** A picture with words under it: `draw(picture, label, caption, chosen)` fills it. */
+  /** A picture with words under it: `draw(picture, label, caption, chosen, behind)` fills it. */
   function frame(parent, extra = []) {
     const canvas = element("canvas", { role: "img" }), caption = element("figcaption");
-    const figure = element("figure", {}, canvas, caption, ...extra);
+    const axis = rows ? [element("p", { class: "axis" })] : [];
+    const figure = element("figure", {}, canvas, ...axis, caption, ...extra);
     parent.append(figure);
-    return (picture, label, words = label, chosen = false) => {
-      paint(canvas, picture, label);
+    return (picture, label, words = label, chosen = false, behind) => {
+      paint(canvas, picture, label, LARGE, behind);
+      for (const line of axis) line.replaceChildren(...underCurve(picture, behind));
       caption.textContent = words;
       figure.classList.toggle("chosen", chosen);
     };
+  }
+
+  // ---- curves
+
+  const LARGE = 240; // CSS pixels of a curve in a frame
+  let ink; // the page's colours
+  const readColours = () => {
+    const style = getComputedStyle(document.documentElement);
+    ink = Object.fromEntries(["paper", "line", "soft", "mark", "warn"].map((name) => [name, style.getPropertyValue(`--${name}`)]));
+  };
+
+  /** A number of a row in the data's units, and as it is drawn: in these if all columns share one, else in deviations. */
+  const inUnits = (value, j) => value * rows.scale[j] + rows.mean[rows.columns[j]];
+  const asDrawn = (value, j) => (rows.common ? inUnits(value, j) : value);
+  const signed = (value, digits = 2) => String(Number(value.toPrecision(digits))).replace("-", "\u2212");
+
+  /** A row in the data's units, with all its columns, as the networks see it; and back. */
+  function seenRow(row) {
+    if (row.length !== rows.mean.length) throw new RangeError(`a row of ${row.length} numbers; expected ${rows.mean.length}`);
+    return Float32Array.from(rows.columns, (c, j) => (row[c] - rows.mean[c]) / rows.scale[j]);
+  }
+  function wholeRow(seen) {
+    const row = Float64Array.from(rows.mean); // of a constant column this is its value
+    rows.columns.forEach((c, j) => { row[c] = inUnits(seen[j], j); });
+    return row;
+  }
+
+  /** A row on a ground of its own, on the one scale of all curves: grey if it is real, else blue over grey ones. */
+  function curve(context, row, x, y, wide, behind) {
+    const high = wide / 2, n = row.length, each = Math.max(1, Math.floor(n / wide / 2)), large = wide >= LARGE;
+    const across = (j) => x + 4 + (wide - 8) * (n > 1 ? j / (n - 1) : 0.5);
+    const up = (value) => y + (high * (rows.high - value)) / (rows.high - rows.low);
+    const line = (colour, thick, points) => {
+      Object.assign(context, { strokeStyle: colour, lineWidth: thick * (large ? 1 : 0.75), lineJoin: "round" });
+      context.beginPath();
+      points.forEach((point) => context.lineTo(...point));
+      context.stroke();
+    };
+    // where many columns share a pixel, the ends of what is there
+    const points = (of) => Array.from({ length: Math.ceil(n / each) }, (_, i) => {
+      const there = of.subarray(i * each, (i + 1) * each).map((value, j) => asDrawn(value, i * each + j));
+      return (each > 1 ? [Math.min(...there), Math.max(...there)] : [there[0]]).map((value) => [across(i * each), up(value)]);
+    }).flat();
+    context.save();
+    context.beginPath();
+    context.rect(x, y, wide, high);
+    context.clip();
+    context.fillStyle = ink.paper;
+    context.fillRect(x, y, wide, high);
+    context.lineCap = "butt";
+    line(ink.line, 2, [[x, y], [x + wide, y], [x + wide, y + high], [x, y + high], [x, y]]);
+    line(ink.line, 1, [[x, up(0)], [x + wide, up(0)]]);
+    if (large) { // at the top, where most curves leave room
+      Object.assign(context, { font: "10px system-ui, sans-serif", fillStyle: ink.soft });
+      context.fillText(`${signed(rows.low)} to ${signed(rows.high)}${rows.common ? " in the data's units" : " deviations"}`, x + 5, y + 12);
+      if (state.column >= 0) line(ink.warn, 1, [[across(state.column), y], [across(state.column), y + high]]);
+    }
+    context.globalAlpha = 0.55;
+    for (const other of behind || []) line(ink.soft, 2.5, points(other));
+    context.globalAlpha = 1;
+    const found = points(row), colour = behind ? ink.mark : ink.soft;
+    line(colour, behind ? 1.5 : 2, found);
+    context.fillStyle = colour;
+    if (wide / n > 6) for (const [u, v] of found) context.fillRect(u - 2, v - 2, 4, 4);
+    context.restore();
+  }
+
+  /** The line under a curve: the ends of its axis, or what it has in the column that is read, in the data's units. */
+  function underCurve(row, behind = []) {
+    const j = state.column, [here, ...there] = [row, ...behind].map((each) => j >= 0 && signed(inUnits(each[j], j), 4));
+    const grey = there.length ? `; grey: ${there.join(" and ")}` : "";
+    const words = j < 0 ? [rows.names[0], rows.names[pixels - 1]] : [`${rows.names[j]}: ${here}${grey}`];
+    return words.map((text) => element("span", { title: text }, text));
   }
 
   // ---- photos
@@ -288,7 +386,7 @@
 
   const state = { at: "walk", k: 0, from: 0, to: 1, stops: [], t: 0.5, z: null, active: "from" };
   // of the map: what it is zoomed to, around which middle; a point of its plane, if not the image; classes left out
-  Object.assign(state, { zoom: 1, x: 0, y: 0, point: null, thumbs: 0, coloured: 0, hidden: [] });
+  Object.assign(state, { zoom: 1, x: 0, y: 0, point: null, thumbs: 0, coloured: 0, hidden: [], column: -1 });
   let nets = [];
   const netOf = (k) => nets.find((net) => net.latentDim === k);
   const stations = () => [state.from, ...state.stops, state.to];
@@ -296,7 +394,7 @@
 
   function write() {
     const view = new URLSearchParams();
-    for (const key of ["at", "k", "from", "to", "t", "zoom", "x", "y", "thumbs", "coloured"]) {
+    for (const key of ["at", "k", "from", "to", "t", "zoom", "x", "y", "thumbs", "coloured", ...(rows ? ["column"] : [])]) {
       if (typeof state[key] !== "object") view.set(key, state[key]); // a link cannot hold a photo
     }
     view.set("stops", placesOf(state.stops).join("."));
@@ -318,6 +416,7 @@
     const many = (key, mark) => (given.get(key) || "").split(mark).filter(Boolean).map(Number);
     const place = (value) => Number.isInteger(value) && value >= 0 && value < data.indices.length;
     for (const key of ["from", "to"]) number(key, place);
+    number("column", (value) => rows && Number.isInteger(value) && value >= -1 && value < pixels);
     number("k", netOf);
     for (const key of ["t", "thumbs", "coloured"]) number(key, (value) => value >= 0 && value <= 1);
     for (const key of ["x", "y"]) number(key, (value) => Math.abs(value) <= 1);
@@ -367,12 +466,33 @@
       for (const slot of ["from", "to", "stop"]) {
         find(`slot-${slot}`).addEventListener("change", () => { state.active = slot; this.changed(); });
       }
+      if (rows) return this.readColumns();
       find("drop-file").addEventListener("change", (event) => this.take(event.target.files[0]));
       for (const kind of ["dragover", "drop"]) find("explorer-body").addEventListener(kind, (event) => event.preventDefault());
       find("explorer-body").addEventListener("drop", (event) => this.take(event.dataTransfer.files[0]));
       for (const key of ["invert", "zoom", "across", "down"]) {
         find(`photo-${key}`).addEventListener("input", ({ target }) => this.adjust(key, key === "invert" ? target.checked : Number(target.value)));
       }
+    },
+    /** A column is read off with its slider, or by pointing at a curve; the page's colours may change. */
+    readColumns() {
+      const take = (j) => {
+        if (j === state.column) return;
+        state.column = j;
+        showAll();
+      };
+      find("column").max = pixels - 1;
+      find("column").addEventListener("input", () => take(Number(find("column").value)));
+      find("explorer-body").addEventListener("pointermove", ({ target, offsetX, pointerType }) => {
+        if (pointerType !== "mouse" || !target.matches(".pictures figure > canvas:first-child")) return;
+        const share = ((offsetX / target.clientWidth) * LARGE - 4) / (LARGE - 8);
+        take(Math.round(Math.min(1, Math.max(0, share)) * (pixels - 1)));
+      });
+      matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+        readColours();
+        for (const [i, button] of this.shelf) paint(button.firstChild, image(i), "");
+        showAll();
+      });
     },
     thumbnail(choice, label) {
       const canvas = element("canvas", { "aria-hidden": "true" });
@@ -418,6 +538,11 @@
         button.addEventListener("click", () => { state.stops.splice(n, 1); showAll(); find("slot-stop").focus(); });
         return button;
       }));
+      if (rows) {
+        find("column").value = state.column;
+        find("column").setAttribute("aria-valuetext", state.column < 0 ? "none" : rows.names[state.column]);
+        return;
+      }
       const photo = this.active(), own = photo !== undefined && isPhoto(photo);
       find("photo").hidden = !own;
       if (!own) return;
@@ -427,6 +552,7 @@
       for (const key of ["zoom", "across", "down"]) find(`photo-${key}`).value = photo[key];
     },
     rest() {
+      if (rows) return;
       const photo = this.active();
       const warning = photo !== undefined && isPhoto(photo) ? unlike(photo.picture) : "";
       const helps = warning && !unlike(photo.picture.map((value) => 1 - value));
@@ -460,17 +586,18 @@
       const [a, b, share] = this.between(state.t), at = percent(state.t);
       find("walk-t").value = state.t;
       find("walk-play").textContent = this.playing ? "Stop" : "Play";
-      this.fade(mixed(pictureOf(a), pictureOf(b), share), `cross-fade of the pixels at ${at}`, "pixel cross-fade");
+      const ends = [pictureOf(a), pictureOf(b)], faded = rows ? "rows" : "pixels";
+      this.fade(mixed(...ends, share), `cross-fade of the ${faded} at ${at}`, rows ? "cross-fade of the rows" : "pixel cross-fade");
       for (const step of this.steps) {
         step.picture = this.decoded(step.net, state.t);
-        step.draw(step.picture, `${dims(step.net)} at ${at}`, dims(step.net), step.net.latentDim === state.k);
+        step.draw(step.picture, `${dims(step.net)} at ${at}`, dims(step.net), step.net.latentDim === state.k, ends);
       }
     },
     rest() {
       if (this.playing) return;
       const said = this.steps.map((step) => {
         const i = nearest(step.picture, placesOf(stations())), off = short(error(step.picture, image(i)));
-        paint(step.near, image(i), `nearest test image: ${called(i)}`);
+        paint(step.near, image(i), `nearest test ${thing}: ${called(i)}`, 120);
         step.words.textContent = `nearest: ${className(i) || called(i)}, mean squared difference ${off}`;
         return `${dims(step.net)}: nearest is ${called(i)}, mean squared difference ${off}`;
       });
@@ -496,13 +623,13 @@
     },
     /** The path as a picture file: five images from one to the next, with the size that is chosen. */
     save() {
-      const count = 4 * (stations().length - 1) + 1, scale = Math.max(1, Math.round(112 / width));
-      const strip = Object.assign(element("canvas"), { width: count * width * scale, height: height * scale });
-      const tile = element("canvas"), context = strip.getContext("2d");
-      context.imageSmoothingEnabled = false;
+      const count = 4 * (stations().length - 1) + 1, tile = element("canvas"), strip = element("canvas");
       for (let s = 0; s < count; s++) {
-        paint(tile, this.decoded(netOf(state.k), s / (count - 1)), "");
-        context.drawImage(tile, s * width * scale, 0, width * scale, height * scale);
+        paint(tile, this.decoded(netOf(state.k), s / (count - 1)), "", 160, []);
+        const scale = Math.max(1, Math.round(112 / tile.width)), [w, h] = [tile.width * scale, tile.height * scale];
+        if (!s) Object.assign(strip, { width: count * w, height: h });
+        const context = Object.assign(strip.getContext("2d"), { imageSmoothingEnabled: false });
+        context.drawImage(tile, s * w, 0, w, h);
       }
       strip.toBlob((blob) => {
         const url = URL.createObjectURL(blob);
@@ -565,7 +692,7 @@
       this.start(x, nameOf(state.from));
       // an error belongs to a reconstruction: once a dial is turned, the picture is of another code
       this.words = state.z ? "after turning" : `error ${short(error(x, x_hat))}`;
-      this.now(x_hat, `decoded from ${dims(net)}, ${this.words}`, `${dims(net)}, ${this.words}`);
+      this.now(x_hat, `decoded from ${dims(net)}, ${this.words}`, `${dims(net)}, ${this.words}`, false, [x]);
       this.sliders.forEach(({ slider }, i) => { slider.value = along(net, z, i); });
       if (find("raw").open) this.raw.forEach((slider, j) => { slider.value = z[j]; });
       const { share, outside } = farOut(net, z);
@@ -577,12 +704,10 @@
     rest() {
       const net = netOf(state.k), z = this.code();
       this.sliders.forEach(({ strip }, i) => {
-        const here = along(net, z, i);
-        strip.width = 5 * width;
-        strip.height = height;
+        const here = along(net, z, i), [wide] = shapeOf(72), context = roomFor(strip, 5, wide);
         for (let s = 0; s < 5; s++) {
           const at = net.low[i] + ((net.high[i] - net.low[i]) * s) / 4;
-          strip.getContext("2d").putImageData(bytesOf(net.decode(moved(net, z, i, at - here))), s * width, 0);
+          draw(context, net.decode(moved(net, z, i, at - here)), s * wide, wide, []);
         }
       });
       find("dials-said").textContent =
@@ -600,7 +725,7 @@
     (c, r) => { c.moveTo(0, -1.3 * r); c.lineTo(1.3 * r, 0); c.lineTo(0, 1.3 * r); c.lineTo(-1.3 * r, 0); c.closePath(); },
     (c, r) => { c.rect(-1.3 * r, -r / 2, 2.6 * r, r); c.rect(-r / 2, -1.3 * r, r, 2.6 * r); },
   ];
-  const TILE = 40; // CSS pixels of an image on the map
+  const [TILE, TALL] = rows ? [72, 36] : [40, 40]; // CSS pixels of an image on the map
 
   function drawShape(context, label, x, y, radius) {
     context.save();
@@ -622,12 +747,16 @@
     outline: null, // the lasso while it is drawn, in CSS pixels
     build() {
       this.canvas = find("map-canvas");
-      this.sprite = Object.assign(element("canvas"), { width: 50 * width, height: Math.ceil(data.indices.length / 50) * height });
-      const context = this.sprite.getContext("2d");
-      data.indices.forEach((_, i) => context.putImageData(bytesOf(image(i)), (i % 50) * width, Math.floor(i / 50) * height));
+      if (!rows) this.keepAll();
       this.boxes = (data.classes || []).map((name, c) => this.legend(name, c));
       this.decoded = frame(find("map-here"));
       this.listen();
+    },
+    /** All images on one canvas, from which the map takes them; a curve is drawn where it is wanted. */
+    keepAll() {
+      this.sprite = Object.assign(element("canvas"), { width: 50 * width, height: Math.ceil(data.indices.length / 50) * height });
+      const context = this.sprite.getContext("2d");
+      data.indices.forEach((_, i) => context.putImageData(bytesOf(image(i)), (i % 50) * width, Math.floor(i / 50) * height));
     },
     legend(name, c) {
       const key = element("canvas", { width: 14, height: 14, "aria-hidden": "true" });
@@ -815,7 +944,8 @@
       this.drawAxes(context, side);
       this.drawCursor(context, here);
       const x_hat = netOf(state.k).decode(here.z), words = this.describe(here, x_hat);
-      this.decoded(x_hat, `decoded from ${dims(netOf(state.k))}: ${words}`, `decoded: ${words}`);
+      const real = here.choice === undefined ? [] : [pictureOf(here.choice)];
+      this.decoded(x_hat, `decoded from ${dims(netOf(state.k))}: ${words}`, `decoded: ${words}`, false, real);
     },
     drawMarks(context, side) {
       const net = netOf(state.k), [low, high] = middle(net.errors);
@@ -844,13 +974,14 @@
       data.indices.forEach((_, i) => {
         const [x, y] = this.onCanvas(this.spot(i)), half = TILE / 2;
         if (!this.visible(i) || Math.min(x, y) < half || Math.max(x, y) > side - half) return;
-        if (drawn.some(([u, v]) => Math.abs(u - x) < TILE && Math.abs(v - y) < TILE)) return;
+        if (drawn.some(([u, v]) => Math.abs(u - x) < TILE && Math.abs(v - y) < TALL)) return;
         drawn.push([x, y]);
         this.tiles.add(i);
         this.drawTile(context, i, x, y, TILE);
       });
     },
     drawTile(context, i, x, y, wide) {
+      if (rows) return curve(context, image(i), x - wide / 2, y - wide / 4, wide);
       const high = (wide * height) / width, [sx, sy] = [(i % 50) * width, Math.floor(i / 50) * height];
       context.drawImage(this.sprite, sx, sy, width, height, x - wide / 2, y - high / 2, wide, high);
     },
@@ -858,7 +989,7 @@
     drawAxes(context, side) {
       const net = netOf(state.k), all = net.std.reduce((sum, std) => sum + std ** 2, 0);
       const words = [0, 1].map((axis) => `direction ${axis + 1}: ${percent(axis < net.latentDim && all ? net.std[axis] ** 2 / all : 0)} of the variance`);
-      this.canvas.setAttribute("aria-label", `Map of the codes of ${dims(net)}; across ${words[0]} of the codes, down ${words[1]}. Arrow keys go from image to image, with Shift anywhere; Enter takes an image, Space selects it; plus and minus zoom`);
+      this.canvas.setAttribute("aria-label", `Map of the codes of ${dims(net)}; across ${words[0]} of the codes, down ${words[1]}. Arrow keys go from ${thing} to ${thing}, with Shift anywhere; Enter takes ${rows ? "a row" : "an image"}, Space selects it; plus and minus zoom`);
       context.font = "12px system-ui, sans-serif";
       context.fillStyle = getComputedStyle(this.canvas).color;
       context.textAlign = "center";
@@ -882,13 +1013,13 @@
       mark(() => context.rect(x - 9, y - 9, 18, 18));
       if (state.point || this.hover) mark(() => { context.moveTo(u - 9, v); context.lineTo(u + 9, v); context.moveTo(u, v - 9); context.lineTo(u, v + 9); });
       if (this.hover && choice !== undefined && !isPhoto(choice)) {
-        const side = this.canvas.clientWidth, wide = Math.max(56, width);
+        const side = this.canvas.clientWidth, wide = rows ? 144 : Math.max(56, width);
         this.drawTile(context, choice, u + (u > side / 2 ? -1 : 1) * (wide / 2 + 12), Math.min(side - wide / 2, Math.max(wide / 2, v)), wide);
       }
       if (this.outline) mark(() => this.outline.forEach(([a, b]) => context.lineTo(a, b)));
     },
     describe({ choice, filled }, x_hat) {
-      if (choice === undefined) return `a point with no image; other directions as in ${filled}`;
+      if (choice === undefined) return `a point with no ${thing}; other directions as in ${filled}`;
       return `${nameOf(choice)}, error ${short(error(pictureOf(choice), x_hat))}`;
     },
     rest() {
@@ -933,7 +1064,7 @@
       this.original(x, name);
       this.errors = this.draws.map(([net, draw]) => {
         const x_hat = net.decode(codeOf(net, state.from)), off = short(error(x, x_hat)), words = `error ${off}`;
-        draw(x_hat, `${name} with ${dims(net)}, ${words}`, `${dims(net)}, ${words}`, net.latentDim === state.k);
+        draw(x_hat, `${name} with ${dims(net)}, ${words}`, `${dims(net)}, ${words}`, net.latentDim === state.k, [x]);
         return `${off} with ${dims(net)}`;
       });
     },
@@ -946,7 +1077,8 @@
   // ---- start
 
   async function start() {
-    images = await unpack(data.images);
+    if (rows) readColours();
+    images = await (rows ? floats : unpack)(data.images);
     for (const told of data.networks) nets.push(await network(told));
     state.k = data.first;
     [state.from, state.to = state.from] = data.shelf;
@@ -968,8 +1100,8 @@
     const known = (k) => netOf(k) || (() => { throw new RangeError(`no network of ${k} dimensions in this page`); })();
     Object.assign(window.latentfit, {
       latentDims: nets.map((net) => net.latentDim),
-      encode: (k, x) => known(k).encode(Float32Array.from(x)),
-      decode: (k, z) => known(k).decode(Float32Array.from(z)),
+      encode: (k, x) => known(k).encode(rows ? seenRow(x) : Float32Array.from(x)),
+      decode: (k, z) => (rows ? wholeRow : (x) => x)(known(k).decode(Float32Array.from(z))),
     });
   }
 

@@ -1,7 +1,8 @@
 """What the page's explorer runs on: networks, images, and where the real codes lie, as JSON with packed numbers.
 
 Weights go as integers, one step a matrix, as coarse as keeps every pixel within half of a grey level, or within a whole
-one at the corners where all sliders are at their ends. Biases stay fp32.
+one at the corners where all sliders are at their ends. Biases stay fp32. Rows of numbers are there as networks see
+them, in fp32, and how near their weights are is `Curves.stray`.
 
 N images, K latent dimensions, D numbers an image, M dials.
 """
@@ -26,11 +27,13 @@ from ..hardware import side_by_side
 from ..model import Network
 from ..results import Codes
 from ..sweep.store import Study
+from .curves import Curves
 
 Array = NDArray[Any]
 
 ROOM = 20_000_000  # bytes of the networks and images in a page
 PIXELS = 2_000_000  # numbers that the images may be in a page
+NUMBERS = 1_000_000  # numbers of rows in a page, of four bytes each: a quarter of the room
 DIALS = 10
 SHELF = 40  # images to choose from at once
 INNER = (0.005, 0.995)  # quantiles of the real codes that a dial goes between
@@ -50,15 +53,16 @@ def content(study: Study, networks: Mapping[int, Network]) -> dict[str, Any] | N
     """
     if not networks or "map" not in study.shown:
         return None
-    some = _some(study.shown["map"])
+    some = _some(study.shown["map"], NUMBERS if study.found.dataset.is_rows else None)
     x, indices, labels = (study.shown[name][some] for name in ("map", "map_indices", "map_labels"))
     classes = study.found.dataset.classes if (labels >= 0).all() else None
     first = {model.latent_dim: model.codes for model in study.found.first}
-    pictures = pack(_bytes(x).tobytes())
+    curves = Curves.of(study, x)
+    pictures = pack(_bytes(x).tobytes()) if curves is None else _floats(x)
     sizes = order(sorted(networks), study.found.verdict.latent_dim)
     told = _that_fit(
         sizes,
-        lambda k: _network(networks[k], x, first[k]),
+        lambda k: _network(networks[k], x, first[k], curves),
         ROOM - len(pictures),
     )
     return {
@@ -71,12 +75,13 @@ def content(study: Study, networks: Mapping[int, Network]) -> dict[str, Any] | N
         "first": sizes[0],
         "left_out": sorted(set(networks) - set(told)),
         "networks": [told[k] for k in sorted(told)],
+        **({} if curves is None else {"rows": curves.told()}),
     }
 
 
-def _some(x: Array) -> NDArray[np.int64]:
+def _some(x: Array, room: int | None = None) -> NDArray[np.int64]:
     """As many of the images as there is room for, evenly over all, two at least."""
-    most = max(2, PIXELS // x[0].size)
+    most = max(2, (room or PIXELS) // x[0].size)
     return np.unique(np.linspace(0, len(x) - 1, min(len(x), most)).astype(int))
 
 
@@ -184,7 +189,7 @@ class Points:
         return np.concatenate([np.where(upper, self.box.high, self.box.low), turned]).astype(np.float32)
 
 
-def _weights(network: Network, x: Array, z: Array, points: Points) -> dict[str, Any]:
+def _weights(network: Network, x: Array, z: Array, points: Points, stray: float = STRAY) -> dict[str, Any]:
     """The weights as integers: the coarsest steps that are near enough, the decoder's first, then the encoder's."""
     near, corners = points.near(z), points.corners(z)
     right, right_corners = _decoded(network, near), _decoded(network, corners)
@@ -197,8 +202,8 @@ def _weights(network: Network, x: Array, z: Array, points: Points) -> dict[str, 
         shipped, _ = rounded(network, encoder, decoder)
         return strays(shipped, latent.encode(shipped, x))
 
-    decoder = _coarsest(lambda step: strays(rounded(network, step, step)[0], z), DECODER * STRAY)
-    encoder = _coarsest(lambda step: halves(step, decoder), BOTH * STRAY)
+    decoder = _coarsest(lambda step: strays(rounded(network, step, step)[0], z), DECODER * stray)
+    encoder = _coarsest(lambda step: halves(step, decoder), BOTH * stray)
     shipped, integers = rounded(network, encoder, decoder)
     planes, low = zip(*(_planes(whole) for whole, _ in integers), strict=True)
     biases = [layer.bias.detach() for half in (shipped.encoder, shipped.decoder) for layer in half.layers]
@@ -264,9 +269,9 @@ def _stray(right: Array, shipped: Array) -> float:
     return stray if np.isfinite(stray) else np.inf
 
 
-def _network(network: Network, x: Array, box: Codes) -> dict[str, Any]:
+def _network(network: Network, x: Array, box: Codes, curves: Curves | None) -> dict[str, Any]:
     """What a network is, its weights, and where the codes of the images lie along their principal directions."""
-    z = latent.encode(network, x)  # (N, K)
+    z, errors = latent.encode(network, x), evaluate.image_errors(network, x)  # (N, K), (N,)
     directions = Directions.of(z)
     along = (z - directions.mean) @ directions.axes.T  # (N, K)
     tiny = 1e-6 * max(float(np.abs(z).max()), 1e-30)  # what rounding makes
@@ -293,6 +298,6 @@ def _network(network: Network, x: Array, box: Codes) -> dict[str, Any]:
         "far": np.quantile(far, np.linspace(0.01, 1, 100)).tolist(),
         "plane": _floats(flat / reach),
         "reach": reach,
-        "errors": _floats(evaluate.image_errors(network, x)),
-        "weights": _weights(network, x, z, Points(directions, box)),
+        "errors": _floats(errors),
+        "weights": _weights(network, x, z, Points(directions, box), curves.stray(errors) if curves else STRAY),
     }
