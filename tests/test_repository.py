@@ -58,6 +58,7 @@ def test_public_names():
             "ImageSet",
             "Network",
             "Recipe",
+            "choose_size",
             "evaluate",
             "figures",
             "latent",
