@@ -106,8 +106,8 @@ def from_frame(frame: Any, requested: Reading, what: str = "the frame") -> Table
     wrong = [i for i in kept if getattr(frame.dtypes.iloc[i], "kind", "O") not in "buif"]
     if wrong:
         raise text_columns(what, [columns[i] for i in wrong])
-    if not len(frame) or not kept:
-        raise InputError(f"{what}: has {len(frame)} rows of {len(kept)} numbers; expected both above 0")
+    if not len(frame):
+        raise InputError(f"{what}: has no rows; expected one for each item")
     values = frame.iloc[:, kept].to_numpy(dtype=None if _is_whole(frame, kept) else np.float64, na_value=np.nan)
     others = {i: [*map(_plain, frame.iloc[:, i].tolist())] for i in roles.text}
     if frame.index.dtype.kind not in "iu":
@@ -166,6 +166,8 @@ def _table(
 ) -> Table:
     """What was read, as images or as rows of numbers."""
     named = tuple(one_line(name) for i, name in enumerate(columns) if i not in roles.text)
+    if not named:
+        raise InputError(f"{what}: has no column of numbers beside labels, groups and names; expected two or more")
     labels = None if roles.label is None else _labels(others[roles.label])
     names = None if roles.name is None else tuple(map(one_line, others[roles.name]))
     groups = None if roles.group is None else np.array(others[roles.group])
