@@ -198,7 +198,10 @@ def _data(options: argparse.Namespace) -> int:
 
 def run() -> NoReturn:
     """Run the program and end its process at once: an orderly exit of PyTorch takes half a second."""
-    os._exit(main())
+    status = main()
+    if large := sys.modules.get("latentfit.data.large"):
+        large.clear()
+    os._exit(status)
 
 
 class _TerminatedError(BaseException):

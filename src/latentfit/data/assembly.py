@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from . import labels
+from . import labels, large
 from .images import ImageSet
-from .reading import Array, Reading, choose_test_images, find_range, scale
+from .reading import Array, Reading, choose_test_images, chunks, find_range, scale
 
 
 def whole(
@@ -75,10 +75,10 @@ def divided(
         dropped=(*requested.dropped, *told.dropped),
     )
     test = choose_test_images(len(x), reading)
-    x_test = x[test] if drawn or len(x) < 10 else x[9::10]  # a slice needs no copy
+    x_test = large.take(x, test) if drawn or len(x) < 10 else x[9::10]  # a slice needs no copy
     y_train, y_test = (None, None) if told.y_train is None else (told.y_train[~test], told.y_train[test])
     named = told.classes or (classes if y_train is not None else None)
-    return ImageSet(name, scale(x[~test], top), scale(x_test, top), y_train, y_test, named, reading=reading)
+    return ImageSet(name, scale(large.take(x, ~test), top), scale(x_test, top), y_train, y_test, named, reading=reading)
 
 
 def _arranged(what: str, x: Array, shape: tuple[int, ...] | None) -> tuple[Array, str | None]:
@@ -91,5 +91,6 @@ def _arranged(what: str, x: Array, shape: tuple[int, ...] | None) -> tuple[Array
             )
         x = x.reshape(len(x), *shape)
     if x.ndim == 4 and x.shape[1] in (1, 3) and x.shape[3] not in (1, 3):
-        return np.ascontiguousarray(np.moveaxis(x, 1, -1)), "the channels moved behind height and width"
+        moved = np.moveaxis(x, 1, -1)
+        return large.gather(chunks(moved), moved.shape, moved.dtype), "the channels moved behind height and width"
     return x, None
