@@ -244,7 +244,7 @@ class ImageSet:
         return ImageSet(**{field.name: getattr(self, field.name) for field in fields(self)} | part)
 
     def put_down(self, folder: Path) -> ImageSet:
-        """Copy the pixels into files of a folder, unless they are in a file, and return the same set, mapped from there.
+        """Copy the pixels into files of a folder, unless they are in one, and return the same set, mapped from there.
 
         A pickle of the result contains the places in the files, not the pixels, so that processes share one copy.
         """

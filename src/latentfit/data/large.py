@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -28,12 +28,18 @@ from .cache import cache_folder, temporary
 Array = NDArray[Any]
 
 LARGE = 1 << 27  # bytes of an array; larger ones go into a file
-TOGETHER = 1 << 25  # bytes of images processed together, at most
+TOGETHER = 1 << 24  # bytes of images processed together, at most
+ROOM = 1 << 26  # numbers of images that are compared in memory, at most
 
 
 def at_once(x: Array, most: int) -> int:
     """How many images to process together, at most so many."""
     return max(1, min(most, TOGETHER * len(x) // max(1, x.nbytes)))
+
+
+def at_most(count: int, pixels: int) -> int:
+    """So many images of so many numbers, or as many as ROOM allows in memory, two at least."""
+    return min(count, max(2, ROOM // pixels))
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> Array:
@@ -105,16 +111,17 @@ class Place(NamedTuple):
         if not isinstance(root, np.memmap) or root.filename is None or root.mode == "c" or not x.flags.aligned:
             return None
         try:
-            stat = os.stat(path := os.fspath(root.filename))
+            path = Path(root.filename)
+            stat = path.stat()
         except OSError:
             return None
         offset = root.offset + x.__array_interface__["data"][0] - root.__array_interface__["data"][0]
-        return cls(path, stat.st_ino, stat.st_size, offset, x.dtype.str, x.shape, x.strides)
+        return cls(str(path), stat.st_ino, stat.st_size, offset, x.dtype.str, x.shape, x.strides)
 
     def open(self) -> Array:
         """The array, read-only; `Lost` if the file is not there any more."""
         with suppress(OSError):
-            stat = os.stat(self.path)
+            stat = Path(self.path).stat()
             if (stat.st_ino, stat.st_size) == (self.number, self.size):
                 data = np.memmap(self.path, np.uint8, "r")
                 return np.ndarray(self.shape, self.dtype, data, self.offset, self.strides)

@@ -273,10 +273,9 @@ def scale(x: Array, top: float) -> Array:
                 return x
             return large.gather((part.astype(np.float32) for part in chunks(x)), x.shape, np.float32)
     exact = x.dtype.kind != "f" and top >= 1 and 255 % top == 0
-    scaled = large.empty(x.shape, np.uint8 if exact else np.float32)
-    for source, target in zip(chunks(x), chunks(scaled), strict=True):
-        target[:] = source.astype(np.uint8) * np.uint8(255 // top) if exact else source.astype(np.float64) / top
-    return scaled
+    if exact:
+        return large.gather((part.astype(np.uint8) * np.uint8(255 // top) for part in chunks(x)), x.shape, np.uint8)
+    return large.gather((part.astype(np.float64) / top for part in chunks(x)), x.shape, np.float32)
 
 
 def choose_test_images(n: int, reading: Reading) -> NDArray[np.bool_]:
