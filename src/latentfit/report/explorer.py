@@ -42,7 +42,9 @@ TRIES = 12
 
 
 def content(study: Study, networks: Mapping[int, Network]) -> dict[str, Any] | None:
-    """Everything the explorer's script reads; None for a study without networks or without images to explore.
+    """Everything the explorer's script reads.
+
+    None for a study without networks or without images to explore, and where the page has no room for a single network.
 
     Args:
         study: A finished study.
@@ -56,11 +58,11 @@ def content(study: Study, networks: Mapping[int, Network]) -> dict[str, Any] | N
     first = {model.latent_dim: model.codes for model in study.found.first}
     pictures = pack(_bytes(x).tobytes())
     sizes = order(sorted(networks), study.found.verdict.latent_dim)
-    told = _that_fit(
-        sizes,
-        lambda k: _network(networks[k], x, first[k]),
-        ROOM - len(pictures),
-    )
+    room = ROOM - len(pictures)
+    small = [k for k in sizes if sum(weight.numel() for weight in networks[k].parameters()) <= room]  # a byte each
+    told = _that_fit(small, lambda k: _network(networks[k], x, first[k]), room)
+    if not told:
+        return None
     return {
         "shape": [int(n) for n in x.shape[1:]],
         "classes": classes and list(classes),
@@ -68,7 +70,7 @@ def content(study: Study, networks: Mapping[int, Network]) -> dict[str, Any] | N
         "indices": indices.tolist(),
         "labels": labels.tolist(),
         "shelf": _shelf(labels),
-        "first": sizes[0],
+        "first": small[0],
         "left_out": sorted(set(networks) - set(told)),
         "networks": [told[k] for k in sorted(told)],
     }
@@ -92,12 +94,12 @@ def order(sizes: list[int], answer: int | None) -> list[int]:
 
 
 def _that_fit(sizes: list[int], told: Callable[[int], dict[str, Any]], room: int) -> dict[int, dict[str, Any]]:
-    """The first sizes that there is room for, one at least."""
+    """The first sizes that there is room for."""
     fitting: dict[int, dict[str, Any]] = {}
     for two in (sizes[i : i + 2] for i in range(0, len(sizes), 2)):
         for k, network in zip(two, side_by_side(*(partial(told, k) for k in two)), strict=True):
             room -= len(json.dumps(network))
-            if fitting and room < 0:
+            if room < 0:
                 return fitting
             fitting[k] = network
     return fitting
