@@ -90,6 +90,11 @@ SECTIONS = {
             "damaged cache is made again",
         ),
         Row(
+            "memory",
+            "a set or a network that does not fit into memory",
+            "large parts of a set lie in files; a study that needs more than there is is refused with the bytes",
+        ),
+        Row(
             "extremes",
             "more dimensions than pixels, two images, equal images, a batch larger than the set",
             "a sensible result, or told",

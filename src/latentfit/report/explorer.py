@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from .. import evaluate, latent
 from ..hardware import side_by_side
-from ..model import Network
+from ..model import BATCH, Network
 from ..results import Codes
 from ..sweep.store import Study
 
@@ -192,14 +192,14 @@ def _weights(network: Network, x: Array, z: Array, points: Points) -> dict[str, 
     right, right_corners = _decoded(network, near), _decoded(network, corners)
 
     def strays(shipped: Network, codes: Array) -> float:
-        near = _stray(right, _decoded(shipped, points.near(codes)))
-        return max(near, _stray(right_corners, _decoded(shipped, corners)) / 2)
+        near = _strays(right, shipped, points.near(codes))
+        return max(near, _strays(right_corners, shipped, corners) / 2)
 
     def halves(encoder: float, decoder: float) -> float:
-        shipped, _ = rounded(network, encoder, decoder)
+        shipped = rounded(network, encoder, decoder, integral=False)[0]
         return strays(shipped, latent.encode(shipped, x))
 
-    decoder = _coarsest(lambda step: strays(rounded(network, step, step)[0], z), DECODER * STRAY)
+    decoder = _coarsest(lambda step: strays(rounded(network, step, step, integral=False)[0], z), DECODER * STRAY)
     encoder = _coarsest(lambda step: halves(step, decoder), BOTH * STRAY)
     shipped, integers = rounded(network, encoder, decoder)
     planes, low = zip(*(_planes(whole) for whole, _ in integers), strict=True)
@@ -224,10 +224,13 @@ def _coarsest(stray: Callable[[float], float], limit: float) -> float:
 
 
 @torch.no_grad()
-def rounded(network: Network, encoder: float, decoder: float) -> tuple[Network, list[tuple[Array, float]]]:
+def rounded(
+    network: Network, encoder: float, decoder: float, integral: bool = True
+) -> tuple[Network, list[tuple[Array, float]]]:
     """The network with each matrix as whole numbers times a step; those numbers and steps in the page's order.
 
-    Steps are in standard deviations of a matrix, and smaller for a small matrix: its bits cost little.
+    Steps are in standard deviations of a matrix, and smaller for a small matrix: its bits cost little. Without
+    `integral` the numbers are left out.
     """
     shipped = copy.deepcopy(network)
     largest = max(parameter.numel() for parameter in network.parameters())
@@ -241,7 +244,8 @@ def rounded(network: Network, encoder: float, decoder: float) -> tuple[Network, 
             step = relative * deviation * (weight.numel() / largest) ** 0.5 or 1.0
             whole = torch.round(weight / step)
             part.weight.copy_(whole * step)
-            integers.append((whole.numpy().astype(np.int64).ravel(), step))
+            if integral:
+                integers.append((whole.numpy().astype(np.int64).ravel(), step))
     return shipped, integers
 
 
@@ -257,6 +261,12 @@ def _planes(whole: Array) -> tuple[bytes, int]:
 
 def _decoded(network: Network, z: Array) -> Array:
     return latent.decode(network, z, (network.pixels,))
+
+
+def _strays(right: Array, shipped: Network, z: Array) -> float:
+    """The most that a pixel differs from the right ones (N, D) where a network decodes codes (N, K)."""
+    parts = (slice(start, start + BATCH) for start in range(0, len(z), BATCH))
+    return max(_stray(right[part], _decoded(shipped, z[part])) for part in parts)
 
 
 def _stray(right: Array, shipped: Array) -> float:

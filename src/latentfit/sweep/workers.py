@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BASE = 400 * 10**6  # bytes of a worker besides its network, mostly imports: "memory" in benchmarks/results/speed.json
 COPIES = 7  # of the weights, with gradient, Adam's moments and what is measured: 5 to 8 for weights of 50 to 420 MB
 
-MEASURED = 4 * 4 * 1000  # bytes for each number of an image: four copies of a batch, when errors are measured
+MEASURED = 4 * 4  # bytes for each number of a batch of at most 1,000 images, when errors are measured: four copies
 
 
 @dataclass
@@ -104,9 +104,9 @@ def of_use(jobs: int, cores: int, limits: Mapping[str, int]) -> tuple[int, str]:
     return count, reason if count < min(jobs, cores) else ""
 
 
-def need(sizes: Sequence[int], linear: bool = False) -> int:
+def need(sizes: Sequence[int], linear: bool = False, images: int = 1000) -> int:
     """Bytes of memory that a worker needs for a network whose encoder has these sizes, and perhaps a linear path."""
-    return BASE + COPIES * 4 * weights_of(sizes, linear) + MEASURED * sizes[0]
+    return BASE + COPIES * 4 * weights_of(sizes, linear) + MEASURED * sizes[0] * min(images, 1000)
 
 
 def weights_of(sizes: Sequence[int], linear: bool) -> int:
