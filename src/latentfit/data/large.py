@@ -8,6 +8,7 @@ file, whoever made it, is passed to other processes as a `Place`.
 from __future__ import annotations
 
 import atexit
+import errno
 import math
 import os
 import shutil
@@ -53,18 +54,7 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Array:
         return np.empty(shape, dtype)
     free = shutil.disk_usage(_folder()).free
     try:
-        handle, name = tempfile.mkstemp(dir=_folder())
-        path = Path(name)
-        try:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(handle, 0, size)  # a full disk would end the process when a page is written
-            elif size > free:
-                raise OSError("no room")
-        except OSError:
-            path.unlink()
-            raise
-        finally:
-            os.close(handle)
+        path = _reserve(size, free)
         mapped = np.memmap(path, dtype, "r+" if path.stat().st_size else "w+", shape=shape)
     except OSError as error:
         raise InputError(
@@ -73,6 +63,23 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Array:
         ) from error
     weakref.finalize(mapped, _remove, path, os.getpid()).atexit = False
     return mapped
+
+
+def _reserve(size: int, free: int) -> Path:
+    """A temporary file with room for so many bytes; OSError without. A full disk would end the process at a page."""
+    handle, name = tempfile.mkstemp(dir=_folder())
+    try:
+        if size > free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(handle, 0, size)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # some file systems cannot
+            Path(name).unlink()
+            raise
+    finally:
+        os.close(handle)
+    return Path(name)
 
 
 def gather(parts: Iterable[Array], shape: tuple[int, ...], dtype: Any) -> Array:
@@ -155,4 +162,5 @@ def clear() -> None:
 
 def _remove(path: Path, process: int) -> None:
     if os.getpid() == process:  # not in one that was forked from it
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # Windows keeps a file that is mapped; `clear` removes it
+            path.unlink()
