@@ -309,6 +309,13 @@ def test_the_legend_of_many_sizes_fits_into_the_figure():
     assert box.y1 <= figure.bbox.y1
 
 
+def test_no_interval_of_a_class_is_cut_off():
+    ends = {2: [(0.1, 0.9), None], 8: [(0.1, 0.2), (0.1, 0.2)]}
+    axes = figures.error_by_class(["a", "b"], {2: [0.5, 0.4], 8: [0.1, 0.2]}, intervals=ends).axes[0]
+    assert axes.get_xlim()[1] > 0.9
+    assert axes.get_ylim() == (-0.5, 1.5)
+
+
 def test_no_marker_of_a_class_is_cut_off():
     axes = figures.error_by_class(["a", "b"], {2: [0.0843, 0.0842], 8: [0.0841, 0.0843]}).axes[0]
     assert axes.get_xlim()[1] > 1.03 * 0.0843

@@ -84,6 +84,7 @@ def test_a_randomized_pca_has_nearly_the_errors_of_an_exact_one(monkeypatch, siz
     exact = pca.fit(x[:n], x[n:])
     monkeypatch.setattr(pca, "EXACT", 200)
     monkeypatch.setattr(pca, "AXES", 40)
+    monkeypatch.setattr(pca, "ROOM", 200 * pixels)  # it starts from 200 of the images
     assert not pca.is_exact(n, pixels)
     assert pca.is_exact(200, pixels)
     assert (pca.most_components(n, pixels), pca.most_components(200, pixels)) == (40, pixels)
@@ -94,6 +95,36 @@ def test_a_randomized_pca_has_nearly_the_errors_of_an_exact_one(monkeypatch, siz
         np.testing.assert_allclose(getattr(found, split), getattr(exact, split)[:41], rtol=0.01)
     for name in vars(found):
         assert getattr(found, name).tobytes() == getattr(again, name).tobytes(), name
+
+
+def test_a_randomized_pca_of_many_batches_is_that_of_all_images(monkeypatch, tmp_path):
+    n = 2 * BATCH + 300
+    spectrum = 0.2 * 0.85 ** np.arange(60)
+    x = 0.5 + RNG.normal(0, 1, (n + 50, 60)) * spectrum @ np.linalg.qr(RNG.normal(0, 1, (120, 60)))[0].T
+    x = x.clip(0, 1).astype(np.float32).reshape(-1, 10, 12)
+    x[:BATCH, :, :6] *= 0.1  # the batches differ
+    exact = pca.fit(x[:n], x[n:])
+    for name, value in (("EXACT", 100), ("AXES", 20), ("ROOM", 60 * 120)):
+        monkeypatch.setattr(pca, name, value)
+    found = pca.fit(x[:n], x[n:])
+    for split in ("train", "test"):
+        np.testing.assert_allclose(getattr(found, split), getattr(exact, split)[:21], rtol=0.002)
+    alike = np.abs((found.axes[:, :5] * exact.axes[:, :5]).sum(axis=0))
+    np.testing.assert_allclose(alike, 1, atol=1e-4)
+    np.testing.assert_allclose(found.axes.T @ found.axes, np.eye(20), atol=1e-5)
+    np.save(tmp_path / "x.npy", x)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    again = pca.fit(mapped[:n], mapped[n:])
+    for name in vars(found):
+        assert getattr(found, name).tobytes() == getattr(again, name).tobytes(), name
+
+
+def test_of_few_large_images_pca_is_exact_as_long_as_they_fit_into_memory():
+    assert pca.is_exact(10**7, 64 * 64)
+    assert pca.is_exact(4096, 128 * 128)
+    assert not pca.is_exact(4096, 128 * 128 * 3)
+    assert pca.is_exact(1365, 128 * 128 * 3)
+    assert pca.most_components(4096, 128 * 128 * 3) == 512
 
 
 @each_shape

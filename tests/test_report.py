@@ -21,7 +21,7 @@ from latentfit import report
 from latentfit.data.images import ImageSet
 from latentfit.measure import headline
 from latentfit.recipe import RECIPES, Recipe
-from latentfit.report import answer, findings, pictures, tables
+from latentfit.report import answer, explorer, findings, pictures, tables
 from latentfit.results import Results
 from latentfit.sweep import files, run
 
@@ -182,6 +182,25 @@ def test_colour_images_without_labels_are_drawn(tmp_path):
     report.write(done)
     assert not (tmp_path / "figures" / "error-by-class.png").exists()
     assert json.loads((tmp_path / "results.json").read_bytes())["dataset"]["classes"] is None
+
+
+@pytest.mark.parametrize("room", [1, 90_000])
+def test_a_page_without_room_for_a_network_says_so(study, monkeypatch, room):
+    first, folder = explorer.content(study, pictures.Shown.of(study).networks), study.folder
+    least = sum(weight.numel() for weight in study.network(2).parameters())
+    assert least < 90_000 < len(first["images"]) + len(json.dumps(first["networks"][0]))  # rounded, or not even tried
+    monkeypatch.setattr(explorer, "ROOM", room)
+    report.write(study)
+    page = (folder / "report.html").read_text()
+    assert 'id="explorer-data"' not in page
+    assert "each of these takes more, so there is no explorer here" in page
+    assert '<a href="#explore">' in page
+    assert report.is_current(study)
+    report.write(study, with_explorer=False)
+    assert "explore" not in (folder / "report.html").read_text().partition("</style>")[2]
+    monkeypatch.undo()
+    report.write(study)
+    assert "no-explorer" not in (folder / "report.html").read_text()
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from helpers import RECIPE, Inline, contents, each_precision, small_clothes
 
 from latentfit import evaluate, hardware, latent, pca, report
 from latentfit.data.images import ImageSet
+from latentfit.data.large import Place
 from latentfit.errors import InputError
 from latentfit.measure import network
 from latentfit.recipe import CONVERGED, Job, Recipe
@@ -590,7 +591,7 @@ def test_images_put_down_are_the_same_images(tmp_path, kind):
                 np.testing.assert_array_equal(found, expected)
         for name in ("name", "classes", "stand_in", "true_factors", "fingerprint", "image_shape", "pixels"):
             assert getattr(same, name) == getattr(images, name), name
-        assert isinstance(same.x_train, np.memmap)
+        assert Place.of(same.x_train)
         assert not same.x_train.flags.writeable
 
 

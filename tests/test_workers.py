@@ -131,7 +131,8 @@ def test_each_limit_is_counted_in_workers(tmp_path, monkeypatch):
 
 
 def test_a_larger_network_needs_more_memory():
-    assert workers.need((784, 512, 256, 16)) - BASE == 7 * 4 * 2 * (784 * 512 + 512 * 256 + 256 * 16)
+    weights = 2 * (784 * 512 + 512 * 256 + 256 * 16)
+    assert workers.need((784, 512, 256, 16)) - BASE == 7 * 4 * weights + 4 * 4 * 1000 * 784
 
 
 @pytest.fixture

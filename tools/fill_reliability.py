@@ -95,6 +95,11 @@ SECTIONS = {
             "columns are refused by name, missing values counted; a constant is told and kept as one",
         ),
         Row(
+            "memory",
+            "a set or a network that does not fit into memory",
+            "large parts of a set lie in files; a study that needs more than there is is refused with the bytes",
+        ),
+        Row(
             "extremes",
             "more dimensions than pixels, two images, equal images, a batch larger than the set",
             "a sensible result, or told",

@@ -228,7 +228,10 @@ def _columns(images: ImageSet) -> dict[str, str]:
 
 def run() -> NoReturn:
     """Run the program and end its process at once: an orderly exit of PyTorch takes half a second."""
-    os._exit(main())
+    status = main()
+    if large := sys.modules.get("latentfit.data.large"):
+        large.clear()
+    os._exit(status)
 
 
 class _TerminatedError(BaseException):

@@ -9,7 +9,7 @@ N images, B images a batch, D numbers an image, K latent dimensions.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from .model import BATCH, Network, batches, to_unit
 
 Array = NDArray[Any]
 
+DOUBLES = 1 << 22  # numbers in float64 at once, where a batch has more
 WINDOW = 11  # pixels along a side of SSIM's window
 
 
@@ -54,8 +55,15 @@ def image_errors(network: Network, x: Array | Tensor) -> Array:
 
 def batch_errors(x: Tensor, x_hat: Tensor) -> Array:
     """Mean squared error of each image of a batch (B, D), (B,) float64."""
-    each: Array = (x_hat - x).cpu().double().square_().mean(dim=1).numpy()
-    return each
+    return _row_means((x_hat - x).cpu(), Tensor.square_)
+
+
+def _row_means(rows: Tensor, of: Callable[[Tensor], Tensor] = lambda some: some) -> Array:
+    """Mean of a function of each row (B, D), (B,) float64; few rows are in float64 at once."""
+    means, step = np.empty(len(rows)), max(1, DOUBLES // rows.shape[1])
+    for start in range(0, len(rows), step):
+        means[start : start + step] = of(rows[start : start + step].double()).mean(dim=1).numpy()
+    return means
 
 
 def column_errors(network: Network, x: Array, weights: Array) -> tuple[Array, Array]:
@@ -143,14 +151,14 @@ def sharpness(pictures: Array) -> Array:
         return np.zeros(len(pictures))
     lengths = np.empty(len(pictures))
     for i in range(0, len(pictures), BATCH):
-        lengths[i : i + BATCH] = _gradient(to_unit(pictures[i : i + BATCH])).double().flatten(1).mean(dim=1).numpy()
+        lengths[i : i + BATCH] = _row_means(_gradient(to_unit(pictures[i : i + BATCH])).flatten(1))
     return lengths
 
 
 def _gradient(x: Tensor) -> Tensor:
     down = x[:, 1:, :-1] - x[:, :-1, :-1]
     right = x[:, :-1, 1:] - x[:, :-1, :-1]
-    return torch.hypot(down, right)  # (N, H - 1, W - 1[, 3])
+    return torch.hypot(down, right, out=down)  # (N, H - 1, W - 1[, 3])
 
 
 def mean_image(x: Array) -> Tensor:
@@ -166,5 +174,5 @@ def variance(x: Array, mean: Tensor) -> float:
     Against the mean training image this is the error that keeping nothing would make. Explained variance
     of a split is 1 - MSE / this.
     """
-    total = sum(float((batch.double() - mean).square().sum()) for batch in batches(x))
+    total = sum(float(batch.double().sub_(mean).square_().sum()) for batch in batches(x))
     return total / x.size

@@ -293,7 +293,9 @@ def error_by_class(
                     ax.hlines(place, *ends, color=colour, linewidth=3, alpha=0.45)
             ax.plot(row[order], places, linestyle="", label=f"{k}", color=colour, marker=marker)
         ax.set_yticks(places, [plain(classes[c]) for c in order])
-        ax.set_xlim(0, 1.04 * max(np.nanmax(table, initial=0), 1e-9))
+        ends = [end[1] for of_size in (intervals or {}).values() for end in of_size if end is not None]
+        ax.set_xlim(0, 1.04 * max([np.nanmax(table, initial=0), 1e-9, *ends]))
+        ax.set_ylim(-0.5, len(order) - 0.5)
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.set_xlabel("test MSE")
         ax.grid(visible=False, axis="y")

@@ -30,9 +30,10 @@ def encode(network: Network, x: Array) -> Array:
 def decode(network: Network, z: Array, image_shape: tuple[int, ...]) -> Array:
     """Images of codes: (N, K) to (N, *image_shape), float32."""
     z = np.array(z, dtype=np.float32)
-    parts = range(0, max(1, len(z)), BATCH)
-    x_hat = torch.cat([network.decode(torch.from_numpy(z[i : i + BATCH])) for i in parts])  # (N, D)
-    return x_hat.numpy().reshape(len(z), *image_shape)
+    x_hat = np.empty((len(z), network.pixels), np.float32)  # (N, D)
+    for i in range(0, len(z), BATCH):
+        x_hat[i : i + BATCH] = network.decode(torch.from_numpy(z[i : i + BATCH])).numpy()
+    return x_hat.reshape(len(z), *image_shape)
 
 
 def interpolate(z_a: Array, z_b: Array, steps: int = 5, spherical: bool = False) -> Array:
@@ -89,8 +90,7 @@ def evenness(pictures: Array) -> Array:
     A step is the Euclidean distance in pixels between neighbours. 1: all steps change the picture equally, as in a
     cross-fade; 1/(S-1): all change is in one step. An interpolation without change has 1.
     """
-    flat = pictures.reshape(*pictures.shape[:2], -1).astype(np.float64)  # (P, S, D)
-    steps = np.linalg.norm(np.diff(flat, axis=1), axis=-1)  # (P, S - 1)
+    steps = np.stack([_steps(each) for each in pictures])  # (P, S - 1)
     longest = steps.max(axis=1)
     return np.where(longest > 0, steps.mean(axis=1) / np.where(longest > 0, longest, 1), 1.0)
 
@@ -100,10 +100,16 @@ def detour(pictures: Array) -> Array:
 
     Distances are Euclidean in pixels. 1: a straight line, as a cross-fade is. Equal ends have 1.
     """
-    flat = pictures.reshape(*pictures.shape[:2], -1).astype(np.float64)  # (P, S, D)
-    length = np.linalg.norm(np.diff(flat, axis=1), axis=-1).sum(axis=1)
-    straight = np.linalg.norm(flat[:, -1] - flat[:, 0], axis=-1)
+    length = np.stack([_steps(each) for each in pictures]).sum(axis=1)
+    straight = np.concatenate([_steps(each[[0, -1]]) for each in pictures])  # (P,)
     return np.where(straight > 0, length / np.where(straight > 0, straight, 1), 1.0)
+
+
+def _steps(pictures: Array) -> Array:
+    """Distances between neighbours of one interpolation (S, H, W[, 3]), (S - 1,)."""
+    flat = pictures.reshape(len(pictures), -1).astype(np.float64)  # (S, D)
+    steps: Array = np.linalg.norm(np.diff(flat, axis=0), axis=-1)
+    return steps
 
 
 def drift(network: Network, z: Array, image_shape: tuple[int, ...]) -> Array:

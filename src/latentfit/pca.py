@@ -15,13 +15,17 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from .data.large import empty
 from .evaluate import mean_image, variance
-from .model import Start, batches, to_tensor
+from .model import BATCH, Start, batches, to_tensor
 
 Array = NDArray[Any]
 
 EXACT = 4096  # images or numbers an image, whichever are fewer, up to which PCA is exact: 7 s for 3,072 (docs/log.md)
+ROOM = 2**26  # numbers of fewer images than numbers up to which it is exact, and of the sample of a randomized one
 AXES = 512  # of a randomized PCA
+SPARE = 10  # directions that it finds beside them, so that the last axes are good too
+PASSES = 2  # over all images, after the sample
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class PCA:
 
 def is_exact(images: int, pixels: int) -> bool:
     """Whether PCA of so many training images of so many numbers is exact; if not, it is randomized."""
-    return min(images, pixels) <= EXACT
+    return min(images, pixels) <= EXACT and (images > pixels or images * pixels <= ROOM)
 
 
 def most_components(images: int, pixels: int) -> int:
@@ -86,7 +90,8 @@ def fit(x_train: Array, x_test: Array) -> PCA:
     mean less its first k scores. N images have at most N - 1 components.
 
     Where `is_exact` says no, it has only the first AXES components, by a randomized solver with a fixed seed (Halko,
-    Martinsson & Tropp, 2011), in float32.
+    Martinsson & Tropp, 2011), in float32: on a sample of the images, then by passes over all of them, so that memory
+    does not grow with their number.
     """
     mean = mean_image(x_train)  # (D,)
     most = min(len(mean), len(x_train) - 1)
@@ -96,11 +101,11 @@ def fit(x_train: Array, x_test: Array) -> PCA:
     with threadpool_limits(1):
         values = values[:most].clip(0) / x_train.size  # K of them
         kept = torch.from_numpy(axes[:, :most].astype(float, order="C"))  # (D, K)
-        test = np.concatenate([_errors(x.double() - mean, kept) for x in batches(x_test)])  # (N, K + 1)
+        test, test_images = _test_errors(x_test, mean, kept)
     left = np.concatenate([np.cumsum(values[::-1])[::-1], [0.0]])  # (K + 1,)
     if most < min(len(mean), len(x_train) - 1):
         left += max(0.0, variance(x_train, mean) - left[0])
-    return PCA(left, test.mean(axis=0), test.astype(np.float32), mean.numpy(), kept.numpy())
+    return PCA(left, test, test_images, mean.numpy(), kept.numpy())
 
 
 def _exact(x_train: Array, mean: Tensor) -> tuple[Array, Array]:
@@ -110,25 +115,53 @@ def _exact(x_train: Array, mean: Tensor) -> tuple[Array, Array]:
 
     with threadpool_limits(1):  # here, after the import: it limits the libraries that are loaded by now
         if len(x_train) <= len(mean):  # a covariance would be the larger matrix
-            centred = (to_tensor(x_train).double() - mean).numpy()  # (N, D)
-            _, spread, axes = svd(centred, full_matrices=False)  # (N,) and (N, D), largest first
+            centred = np.empty((len(x_train), len(mean)), order="F")  # (N, D), as LAPACK takes it without a copy
+            for i, x in enumerate(batches(x_train)):
+                centred[i * BATCH : (i + 1) * BATCH] = x.double().sub_(mean).numpy()
+            _, spread, axes = svd(centred, full_matrices=False, overwrite_a=True)  # (N,) and (N, D), largest first
             return np.square(spread), axes.T
         scatter = np.zeros((len(mean), len(mean)), order="F")  # (D, D), its upper triangle
         for x in batches(x_train):
-            rows = (x.double() - mean).numpy()  # (B, D)
+            rows = x.double().sub_(mean).numpy()  # (B, D)
             scatter = dsyrk(1.0, rows.T, 1.0, scatter, overwrite_c=True)
         values, axes = eigh(scatter, lower=False)  # (D,) and (D, D)
         return values[::-1], axes[:, ::-1]
 
 
 def _randomized(x_train: Array, mean: Tensor, components: int) -> tuple[Array, Array]:
-    """The same for the first components."""
+    """The same for the first components: of a sample, turned towards those of all images by PASSES over them."""
+    from scipy.linalg import eigh, qr
     from sklearn.utils.extmath import randomized_svd
 
+    n, wide, centre = len(x_train), components + SPARE, mean.float()
+    drawn = np.random.default_rng([n, 12]).permutation(n)[: max(2 * wide, ROOM // len(mean))]
     with threadpool_limits(1):
-        centred = to_tensor(x_train).sub_(mean.float()).numpy()  # (N, D)
-        _, spread, axes = randomized_svd(centred, components, n_iter=4, random_state=0)
-        return np.square(spread, dtype=float), axes.T
+        sample = to_tensor(x_train[np.sort(drawn)]).sub_(centre).numpy()  # (M, D)
+        axes = randomized_svd(sample, min(wide, *sample.shape), n_iter=4, random_state=0)[2].T  # (D, L), L of them
+        del sample
+        for _ in range(PASSES):
+            turned = np.zeros(axes.shape, order="F")
+            for x in batches(x_train):
+                rows = x.sub_(centre).numpy()  # (B, D)
+                turned += rows.T @ (rows @ axes)
+            axes = qr(turned, overwrite_a=True, mode="economic")[0].astype(np.float32)
+        scatter = np.zeros((axes.shape[1], axes.shape[1]))  # (L, L)
+        for x in batches(x_train):
+            scores = x.sub_(centre).numpy() @ axes  # (B, L)
+            scatter += scores.T @ scores
+        values, turn = eigh(scatter)  # (L,) and (L, L)
+        return values[::-1], axes @ turn[:, ::-1]
+
+
+def _test_errors(x_test: Array, mean: Tensor, axes: Tensor) -> tuple[Array, Array]:
+    """Error with the first 0 to K of the axes (D, K): the mean over the images, (K + 1,), and of each, (N, K + 1)."""
+    of_images = empty((axes.shape[1] + 1, len(x_test)), np.float32).T
+    total = np.zeros((1, axes.shape[1] + 1))
+    for i, x in enumerate(batches(x_test)):
+        errors = _errors(x.double().sub_(mean), axes)  # (B, K + 1)
+        of_images[i * BATCH : (i + 1) * BATCH] = errors
+        total = np.add.reduce(np.concatenate([total, errors]), keepdims=True)  # in the order of a sum over all
+    return total[0] / len(x_test), of_images
 
 
 def _errors(centred: Tensor, axes: Tensor) -> Array:

@@ -253,10 +253,12 @@ def _check_and_fold(network: torch.nn.Module, flat: torch.Tensor, epoch: int) ->
 
 
 def _on_device(x: Array, device: torch.device) -> torch.Tensor:
-    """Images as (N, D) in their own type: uploaded once, or the same memory on the CPU."""
+    """Images as (N, D) in their own type: uploaded once, or the same memory on the CPU, mapped or not."""
+    flat = x.reshape(len(x), -1)
+    is_simple = all(step >= 0 and step % flat.itemsize == 0 for step in flat.strides)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about read-only memory: nothing writes here
-        return torch.from_numpy(np.ascontiguousarray(x).reshape(len(x), -1)).to(device)
+        return torch.from_numpy(flat if is_simple else flat.copy()).to(device)
 
 
 def _order(n: int, seed: int, epoch: int, device: torch.device) -> torch.Tensor:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from . import labels
+from . import labels, large
 from .delimited import missing
 from .images import ImageSet, Names
 from .labels import Labels
-from .reading import CHUNK, Array, Reading, choose_groups, choose_test_images, chunks, find_range, scale
+from .reading import Array, Reading, choose_groups, choose_test_images, chunks, find_range, scale
 
 TENTH = 0.1  # of the groups of a table without test rows
 FLAT = 64  # numbers in a row from which on they may be pixels
@@ -86,7 +86,7 @@ def divided(name: str, title: str, x: Array, y: Array | None, requested: Reading
     if beside.groups is not None:
         of_class = np.zeros(len(x), np.int64) if told.y_train is None else told.y_train
         test = choose_groups(beside.groups.tolist(), of_class, requested.test_share or TENTH)
-    x_test = x[test] if split != "tenth" or len(x) < 10 else x[9::10]  # a slice needs no copy
+    x_test = large.take(x, test) if split != "tenth" or len(x) < 10 else x[9::10]  # a slice needs no copy
     y_train, y_test = (None, None) if told.y_train is None else (told.y_train[~test], told.y_train[test])
     named = told.classes or (beside.classes if y_train is not None else None)
     rest: Any = {"y_train": y_train, "y_test": y_test, "classes": named}
@@ -95,9 +95,9 @@ def divided(name: str, title: str, x: Array, y: Array | None, requested: Reading
     if beside.names is not None:
         rest["names"] = Names(*(tuple(compress(beside.names, mask)) for mask in (~test, test)))
     if rows:
-        return ImageSet(name, x[~test], x_test, reading=reading, columns=beside.columns, **rest)
+        return ImageSet(name, large.take(x, ~test), x_test, reading=reading, columns=beside.columns, **rest)
     reading = replace(reading, value_range=recorded)
-    return ImageSet(name, scale(x[~test], top), scale(x_test, top), reading=reading, **rest)
+    return ImageSet(name, scale(large.take(x, ~test), top), scale(x_test, top), reading=reading, **rest)
 
 
 def _after(requested: Reading, told: Labels, steps: list[str]) -> Reading:
@@ -122,23 +122,21 @@ def as_rows(title: str, x: Array, columns: tuple[str, ...] | None) -> Array:
     _refuse_missing(title, x, columns or [*map(str, range(x.shape[1]))])
     if x.dtype == np.float32:
         return x
-    rows = np.empty(x.shape, np.float32)
     with np.errstate(over="ignore"):  # the ImageSet refuses the infinite values
-        for source, target in zip(chunks(x), chunks(rows), strict=True):
-            target[:] = source
-    return rows
+        return large.gather(chunks(x), x.shape, np.float32)
 
 
 def _refuse_missing(what: str, values: Array, names: Sequence[str]) -> None:
     """Refuse rows with numbers that are NaN or infinite, counted by column."""
     if values.dtype.kind != "f":
         return
-    lacking, first = np.zeros(values.shape[1], np.int64), -1  # (D,)
-    for i, rows in enumerate(chunks(values)):
+    lacking, first, seen = np.zeros(values.shape[1], np.int64), -1, 0  # (D,)
+    for rows in chunks(values):
         absent = ~np.isfinite(rows)
         if first < 0 and absent.any():
-            first = i * CHUNK + int(absent.any(axis=1).argmax())
+            first = seen + int(absent.any(axis=1).argmax())
         lacking += absent.sum(axis=0)
+        seen += len(rows)
     if first >= 0:
         worst = np.argsort(-lacking, kind="stable")[: np.count_nonzero(lacking)]
         raise missing(what, {names[i]: int(lacking[i]) for i in worst}, int(lacking.sum()), first)
@@ -166,5 +164,6 @@ def _arranged(what: str, x: Array, shape: tuple[int, ...] | None) -> tuple[Array
             )
         x = x.reshape(len(x), *shape)
     if x.ndim == 4 and x.shape[1] in (1, 3) and x.shape[3] not in (1, 3):
-        return np.ascontiguousarray(np.moveaxis(x, 1, -1)), "the channels moved behind height and width"
+        moved = np.moveaxis(x, 1, -1)
+        return large.gather(chunks(moved), moved.shape, moved.dtype), "the channels moved behind height and width"
     return x, None

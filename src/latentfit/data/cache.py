@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from ..errors import InputError
-from .reading import Array
 
+Array = NDArray[Any]
 VERSION = 1  # of the format, and of how pictures are decoded
 PART = ".part-"
 BLOCK = 1 << 24  # bytes checked at once
@@ -148,19 +149,28 @@ def kept(entry: Path, fill: Callable[[Writer], tuple[Sequence[int], dict[str, st
 
 @contextmanager
 def _writing(parent: Path) -> Iterator[Path]:
-    """A new temporary folder below one that is made; removed at the end if it is still there."""
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        _remove_left_behind(parent)
-        folder = Path(tempfile.mkdtemp(dir=parent, prefix=f"{PART}{socket.gethostname()}-{os.getpid()}-"))
-    except OSError as error:
-        raise _unwritable(error) from error
+    """A temporary folder, removed at the end if it is still there."""
+    folder = temporary(parent)
     try:
         yield folder
     except OSError as error:
         raise _unwritable(error) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def temporary(parent: Path) -> Path:
+    """A new temporary folder of this process below another, where those of processes that have ended are removed.
+
+    Raises:
+        InputError: It cannot be made.
+    """
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        _remove_left_behind(parent)
+        return Path(tempfile.mkdtemp(dir=parent, prefix=f"{PART}{socket.gethostname()}-{os.getpid()}-"))
+    except OSError as error:
+        raise _unwritable(error) from error
 
 
 def _unwritable(error: OSError) -> InputError:

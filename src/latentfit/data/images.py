@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import InputError
+from . import large
+from .large import Place
 from .reading import (
     DEFAULT,
     Array,
@@ -223,7 +225,7 @@ class ImageSet:
         if not self.is_rows or self.scaling is not None:
             return self
         scaling = Scaling.of(self.x_train, self.reading.scale or SCALES[0])
-        pixels: dict[str, Any] = {name: scaling.apply(getattr(self, name)) for name in self._pixel_names}
+        pixels: dict[str, Any] = {name: scaling.apply(x) for name in PIXELS if (x := getattr(self, name)) is not None}
         columns = tuple((self.columns or ())[i] for i in scaling.columns)
         reading = replace(self.reading, dropped=(*self.reading.dropped, *scaling.notes(self.columns or ())))
         return replace(self, **pixels, columns=columns, scaling=scaling, reading=reading)
@@ -304,7 +306,8 @@ class ImageSet:
             labels = np.zeros(n, np.int64) if self.y_train is None else self.y_train
             held_out = choose_groups(self.groups.tolist(), labels, held_out_of(n) / n)
         y_train = None if self.y_train is None else self.y_train[~held_out]
-        part: dict[str, Any] = {"x_train": self.x_train[~held_out], "y_train": y_train, "x_val": self.x_train[held_out]}
+        x_train, x_val = (large.take(self.x_train, mask) for mask in (~held_out, held_out))
+        part: dict[str, Any] = {"x_train": x_train, "y_train": y_train, "x_val": x_val}
         part["groups"] = None if self.groups is None else self.groups[~held_out]
         if self.names is not None:
             train, val = (tuple(compress(self.names.train, mask)) for mask in (~held_out, held_out))
@@ -312,18 +315,14 @@ class ImageSet:
         return ImageSet(**{field.name: getattr(self, field.name) for field in fields(self)} | part)
 
     def put_down(self, folder: Path) -> ImageSet:
-        """Copy the pixels into files of a folder and return the same set, memory-mapped from there.
+        """Copy the pixels into files of a folder, unless they are in one, and return the same set, mapped from there.
 
-        A pickle of the result contains the folder, not the pixels, so that processes share one copy.
+        A pickle of the result contains the places in the files, not the pixels, so that processes share one copy.
         """
-        for name in self._pixel_names:
-            np.save(folder / f"{name}.npy", getattr(self, name), allow_pickle=False)
+        pixels = {name: x for name in PIXELS if (x := getattr(self, name)) is not None}
+        places = {name: Place.of(x) or large.put(folder / f"{name}.npy", x) for name, x in pixels.items()}
         rest = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in PIXELS}
-        return _map(folder, self._pixel_names, rest)
-
-    @property
-    def _pixel_names(self) -> list[str]:
-        return [name for name in PIXELS if getattr(self, name) is not None]
+        return _map(places, rest)
 
 
 def held_out_of(n: int) -> int:
@@ -332,19 +331,19 @@ def held_out_of(n: int) -> int:
 
 
 class _Mapped(ImageSet):
-    """An `ImageSet` whose pixels are in the files of a folder."""
+    """An `ImageSet` whose pixels are in files."""
 
-    folder: Path
+    places: Mapping[str, Place]
 
     def __reduce__(self) -> tuple[Any, ...]:
         rest = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in PIXELS}
-        return _map, (self.folder, self._pixel_names, rest)
+        return _map, (self.places, rest)
 
 
-def _map(folder: Path, names: Sequence[str], rest: Mapping[str, Any]) -> ImageSet:
-    pixels = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
-    images = _Mapped(**rest, **pixels)
-    vars(images)["folder"] = folder
+def _map(places: Mapping[str, Place], rest: Mapping[str, Any]) -> ImageSet:
+    images = object.__new__(_Mapped)  # it was checked before, and floats are many to check again
+    pixels = dict.fromkeys(PIXELS) | {name: place.open() for name, place in places.items()}
+    vars(images).update(rest, **pixels, places=places)
     return images
 
 

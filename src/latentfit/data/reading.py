@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from . import large
 
 Array = NDArray[Any]
 Limits = tuple[float, float]  # smallest and largest value
@@ -176,8 +177,9 @@ def remedy(low: float, high: float) -> str:
 
 
 def chunks(x: Array) -> Iterator[Array]:
-    """The images in parts of CHUNK."""
-    return (x[start : start + CHUNK] for start in range(0, len(x), CHUNK))
+    """The images in parts of CHUNK, or of fewer where they are large."""
+    step = large.at_once(x, CHUNK)
+    return (x[start : start + step] for start in range(0, len(x), step))
 
 
 def limits(x: Array) -> Limits:
@@ -288,12 +290,13 @@ def scale(x: Array, top: float) -> Array:
     x = x[..., 0] if x.ndim == 4 and x.shape[3] == 1 else x  # (N, H, W)
     if _is_range_of_type(x, top):
         with np.errstate(over="ignore"):  # the ImageSet refuses the infinite values
-            return x if x.dtype == np.uint8 else x.astype(np.float32, copy=False)
+            if x.dtype in (np.uint8, np.float32):
+                return x
+            return large.gather((part.astype(np.float32) for part in chunks(x)), x.shape, np.float32)
     exact = x.dtype.kind != "f" and top >= 1 and 255 % top == 0
-    scaled = np.empty(x.shape, np.uint8 if exact else np.float32)
-    for source, target in zip(chunks(x), chunks(scaled), strict=True):
-        target[:] = source.astype(np.uint8) * np.uint8(255 // top) if exact else source.astype(np.float64) / top
-    return scaled
+    if exact:
+        return large.gather((part.astype(np.uint8) * np.uint8(255 // top) for part in chunks(x)), x.shape, np.uint8)
+    return large.gather((part.astype(np.float64) / top for part in chunks(x)), x.shape, np.float32)
 
 
 def choose_test_images(n: int, reading: Reading) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..formatting import listed
+from . import large
 from .reading import SCALES, Array, chunks
 
 __all__ = ["SCALES", "Scaling", "in_units"]
@@ -73,10 +74,9 @@ class Scaling:
 
     def apply(self, x: Array) -> Array:
         """Rows (N, C) as networks see them, (N, D) float32."""
-        seen = np.empty((len(x), len(self.columns)), np.float32)
-        for rows, target in zip(chunks(x), chunks(seen), strict=True):
-            target[:] = (rows[:, self.columns].astype(float) - self.mean[self.columns]) / self.scale
-        return seen
+        mean = self.mean[self.columns]
+        parts = ((rows[:, self.columns].astype(float) - mean) / self.scale for rows in chunks(x))
+        return large.gather(parts, (len(x), len(self.columns)), np.float32)
 
     def undo(self, seen: Array) -> Array:
         """Rows (..., D) in the data's units again, without the constant columns, (..., D) float64."""

@@ -8,7 +8,7 @@ P pairs, S steps, K latent dimensions, H × W pixels.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,8 @@ from threadpoolctl import threadpool_limits
 
 from .. import evaluate, latent
 from ..data.images import ImageSet
-from ..model import Network, to_unit
+from ..data.large import at_most
+from ..model import BATCH, Network, to_unit
 from ..parts import (
     Interpolation,
     InterpolationMeans,
@@ -40,6 +41,7 @@ MEASURED_PAIRS = 500  # behind the numbers
 STEPS = 5
 TESTED = ("evenness", "detour", "midpoint_distance", "midpoint_sharpness")  # against the references
 AMONG = 10_000  # training images among which the nearest is searched, at most
+TOGETHER = BATCH // STEPS  # pairs whose pictures are in memory at once: those of a batch
 
 
 def choose(count: int, labels: Array | None, n: int, seed: int) -> NDArray[np.int64]:
@@ -97,7 +99,7 @@ class Nearest:
         from sklearn.neighbors import NearestNeighbors  # 1 s
 
         rng = np.random.default_rng([seed, len(images.x_train), 2])
-        chosen = np.sort(rng.permutation(len(images.x_train))[:AMONG])
+        chosen = np.sort(rng.permutation(len(images.x_train))[: at_most(AMONG, images.pixels)])
         among = _flat(images.x_train[chosen])  # (M, D)
         self.search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(among)
         others = self._search(among[:MEASURED_PAIRS], min(2, len(among)))[:, -1]
@@ -138,23 +140,27 @@ class Ground:
         """Interpolate with a network between the images of each pair."""
         z_a, z_b = (latent.encode(network, x) for x in self.real)
         z = latent.interpolate(z_a, z_b, STEPS, spherical)  # (P, S, K)
-        pictures = latent.decode_steps(network, z, self.real.shape[2:])
-        return self._values(pictures, latent.drift(network, z, self.real.shape[2:]))
+        shape = self.real.shape[2:]
+        return self._values(lambda some: latent.decode_steps(network, z[some], shape), latent.drift(network, z, shape))
 
     @cached_property
     def cross_fade(self) -> PairValues:
         """Fade one image of each pair into the other."""
         t = np.linspace(0, 1, STEPS, dtype=np.float32).reshape(1, -1, *[1] * (self.real.ndim - 2))
-        pictures = (1 - t) * self.real[0][:, None] + t * self.real[1][:, None]
-        return self._values(pictures, np.full(len(self.pairs), np.nan))
+        return self._values(
+            lambda some: (1 - t) * self.real[0, some, None] + t * self.real[1, some, None],
+            np.full(len(self.pairs), np.nan),
+        )
 
     def interpolate_pca(self, pca: PCA, components: int) -> PairValues:
         """Interpolate between the PCA scores of the images of each pair; encoded again, no point moves."""
         if components not in self.along_pca:
             ends = [np.asarray(pca.reconstruct(x, components)) for x in self.real]
             t = np.linspace(0, 1, STEPS).reshape(1, -1, *[1] * (self.real.ndim - 2))
-            pictures = ((1 - t) * ends[0][:, None] + t * ends[1][:, None]).astype(np.float32)
-            self.along_pca[components] = self._values(pictures, np.zeros(len(self.pairs)))
+            self.along_pca[components] = self._values(
+                lambda some: ((1 - t) * ends[0][some, None] + t * ends[1][some, None]).astype(np.float32),
+                np.zeros(len(self.pairs)),
+            )
         return self.along_pca[components]
 
     def prepare(self, pca: PCA, sizes: Iterable[int]) -> None:
@@ -163,11 +169,16 @@ class Ground:
         for k in sizes:
             self.interpolate_pca(pca, k)
 
-    def _values(self, pictures: Array, drift: Array) -> PairValues:
-        middle = pictures[:, STEPS // 2]
+    def _values(self, pictures: Callable[[slice], Array], drift: Array) -> PairValues:
+        """Values of interpolations, from a function that makes those of some pairs, (P, S, H, W[, 3])."""
+        even, longer, middle = np.empty(len(self.pairs)), np.empty(len(self.pairs)), np.empty_like(self.real[0])
+        for start in range(0, len(self.pairs), TOGETHER):
+            some = slice(start, start + TOGETHER)
+            made = pictures(some)
+            even[some], longer[some], middle[some] = latent.evenness(made), latent.detour(made), made[:, STEPS // 2]
         return PairValues(
-            evenness=latent.evenness(pictures),
-            detour=latent.detour(pictures),
+            evenness=even,
+            detour=longer,
             drift=drift,
             midpoint_sharpness=evaluate.sharpness(middle),
             midpoint_distance=self.nearest.distances(middle),

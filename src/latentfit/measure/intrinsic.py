@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from ..data.images import ImageSet
+from ..data.large import at_most
 from ..model import to_unit
 from ..results import Estimate, Intrinsic
 
@@ -35,7 +36,7 @@ def estimates(images: ImageSet, seed: int) -> Intrinsic:
     number.
     """
     rng = np.random.default_rng([seed, len(images.x_train), 3])
-    chosen = np.sort(rng.permutation(len(images.x_train))[:SAMPLE])
+    chosen = np.sort(rng.permutation(len(images.x_train))[: at_most(SAMPLE, images.pixels)])
     x = to_unit(np.ascontiguousarray(images.x_train[chosen])).double().numpy().reshape(len(chosen), -1)
     return Intrinsic(len(chosen), tuple(Estimate(name, *_estimate(name, x)) for name in ESTIMATORS))
 

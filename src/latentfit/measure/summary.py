@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.images import Dataset, ImageSet
+from ..data.large import at_most
 from ..data.quality import Quality, no_variance
 from ..formatting import of_rows
 from ..hardware import Environment, side_by_side
@@ -179,7 +180,7 @@ def _shown(images: ImageSet, pairs: NDArray[np.int64], seed: int) -> dict[str, A
     for split, x, y in (("train", images.x_train, images.y_train), ("test", images.x_test, images.y_test)):
         arrays |= _named(split, x, y, interpolation.choose(SHOWN, y, len(x), seed))
     order = np.random.default_rng([seed, len(images.x_test), 5]).permutation(len(images.x_test))
-    return arrays | _named("map", images.x_test, images.y_test, np.sort(order[:EXPLORED]))
+    return arrays | _named("map", images.x_test, images.y_test, np.sort(order[: at_most(EXPLORED, images.pixels)]))
 
 
 def _extremes(images: ImageSet, errors: Mapping[Job, Array], decided: Verdict | NotAsked) -> dict[str, Array]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import io
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from .. import latent
 from ..data.images import ImageSet
+from ..data.large import at_most, at_once
 from ..model import BATCH, Network, batches, to_unit
 from ..parts import Accuracy, ClassErrors, CodeBytes, Compression, Neighbours, Quantised
 from ..pca import PCA
@@ -32,7 +34,6 @@ BITS = (8, 6, 4)
 NEIGHBOURS = 10
 FITTED_ON, TESTED_ON = 10_000, 2_000  # images of the nearest-neighbour classifier, at most
 PACKED = 1_000  # test images whose packed size is measured, at most
-ROOM = 2**26  # numbers of these images, at most
 QUALITIES = range(1, 96, 2)  # of JPEG
 
 
@@ -55,7 +56,10 @@ def neighbours(networks: Mapping[Job, Network], images: ImageSet) -> Neighbours 
     """
     if images.y_train is None or images.y_test is None:
         return None
-    train, test = _sample(len(images.x_train), FITTED_ON), _sample(len(images.x_test), TESTED_ON)
+    train, test = (
+        _sample(len(x), at_most(most, images.pixels))
+        for x, most in ((images.x_train, FITTED_ON), (images.x_test, TESTED_ON))
+    )
     x_train, x_test = images.x_train[train], images.x_test[test]
     y_train, y_test = images.y_train[train], images.y_test[test]
     pixels = [to_unit(np.ascontiguousarray(x)).numpy().reshape(len(x), -1) for x in (x_train, x_test)]
@@ -107,7 +111,7 @@ def compression(
         as many PCA components with as many bits; and the fewest bytes of an image as JPEG with no more
         error, see `jpegs`.
     """
-    some = images.x_test[_sample(len(images.x_test), min(PACKED, max(1, ROOM // images.pixels)))]
+    some = images.x_test[_sample(len(images.x_test), at_most(PACKED, images.pixels))]
     exact = _as_bytes(some)
     scores = _scores(linear, images, max((job.latent_dim for job in networks), default=0))
     packed = jpegs(exact) if networks and exact is not None else []
@@ -146,8 +150,12 @@ def _quantised(
     theirs, least, most = (part[..., :k] for part in scores)
     rows = [Quantised(32, 4.0 * k, test_mse, 0.0, linear.at("test", k))]
     for bits in BITS:
-        error = _decoded_error(network, latent.quantize(z, low, high, bits), x_test)
-        moved = np.square(latent.quantize(theirs, least, most, bits) - theirs, dtype=float).sum(axis=1)  # (N,)
+        error = _decoded_error(network, z, partial(latent.quantize, low=low, high=high, bits=bits), x_test)
+        moved = np.empty(len(theirs))
+        for start in range(0, len(theirs), BATCH):
+            some = theirs[start : start + BATCH]
+            apart = np.square(latent.quantize(some, least, most, bits) - some, dtype=float)
+            moved[start : start + BATCH] = apart.sum(axis=1)
         linear_error = linear.at("test", k) + float(moved.mean()) / network.pixels  # the axes are orthonormal
         rows.append(Quantised(bits, bits * k / 8, error, error - test_mse, linear_error))
     return tuple(rows)
@@ -172,16 +180,25 @@ def jpegs(x: NDArray[np.uint8]) -> list[tuple[float, float]]:
         buffer = io.BytesIO()
         sheet.save(buffer, format="JPEG", quality=quality, optimize=True, subsampling=0)
         back = np.asarray(Image.open(buffer)).reshape(grid.shape).swapaxes(1, 2).reshape(padded.shape)
-        lost = back[: len(x), : x.shape[1], : x.shape[2]].astype(np.float32) - x
-        found.append((len(buffer.getvalue()) / len(x), float(np.square(lost, dtype=float).mean()) / 255**2))
+        lost = _squares(back[: len(x), : x.shape[1], : x.shape[2]], x)
+        found.append((len(buffer.getvalue()) / len(x), lost / x.size / 255**2))
     return found
 
 
-def _decoded_error(network: Network, z: Array, x: Array) -> float:
+def _squares(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> int:
+    """Sum of the squared differences of images."""
+    step = at_once(a, len(a)) // 8 + 1
+    parts = (slice(start, start + step) for start in range(0, len(a), step))
+    return sum(int(np.square(a[part].astype(np.int32) - b[part]).sum(dtype=np.int64)) for part in parts)
+
+
+def _decoded_error(network: Network, z: Array, change: Callable[[Array], Array], x: Array) -> float:
+    """Error on images (N, H, W[, 3]) of changed codes (N, K)."""
     total = 0.0
     for start in range(0, len(x), BATCH):
         part = slice(start, start + BATCH)
-        difference = latent.decode(network, z[part], x.shape[1:]) - to_unit(np.ascontiguousarray(x[part])).numpy()
+        difference = latent.decode(network, change(z[part]), x.shape[1:])
+        difference -= to_unit(np.ascontiguousarray(x[part])).numpy()
         total += float(np.square(difference, dtype=np.float64).sum())
     return total / x.size
 

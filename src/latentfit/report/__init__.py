@@ -67,7 +67,8 @@ def _write(study: Study, with_explorer: bool) -> None:
         files.write(study.folder / "figures" / f"{name}.png", png)
     files.write_csv(study.folder / "results.csv", *csv_table(study.found))
     files.write(study.folder / "report.md", render(study, "report.md.j2", drawn).encode())
-    files.write(study.folder / "report.html", render(study, "report.html.j2", drawn, explored).encode())
+    page = render(study, "report.html.j2", drawn, explored, too_large=with_explorer and bool(shown.networks))
+    files.write(study.folder / "report.html", page.encode())
 
 
 def is_current(study: Study, with_explorer: bool = True) -> bool:
@@ -77,13 +78,18 @@ def is_current(study: Study, with_explorer: bool = True) -> bool:
     born = (study.folder / "results.json").stat().st_mtime_ns
     if not all(path.exists() and path.stat().st_mtime_ns >= born for path in made):
         return False
-    return (b'id="explorer-data"' in (study.folder / "report.html").read_bytes()) == (
-        with_explorer and bool(study.jobs)
-    )
+    page = (study.folder / "report.html").read_bytes()
+    return (b'id="explorer-data"' in page or b'id="no-explorer"' in page) == (with_explorer and bool(study.jobs))
 
 
-def render(study: Study, template: str, shown: Mapping[str, Picture], explored: Mapping[str, Any] | None = None) -> str:
-    """The page, from one of the templates beside this file."""
+def render(
+    study: Study,
+    template: str,
+    shown: Mapping[str, Picture],
+    explored: Mapping[str, Any] | None = None,
+    too_large: bool = False,
+) -> str:
+    """The page, from one of the templates beside this file; `too_large`: without `explored` it says why."""
     results = study.found
     styles = ("style.css", "rows.css") if results.dataset.is_rows else ("style.css",)
     style = Markup("".join((HERE / name).read_text() for name in styles))
@@ -109,6 +115,7 @@ def render(study: Study, template: str, shown: Mapping[str, Picture], explored: 
         scripts=scripts,
         policy=policy(style, scripts["article"], *([scripts["explorer"]] if explored else [])),
         explored=explored,
+        too_large=too_large and not explored,
         explorer_data=Markup(json.dumps(explored, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")),
         command=answer.command(results, study.source),
     )

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from .. import evaluate, latent
 from ..hardware import side_by_side
-from ..model import Network
+from ..model import BATCH, Network
 from ..results import Codes
 from ..sweep.store import Study
 from .curves import Curves
@@ -45,7 +45,9 @@ TRIES = 12
 
 
 def content(study: Study, networks: Mapping[int, Network]) -> dict[str, Any] | None:
-    """Everything the explorer's script reads; None for a study without networks or without images to explore.
+    """Everything the explorer's script reads.
+
+    None for a study without networks or without images to explore, and where the page has no room for a single network.
 
     Args:
         study: A finished study.
@@ -60,11 +62,11 @@ def content(study: Study, networks: Mapping[int, Network]) -> dict[str, Any] | N
     curves = Curves.of(study, x)
     pictures = pack(_bytes(x).tobytes()) if curves is None else _floats(x)
     sizes = order(sorted(networks), study.found.verdict.latent_dim)
-    told = _that_fit(
-        sizes,
-        lambda k: _network(networks[k], x, first[k], curves),
-        ROOM - len(pictures),
-    )
+    room = ROOM - len(pictures)
+    small = [k for k in sizes if sum(weight.numel() for weight in networks[k].parameters()) <= room]  # a byte each
+    told = _that_fit(small, lambda k: _network(networks[k], x, first[k], curves), room)
+    if not told:
+        return None
     return {
         "shape": [int(n) for n in x.shape[1:]],
         "classes": classes and list(classes),
@@ -72,7 +74,7 @@ def content(study: Study, networks: Mapping[int, Network]) -> dict[str, Any] | N
         "indices": indices.tolist(),
         "labels": labels.tolist(),
         "shelf": _shelf(labels),
-        "first": sizes[0],
+        "first": small[0],
         "left_out": sorted(set(networks) - set(told)),
         "networks": [told[k] for k in sorted(told)],
         **({} if curves is None else {"rows": curves.told()}),
@@ -97,12 +99,12 @@ def order(sizes: list[int], answer: int | None) -> list[int]:
 
 
 def _that_fit(sizes: list[int], told: Callable[[int], dict[str, Any]], room: int) -> dict[int, dict[str, Any]]:
-    """The first sizes that there is room for, one at least."""
+    """The first sizes that there is room for."""
     fitting: dict[int, dict[str, Any]] = {}
     for two in (sizes[i : i + 2] for i in range(0, len(sizes), 2)):
         for k, network in zip(two, side_by_side(*(partial(told, k) for k in two)), strict=True):
             room -= len(json.dumps(network))
-            if fitting and room < 0:
+            if room < 0:
                 return fitting
             fitting[k] = network
     return fitting
@@ -195,14 +197,14 @@ def _weights(network: Network, x: Array, z: Array, points: Points, stray: float 
     right, right_corners = _decoded(network, near), _decoded(network, corners)
 
     def strays(shipped: Network, codes: Array) -> float:
-        near = _stray(right, _decoded(shipped, points.near(codes)))
-        return max(near, _stray(right_corners, _decoded(shipped, corners)) / 2)
+        near = _strays(right, shipped, points.near(codes))
+        return max(near, _strays(right_corners, shipped, corners) / 2)
 
     def halves(encoder: float, decoder: float) -> float:
-        shipped, _ = rounded(network, encoder, decoder)
+        shipped = rounded(network, encoder, decoder, integral=False)[0]
         return strays(shipped, latent.encode(shipped, x))
 
-    decoder = _coarsest(lambda step: strays(rounded(network, step, step)[0], z), DECODER * stray)
+    decoder = _coarsest(lambda step: strays(rounded(network, step, step, integral=False)[0], z), DECODER * stray)
     encoder = _coarsest(lambda step: halves(step, decoder), BOTH * stray)
     shipped, integers = rounded(network, encoder, decoder)
     planes, low = zip(*(_planes(whole) for whole, _ in integers), strict=True)
@@ -227,10 +229,13 @@ def _coarsest(stray: Callable[[float], float], limit: float) -> float:
 
 
 @torch.no_grad()
-def rounded(network: Network, encoder: float, decoder: float) -> tuple[Network, list[tuple[Array, float]]]:
+def rounded(
+    network: Network, encoder: float, decoder: float, integral: bool = True
+) -> tuple[Network, list[tuple[Array, float]]]:
     """The network with each matrix as whole numbers times a step; those numbers and steps in the page's order.
 
-    Steps are in standard deviations of a matrix, and smaller for a small matrix: its bits cost little.
+    Steps are in standard deviations of a matrix, and smaller for a small matrix: its bits cost little. Without
+    `integral` the numbers are left out.
     """
     shipped = copy.deepcopy(network)
     largest = max(parameter.numel() for parameter in network.parameters())
@@ -244,7 +249,8 @@ def rounded(network: Network, encoder: float, decoder: float) -> tuple[Network, 
             step = relative * deviation * (weight.numel() / largest) ** 0.5 or 1.0
             whole = torch.round(weight / step)
             part.weight.copy_(whole * step)
-            integers.append((whole.numpy().astype(np.int64).ravel(), step))
+            if integral:
+                integers.append((whole.numpy().astype(np.int64).ravel(), step))
     return shipped, integers
 
 
@@ -260,6 +266,12 @@ def _planes(whole: Array) -> tuple[bytes, int]:
 
 def _decoded(network: Network, z: Array) -> Array:
     return latent.decode(network, z, (network.pixels,))
+
+
+def _strays(right: Array, shipped: Network, z: Array) -> float:
+    """The most that a pixel differs from the right ones (N, D) where a network decodes codes (N, K)."""
+    parts = (slice(start, start + BATCH) for start in range(0, len(z), BATCH))
+    return max(_stray(right[part], _decoded(shipped, z[part])) for part in parts)
 
 
 def _stray(right: Array, shipped: Array) -> float:

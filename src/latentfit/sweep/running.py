@@ -26,7 +26,7 @@ from ..pca import PCA
 from ..recipe import Job, first_seeds
 from ..results import Model, ModelResult, NestedCurve
 from ..train import build
-from . import files, pool, scaling, searching, store
+from . import files, memory, pool, scaling, searching, store
 from .job import TrainedNetwork
 from .pool import Progress, TimeUp, Work
 from .request import Request, describe, joined, read_request
@@ -64,8 +64,11 @@ class Run:
             self.request = self.request.on_this_machine(before)
             if before is not None:
                 self.request = joined(folder, before, self.request, self.images)
-            if fresh or self.missing() or (self.request.nested and self.read_curve() is None):
+            trains = fresh or self.missing() or (self.request.nested and self.read_curve() is None)
+            if trains:
                 hardware.check(self.request.products, self.request.device)
+            if (trains or not self.request.jobs) and self.executor is None:
+                memory.check(self.request, self.seen, self.crew, self.say)
             if fresh:
                 store.clear(folder)
             store.remove_leftovers(folder)

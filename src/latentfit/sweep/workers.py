@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 BASE = 400 * 10**6  # bytes of a worker besides its network, mostly imports: "memory" in benchmarks/results/speed.json
 COPIES = 7  # of the weights, with gradient, Adam's moments and what is measured: 5 to 8 for weights of 50 to 420 MB
 
+MEASURED = 4 * 4  # bytes for each number of a batch of at most 1,000 images, when errors are measured: four copies
+
 
 @dataclass
 class Crew:
@@ -69,9 +71,9 @@ class Crew:
         self._say(f"{self._workers()} for {jobs} network{'s' * (jobs > 1)}{about}")
         return self.count
 
-    def likely(self, jobs: int) -> int:
-        """The number of workers for so many networks, as far as it is known before they are."""
-        return self.requested or of_use(jobs, os.cpu_count() or 1, allowed(BASE))[0]
+    def likely(self, jobs: int, need: int = BASE) -> int:
+        """The number of workers for so many networks of this need, as far as it is known before they are."""
+        return self.requested or of_use(jobs, os.cpu_count() or 1, allowed(need))[0]
 
     def stop(self) -> None:
         """Stop the workers that are left."""
@@ -102,10 +104,14 @@ def of_use(jobs: int, cores: int, limits: Mapping[str, int]) -> tuple[int, str]:
     return count, reason if count < min(jobs, cores) else ""
 
 
-def need(sizes: Sequence[int], linear: bool = False) -> int:
+def need(sizes: Sequence[int], linear: bool = False, images: int = 1000) -> int:
     """Bytes of memory that a worker needs for a network whose encoder has these sizes, and perhaps a linear path."""
-    weights = 2 * (sum(a * b for a, b in pairwise(sizes)) + linear * sizes[0] * sizes[-1])
-    return BASE + COPIES * 4 * weights
+    return BASE + COPIES * 4 * weights_of(sizes, linear) + MEASURED * sizes[0] * min(images, 1000)
+
+
+def weights_of(sizes: Sequence[int], linear: bool) -> int:
+    """The number of weights of such a network."""
+    return 2 * (sum(a * b for a, b in pairwise(sizes)) + linear * sizes[0] * sizes[-1])
 
 
 def allowed(need: int, root: Path = Path("/"), running: int = 0) -> dict[str, int]:
@@ -133,7 +139,7 @@ def cpu_quota(root: Path) -> int | None:
     return min(found, default=None)
 
 
-def free_memory(root: Path) -> int | None:
+def free_memory(root: Path = Path("/")) -> int | None:
     """Bytes that this process and its workers may still allocate; None if unknown."""
     found = []
     if (available := _table(root / "proc/meminfo").get("MemAvailable:")) is not None:
@@ -146,6 +152,11 @@ def free_memory(root: Path) -> int | None:
         if limit and used:
             found.append(max(1, limit[0] - used[0] + cache))
     return min(found, default=None)
+
+
+def anonymous() -> int:
+    """Bytes of memory that this process holds itself; 0 if unknown."""
+    return _table(Path("/proc/self/status")).get("RssAnon:", 0) * 1024
 
 
 def _groups(controller: str, root: Path) -> Iterator[Path]:
