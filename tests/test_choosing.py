@@ -66,7 +66,9 @@ def test_a_model_of_scikit_learn_has_an_answer():
 def test_what_cannot_be_reached_is_said():
     found = choose_size(lambda k, _: 1 - 1 / (1 + k), 0.99, max_dim=20)
     assert (found.latent_dim, found.verdict.status) == (None, "not_reached")
-    assert found.sentence.startswith("No size up to 20 is enough to keep 99 % of the variance: 20 latent")
+    assert found.sentence.startswith(
+        "None of the sizes tried (7, 19 and 20, of up to 20) is enough to keep 99 % of the variance: 20 l"
+    )
     assert max(job.latent_dim for job in found.scores) == 20
 
 
@@ -147,7 +149,7 @@ def test_a_score_that_cannot_be_written_is_an_error(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(files, "write", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(InputError, match="No space left on device; expected a file that can be written"):
         choose_size(of_pca, 0.9, max_dim=9, file=tmp_path / "scores.json")
 
 

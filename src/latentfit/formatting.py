@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 from .stats import LEVEL, WelchTest
@@ -22,11 +23,8 @@ WORDS = {  # of images, and of rows of numbers
 T = TypeVar("T")
 
 
-def of_rows(text: str, names: Iterable[str] = ()) -> str:
+def of_rows(text: str, names: tuple[str, ...] = ()) -> str:
     """A sentence on images as one on rows of numbers; names in it stay."""
-    words = "|".join(WORDS)
-    has_word = re.compile(words, re.IGNORECASE)
-    kept = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True) if has_word.search(name))
 
     def other(found: re.Match[str]) -> str:
         word = found["word"]
@@ -35,9 +33,17 @@ def of_rows(text: str, names: Iterable[str] = ()) -> str:
         new = WORDS[word.lower()]
         return (new[0].upper() + new[1:] if word[0].isupper() else new) + found["end"]
 
-    return re.sub(
-        rf"(?<!\w)(?:{kept or '(?!)'})(?!\w)|\b(?P<word>{words})(?P<end>s?)\b", other, text, flags=re.IGNORECASE
-    )
+    return _names_or_words(names).sub(other, text)
+
+
+@lru_cache(maxsize=4)
+def _names_or_words(names: tuple[str, ...]) -> re.Pattern[str]:
+    """What matches a name that has one of the WORDS in it, or such a word."""
+    words = "|".join(WORDS)
+    has_word = re.compile(words, re.IGNORECASE)
+    kept = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True) if has_word.search(name))
+    pattern = rf"(?<!\w)(?:{kept or '(?!)'})(?!\w)|\b(?P<word>{words})(?P<end>s?)\b"
+    return re.compile(pattern, re.IGNORECASE)
 
 
 def or_dash(value: float | None, form: str) -> str:

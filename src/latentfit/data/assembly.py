@@ -123,7 +123,22 @@ def as_rows(title: str, x: Array, columns: tuple[str, ...] | None) -> Array:
     if x.dtype == np.float32:
         return x
     with np.errstate(over="ignore"):  # the ImageSet refuses the infinite values
-        return large.gather(chunks(x), x.shape, np.float32)
+        rows = large.gather(chunks(x), x.shape, np.float32)
+    if len(lost := np.flatnonzero(_varies(x) & ~_varies(rows))):
+        name = (columns or [*map(str, range(x.shape[1]))])[lost[0]]
+        raise InputError(
+            f"{title}: column {name!r} varies by less than float32 can hold; expected numbers near 1; subtract a "
+            "constant, or take another unit"
+        )
+    return rows
+
+
+def _varies(x: Array) -> Array:
+    """Which columns of (N, D) differ from their first value anywhere, (D,)."""
+    varies = np.zeros(x.shape[1], bool)
+    for rows in chunks(x):
+        varies |= (rows != x[0]).any(axis=0)
+    return varies
 
 
 def _refuse_missing(what: str, values: Array, names: Sequence[str]) -> None:

@@ -135,8 +135,8 @@ def _fault(
                 if i not in apart and not is_number(row[i]):
                     if re.fullmatch(r"[+-]?[0-9]*,[0-9]+", row[i].strip()):
                         return InputError(
-                            f"{path}: column {columns[i]!r} has numbers with decimal commas, such as {row[i].strip()}; "
-                            "expected decimal points; save it with these"
+                            f"{path}: column {columns[i]!r} has numbers with commas, such as {row[i].strip()}; "
+                            "expected decimal points, and nothing between thousands; save it so"
                         )
                     is_missing = row[i].strip().lower() in MISSING or row[i].strip().lower().endswith("inf")
                     (absent if is_missing else text)[i] += 1
@@ -154,7 +154,7 @@ def _fault(
 def is_number(cell: str) -> bool:
     """Whether a cell is a finite number."""
     try:
-        return math.isfinite(float(cell))
+        return "_" not in cell and math.isfinite(float(cell))  # Python reads 1_0 as 10
     except ValueError:
         return False
 

@@ -16,7 +16,7 @@ from . import arrays, idx, pictures, roles, tables
 from .assembly import Beside, divided, whole
 from .decoding import NAMED
 from .images import ImageSet
-from .reading import DEFAULT, Array, Reading, shape_text
+from .reading import DEFAULT, SCALES, Array, Reading, shape_text
 from .tables import Table
 
 TABLES = (".csv", ".tsv", ".parquet")
@@ -163,10 +163,12 @@ def _load_table(path: Path, name: str, requested: Reading) -> ImageSet:
 
 def _load_tables(folder: Path, name: str, files: Mapping[str, Path], requested: Reading) -> ImageSet:
     _refuse(folder, requested, "value_range", "shape", "label", "group", "scale")
+    train = _read_table(files["x_train"], requested)
+    if not requested.shape and train.shape is None:
+        requested = replace(requested, scale=requested.scale or SCALES[0])  # all of them rows, whatever they look like
     read = {key: _read_table(path, requested) for key, path in files.items() if key.startswith("x")}
     found = {key: _shaped(table, requested)[0] for key, table in read.items()}
     labelled = {key: table.labels for key, table in read.items() if key in REQUIRED and table.labels is not None}
-    train = read["x_train"]
     dropped: tuple[str, ...] = ()
     if len(labelled) == len(REQUIRED):
         found |= {key.replace("x", "y", 1): y for key, y in labelled.items()}
@@ -174,13 +176,7 @@ def _load_tables(folder: Path, name: str, files: Mapping[str, Path], requested: 
         (other,) = {*REQUIRED} - labelled.keys()
         dropped = (f"The labels are left out: {files[other].name} has none.",)
     is_rows = found["x_train"].ndim == 2
-    for key, table in read.items():
-        if is_rows and table.columns != train.columns:
-            odd = sorted({*table.columns} ^ {*train.columns}) or [*table.columns]
-            raise InputError(
-                f"{files[key]}: its columns are not those of {files['x_train'].name}, in order: {odd[0]!r} differs; "
-                "expected the same; mend the one or the other"
-            )
+    tables.check_alike({files[key].name: table for key, table in read.items()} if is_rows else {}, str(folder))
     shaped = _shaped(train, requested)[1]
     reading = replace(shaped, dropped=(*shaped.dropped, *dropped))
     beside = Beside(columns=train.columns if is_rows else None, groups=train.groups)

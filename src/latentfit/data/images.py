@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from . import large
@@ -59,6 +60,7 @@ class Dataset:
     prepared: tuple[str, ...] | None = field(default=None, metadata={"optional": True})  # what was done, in words
     scale: str | None = field(default=None, metadata={"optional": True})  # of rows of numbers, see `scaling`
     columns: tuple[str, ...] | None = field(default=None, metadata={"optional": True})  # likewise: their names
+    held_out: int | None = field(default=None, metadata={"optional": True})  # of the training images, where in groups
 
     @property
     def is_rows(self) -> bool:
@@ -99,7 +101,7 @@ class ImageSet:
         x_val: Images of the same shape and type by which a training is stopped and on which none is trained, or None.
         names: What each image is called, or None; not part of the fingerprint.
         columns: Names of the columns of rows; their numbers from 0 if they are not given.
-        groups: Group of each training image, (N,) text, of which a split has all or none; not part of the fingerprint.
+        groups: Group of each training image, (N,) text, of which a split has all or none.
         scaling: Of rows as networks see them, see `seen`: what was done to the rows in the data's units.
 
     Raises:
@@ -227,7 +229,8 @@ class ImageSet:
         scaling = Scaling.of(self.x_train, self.reading.scale or SCALES[0])
         pixels: dict[str, Any] = {name: scaling.apply(x) for name in PIXELS if (x := getattr(self, name)) is not None}
         columns = tuple((self.columns or ())[i] for i in scaling.columns)
-        reading = replace(self.reading, dropped=(*self.reading.dropped, *scaling.notes(self.columns or ())))
+        notes = (*scaling.notes(self.columns or ()), *scaling.far_apart(self.x_test, self.columns or ()))
+        reading = replace(self.reading, dropped=(*self.reading.dropped, *notes))
         return replace(self, **pixels, columns=columns, scaling=scaling, reading=reading)
 
     @property
@@ -242,9 +245,10 @@ class ImageSet:
 
     @cached_property
     def fingerprint(self) -> str:
-        """`sha256:` and the hash of shapes, types and bytes of images and labels, whatever file they came from."""
+        """`sha256:` and the hash of shapes, types and bytes of images, labels and groups, whatever they came from."""
         digest = hashlib.sha256()
         held_out = [] if self.x_val is None else [self.x_val]
+        held_out += [] if self.groups is None else [np.unique(self.groups, return_inverse=True)[1]]
         for array in (self.x_train, self.y_train, self.x_test, self.y_test, *held_out):
             if array is None:
                 digest.update(b"none;")
@@ -272,6 +276,7 @@ class ImageSet:
             prepared=self.reading.prepared or None,
             scale=(self.reading.scale or SCALES[0]) if self.is_rows else None,
             columns=self.columns if self.is_rows else None,
+            held_out=None if self.groups is None or self.x_val is not None else int(self.held_out.sum()),
         )
 
     @property
@@ -290,21 +295,27 @@ class ImageSet:
             "columns": self.columns,
         }
 
+    @cached_property
+    def held_out(self) -> NDArray[np.bool_]:
+        """Which training images end a training in place of `x_val`, (N,): none of few, or of one group."""
+        n = len(self.x_train)
+        held_out = np.zeros(n, bool)
+        if self.groups is None or not held_out_of(n):
+            held_out[np.random.default_rng([n, 7]).permutation(n)[: held_out_of(n)]] = True
+            return held_out
+        if len({*self.groups.tolist()}) < 2:
+            return held_out
+        labels = np.zeros(n, np.int64) if self.y_train is None else self.y_train
+        return choose_groups(self.groups.tolist(), labels, held_out_of(n) / n)
+
     def with_held_out(self) -> ImageSet:
         """The set with images that no network is trained on, in `x_val`: its own, or some of the training images.
 
         As many as `held_out_of` says, drawn with a fixed seed; or such a share of the groups, where there are groups.
         """
-        n = len(self.x_train)
-        if self.x_val is not None or not held_out_of(n):
+        held_out = self.held_out
+        if self.x_val is not None or not held_out.any():
             return self
-        held_out = np.zeros(n, bool)
-        held_out[np.random.default_rng([n, 7]).permutation(n)[: held_out_of(n)]] = True
-        if self.groups is not None:
-            if len({*self.groups.tolist()}) < 2:
-                return self
-            labels = np.zeros(n, np.int64) if self.y_train is None else self.y_train
-            held_out = choose_groups(self.groups.tolist(), labels, held_out_of(n) / n)
         y_train = None if self.y_train is None else self.y_train[~held_out]
         x_train, x_val = (large.take(self.x_train, mask) for mask in (~held_out, held_out))
         part: dict[str, Any] = {"x_train": x_train, "y_train": y_train, "x_val": x_val}

@@ -19,7 +19,7 @@ from .assembly import NOTHING, Beside, divided, whole
 from .images import ImageSet
 from .reading import Array, Reading, shape_text, whole_numbers
 from .roles import SPLITS
-from .tables import LABELS
+from .tables import LABELS, Table
 
 EXPECTED = (
     "an array of images or rows, (images, labels), a torch Dataset of (image, label), a Hugging Face dataset with a "
@@ -35,12 +35,14 @@ class _Part:
     prepared: tuple[str, ...] = ()
     shape: tuple[int, ...] | None = None  # of an image, where the pixels are rows
     dropped: tuple[str, ...] = ()
+    table: Table | None = None
 
 
 def read(source: Any, test: Any, name: str, requested: Reading) -> ImageSet:
     """The set of a Python object; arguments as of `ImageSet.of`."""
     parts = _parts(source, test, requested)
     train = parts["train"]
+    tables.check_alike({split: part.table for split, part in parts.items() if part.table}, name)
     shape = requested.shape or train.shape
     reading = replace(requested, shape=shape, prepared=train.prepared, dropped=train.dropped)
     beside = train.beside if shape is None else replace(train.beside, columns=None)
@@ -70,9 +72,12 @@ def _parts(source: Any, test: Any, requested: Reading) -> dict[str, _Part]:
 
 
 def _part(source: Any, split: str, requested: Reading) -> _Part:
+    is_frame = hasattr(source, "columns") and hasattr(source, "to_numpy")
+    if requested.group and not is_frame:
+        raise InputError(f"{split}: a {type(source).__name__} with a group; expected a pandas frame; leave it out")
     if isinstance(source, tuple) and len(source) == 2:
         return _Part(_array(source[0], split), _array(source[1], f"{split} labels"))
-    if hasattr(source, "columns") and hasattr(source, "to_numpy"):
+    if is_frame:
         return _from_frame(source, requested)
     if hasattr(source, "shape") and hasattr(source, "__array__"):
         return _Part(_array(source, split))
@@ -102,7 +107,7 @@ def _from_frame(frame: Any, requested: Reading) -> _Part:
     table = tables.from_frame(frame, requested)
     told = (f"rows of pixels as images of {shape_text(table.shape)}",) if table.shape else ()
     beside = Beside(columns=None if table.shape else table.columns, groups=table.groups, names=table.names)
-    return _Part(table.values, table.labels, beside, told, table.shape, table.dropped)
+    return _Part(table.values, table.labels, beside, told, table.shape, table.dropped, table)
 
 
 def _from_items(source: Any, split: str, label: str | None) -> _Part:

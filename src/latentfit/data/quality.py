@@ -86,8 +86,16 @@ def look(images: ImageSet) -> Findings:
         split=images.reading.split,
         beside=beside if ordered else None,
         chance=binomial_tail(beside, looked, min(1.0, 2 / among)) if ordered else None,
-        dropped=images.reading.dropped,
+        dropped=(*images.reading.dropped, *_group_notes(images)),
     )
+
+
+def _group_notes(images: ImageSet) -> Iterator[str]:
+    if images.groups is not None:
+        yield (
+            "Images of one group may be alike, and intervals take the test images for independent of each other: over "
+            "other groups the numbers vary more than they say."
+        )
 
 
 def _only_classes(images: ImageSet, y: Array | None, other: Array | None) -> tuple[str, ...]:
@@ -135,6 +143,8 @@ def _search_nearest(images: ImageSet, exact: NDArray[np.bool_]) -> tuple[int, in
         nearest_beside = np.minimum(nearest_beside, np.where(is_beside, apart, np.inf).min(axis=1))
         nearest = np.minimum(nearest, np.where(is_beside, np.inf, apart).min(axis=1))
     variance = np.square(test - total / len(among)).sum(axis=1).mean()
+    if images.is_rows:  # few numbers with many rows have near neighbours that are no copies
+        return len(tests), len(among), 0, int((nearest_beside < nearest).sum())
     near = ~exact[tests] & (np.minimum(nearest, nearest_beside) <= NEAR * variance) & (variance > 0)
     return len(tests), len(among), int(near.sum()), int((nearest_beside < nearest).sum())
 

@@ -6,7 +6,6 @@ what a user is shown, is in the data's own units again. N rows, C columns, D col
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +15,10 @@ from ..formatting import listed
 from . import large
 from .reading import SCALES, Array, chunks
 
-__all__ = ["SCALES", "Scaling", "in_units"]
+__all__ = ["SCALES", "Scaling"]
 
 FAR = 1e4  # deviations between 0 and the mean of a column, from which float32 has few digits left for what varies
+APART = 10  # deviations of the training rows, root mean square of the test rows, from which on there is a note
 NAMED = 5  # columns named in a sentence
 
 
@@ -74,9 +74,7 @@ class Scaling:
 
     def apply(self, x: Array) -> Array:
         """Rows (N, C) as networks see them, (N, D) float32."""
-        mean = self.mean[self.columns]
-        parts = ((rows[:, self.columns].astype(float) - mean) / self.scale for rows in chunks(x))
-        return large.gather(parts, (len(x), len(self.columns)), np.float32)
+        return large.gather(map(self._centred, chunks(x)), (len(x), len(self.columns)), np.float32)
 
     def undo(self, seen: Array) -> Array:
         """Rows (..., D) in the data's units again, without the constant columns, (..., D) float64."""
@@ -101,17 +99,23 @@ class Scaling:
             )
         return told
 
+    def far_apart(self, x_test: Array, names: tuple[str, ...]) -> list[str]:
+        """A note on columns whose test rows (N, C) are much farther from the mean than the training rows."""
+        square = sum(np.square(self._centred(rows)).sum(axis=0) for rows in chunks(x_test))
+        far = self.columns[np.sqrt(square / len(x_test)) > APART]
+        if not len(far):
+            return []
+        return [
+            f"In the test rows column{'s' * (len(far) > 1)} {_named([names[i] for i in far])} "
+            f"{'lie' if len(far) > 1 else 'lies'} more than {APART} deviations of the training rows from their mean, "
+            "in the root mean square: few rows may decide every number."
+        ]
+
+    def _centred(self, rows: Array) -> Array:
+        return (rows[:, self.columns].astype(float) - self.mean[self.columns]) / self.scale
+
 
 def _named(names: list[str]) -> str:
     """The first of many names: `a, b and 12 more`."""
     some = [repr(name) for name in names[:NAMED]]
     return listed(some) if len(names) <= NAMED else f"{', '.join(some)} and {len(names) - NAMED:,} more"
-
-
-def in_units(scaling: Scaling, squares: Mapping[str, Array]) -> dict[str, Array]:
-    """Mean squared errors by column, as networks see them (D,), in the data's units (C,), 0 if constant."""
-    found = {}
-    for split, by_column in squares.items():
-        found[split] = np.zeros(len(scaling.mean))
-        found[split][scaling.columns] = by_column * np.square(scaling.scale)
-    return found

@@ -8,19 +8,21 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from ..errors import InputError, one_line
 from ..formatting import listed, plural
-from .delimited import LONGEST, NAMED, is_number, read_values, text_columns
+from .delimited import LONGEST, MISSING, NAMED, is_number, missing, read_values, text_columns
 from .reading import Array, Reading, whole_numbers
 
 LABELS = ("label", "labels", "class", "target", "y", "digit")
+FEWEST = 64  # numbers of a row that are taken for pixels where no name says so
 NAMES = ("", "unnamed: 0", "id", "index")  # a first column called so names the rows, as pandas writes them
 PIXEL = re.compile(r"(?:pixel|pix|px|p)?[ _.-]?[0-9]+(?:x[0-9]+)?", re.IGNORECASE)
 
@@ -64,12 +66,12 @@ def read(path: Path, requested: Reading) -> Table:
     """
     try:
         with path.open("rb") as file:
-            first = file.readline(LONGEST).decode("utf-8-sig", "replace")
-            mark = max(",;\t", key=first.count)
+            first, start = _first_line(path, file)
+            mark = max(",;\t", key=re.sub(r'"[^"]*"', "", first).count)
             header = [cell.strip() for cell in next(csv.reader([first.strip("\r\n")], delimiter=mark), [])]
-            is_named = not all(is_number(cell) for cell in header)
+            is_named = sum(map(is_number, header)) <= len(header) / 2
             if not is_named:
-                file.seek(0)
+                file.seek(start)
             columns = header if is_named else [*map(str, range(len(header)))]
             roles = _roles(f"{path}", columns, requested, is_named)
             values, others = read_values(path, file, columns, roles.text, mark)
@@ -78,6 +80,22 @@ def read(path: Path, requested: Reading) -> Table:
     except csv.Error as error:
         raise InputError(f"{path}: {one_line(str(error))}; expected a header of one line; save it again") from error
     return _table(str(path), values, columns, others, roles, requested, is_named)
+
+
+def _first_line(path: Path, file: BinaryIO) -> tuple[str, int]:
+    """The first line, and where it begins: behind a mark of UTF-8."""
+    line = file.readline(LONGEST)
+    if line[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise InputError(f"{path}: is UTF-16; expected UTF-8; save it as that")
+    if len(line) == LONGEST:
+        raise InputError(
+            f"{path}: its first line is longer than {LONGEST:,} bytes; expected a shorter one; save an .npy"
+        )
+    start = 3 if line.startswith(b"\xef\xbb\xbf") else 0
+    try:
+        return line[start:].decode(), start
+    except UnicodeDecodeError:
+        return line.decode("latin-1"), 0
 
 
 def read_parquet(path: Path, requested: Reading) -> Table:
@@ -133,8 +151,12 @@ def _roles(what: str, columns: Sequence[str], requested: Reading, is_named: bool
             f"{what}: has {plural(len(columns), 'column')}; expected a row for each item, with two numbers or more, "
             "separated by commas"
         )
+    if repeated := [name for name, count in Counter(columns).items() if count > 1]:
+        raise InputError(f"{what}: has several columns {repeated[0]!r}; expected a name each; rename them")
     lower = [name.lower() for name in columns]
     found = [i for i, name in enumerate(lower) if name in LABELS] if is_named else []
+    if {*lower} & {"x", "z"}:
+        found = [i for i in found if lower[i] != "y"]  # a coordinate
     if requested.label is not None:
         found = [_place(what, columns, requested.label, "--label")]
     if len(found) > 1:
@@ -172,12 +194,18 @@ def _table(
     names = None if roles.name is None else tuple(map(one_line, others[roles.name]))
     groups = None if roles.group is None else np.array(others[roles.group])
     shape = None if requested.scale else _shape(named, values, is_named, requested)
-    guessed = labels is not None and not is_named and not roles.requested
-    if shape is None and requested.shape is None and guessed and labels is not None and labels.dtype.kind in "uif":
+    if labels is not None and shape is None and requested.shape is None and not is_named and not roles.requested:
+        if labels.dtype.kind not in "uif":
+            raise text_columns(what, [columns[roles.label or 0]])
         values, named, labels = np.column_stack([labels, values]), (columns[0], *named), None  # no label, but a number
-    dropped: tuple[str, ...] = ()
+    for i in (i for i in (roles.label, roles.group) if i is not None):
+        if absent := sum(cell.lower() in MISSING - {"-", "none"} for cell in others[i]):
+            raise missing(
+                what, {columns[i]: absent}, absent, next(n for n, c in enumerate(others[i]) if c.lower() in MISSING)
+            )
+    dropped = tuple(_guesses(columns, roles, labels is not None, is_named, shape is not None or bool(requested.shape)))
     if roles.name is not None and roles.name >= 0 and columns[roles.name]:
-        dropped = (f"Column {columns[roles.name]!r} is taken for names of the rows, and not trained on.",)
+        dropped += (f"Column {columns[roles.name]!r} is taken for names of the rows, and not trained on.",)
     if labels is not None and labels.dtype.kind == "f":
         if roles.requested:
             raise InputError(
@@ -186,6 +214,37 @@ def _table(
         dropped += (f"Column {columns[roles.label or 0]!r} is left out: its numbers are no classes.",)
         labels = None
     return Table(values, named, labels, groups, names, shape, dropped)
+
+
+def _guesses(columns: Sequence[str], roles: _Roles, labelled: bool, is_named: bool, is_images: bool) -> Iterator[str]:
+    """What was taken without being asked, in sentences; of images it is what everybody expects."""
+    if is_images:
+        return
+    if not is_named:
+        yield "There is no header: the first line is read as a row, and columns are called by their numbers from 0."
+    elif labelled and not roles.requested and roles.label is not None:
+        yield f"Column {columns[roles.label]!r} is taken for classes, and not trained on; --label names another."
+
+
+def check_alike(tables: Mapping[str, Table], what: str) -> None:
+    """Refuse tables of training, test and validation rows, by name, that do not belong together.
+
+    Raises:
+        InputError: Their columns are not the same in the same order, or a group is in two of them.
+    """
+    (first, train), *others = [*tables.items()] or [("", None)]
+    for name, table in others:
+        assert train is not None
+        if table.columns != train.columns:
+            odd = sorted({*table.columns} ^ {*train.columns})
+            differs = f"{odd[0]!r} is in one of them" if odd else "they are in another order"
+            raise InputError(f"{what}: the columns of {name} are not those of {first}: {differs}; expected the same")
+        if train.groups is not None and table.groups is not None:
+            if both := sorted({*train.groups.tolist()} & {*table.groups.tolist()}):
+                raise InputError(
+                    f"{what}: group {one_line(both[0])!r} is in {first} and in {name}, as {len(both) - 1:,} more are; "
+                    "expected each in one; move its rows to one side"
+                )
 
 
 def _labels(cells: Sequence[str]) -> Array:
@@ -201,6 +260,8 @@ def _shape(names: Sequence[str], values: Array, is_named: bool, requested: Readi
     if is_named and not all(PIXEL.fullmatch(name) for name in names):
         return None
     is_said = is_named and not names[-1].isdecimal()
+    if not is_said and pixels < FEWEST and requested.value_range is None:
+        return None
     top = 255 if values.dtype.kind in "bui" else 1 if is_said else -1  # fractions are pixels only where names say it
     if requested.value_range is None and not 0 <= low <= high <= top:
         return None

@@ -124,12 +124,16 @@ def render(
 
 def _on_rows(text: str, results: Results) -> str:
     """A page or its Markdown in the words of rows of numbers: its text and its labels, not its style and scripts."""
-    names = {form for name in results.dataset.names for form in (name, escape(name), markdown(name))}
+    names = tuple(sorted({form for name in results.dataset.names for form in (name, escape(name), markdown(name))}))
     style, end, article = text.rpartition("</style>")
     article, start, scripts = article.partition("<script>")
     if not end:
-        return of_rows(text, names)
-    worded = re.sub(r"(?<=>)[^<>]+|(?<=aria-label=\")[^\"]+", lambda found: of_rows(found[0], names), article)
+        return "".join(
+            part if part.startswith(("<pre>", "`")) else of_rows(part, names)
+            for part in re.split(r"(<pre>.*?</pre>|`[^`]*`)", text, flags=re.DOTALL)
+        )
+    parts = r"<(code|pre|title)\b.*?</\1>|(?<=>)[^<>]*\w[^<>]*|(?<=aria-label=\")[^\"]+"
+    worded = re.sub(parts, lambda f: f[0] if f[1] else of_rows(f[0], names), article, flags=re.DOTALL)
     return style + end + worded + start + scripts
 
 

@@ -100,7 +100,7 @@ def _columns(results: Results) -> list[str]:
     k, lost = tables.columns_lost(results)
     if not lost:
         return []
-    worst = [f"{c.name!r} ({percent(c.lost, 1)} of its variance, ± {c.error:.3g})" for c in lost[:3]]
+    worst = [f"'{c.name}' ({percent(c.lost, 1)} of its variance, ± {c.error:.3g})" for c in lost[:3]]
     return [
         f"With {dims(k)} the columns that lose most are {listed(worst)}; ± is the root mean square error on the test "
         "rows, in the column's own unit."

@@ -169,10 +169,12 @@ def settings(results: Results) -> list[tuple[str, str]]:
     if dataset.prepared:
         rows.append(("Pictures", "; ".join(dataset.prepared)))
     if results.recipe.holds_out:
-        count, own = dataset.val_images or held_out_of(dataset.train_images), dataset.val_images is not None
+        drawn = held_out_of(dataset.train_images) if dataset.held_out is None else dataset.held_out
+        count, own = dataset.val_images or drawn, dataset.val_images is not None
         held_out = f"{count:,} {'images of their own' if own else 'of the training images'} end each training"
         rows.append(("Held out", held_out if count else "none of so few images: the networks are not trained"))
-    if not is_exact(dataset.train_images, math.prod(dataset.image_shape)):
+    varying = [deviation for deviation in results.column_deviations or () if deviation > 0]
+    if not is_exact(dataset.train_images, len(varying) or math.prod(dataset.image_shape)):
         rows.append(("PCA", "by a randomized solver"))
     if keep is not None:
         kept = "the knee" if keep == "knee" else f"{answer.share(keep)} of the variance of the test images"

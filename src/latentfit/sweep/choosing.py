@@ -96,9 +96,12 @@ def choose_size(
         raise InputError(f"seeds {count}; expected 2 or more, as a single training has no interval")
     path = None if file is None else Path(file)
     scores = {} if path is None else _read(path)
+    if path is not None:
+        _write(path, scores)  # an error comes before the first training
     prior = 1 - np.arange(1, largest + 2, dtype=float) ** -FALL  # (K + 1,)
     while True:
-        search = Search(share_to_keep, tuple(range(count)), prior, largest, _tried(scores), _sizes(scores))
+        within = {job: value for job, value in scores.items() if job.latent_dim <= largest}
+        search = Search(share_to_keep, tuple(range(count)), prior, largest, _tried(within), _sizes(within))
         jobs = sorted(search.next().jobs)
         if not jobs:
             found = verdict.decide(search.sizes, share_to_keep)
@@ -108,7 +111,7 @@ def choose_size(
         for job, value in _computed(score, jobs, executor):
             scores[job] = _checked(job, value)
             if path is not None:
-                files.write_json(path, {"scores": [{**j._asdict(), "score": s} for j, s in sorted(scores.items())]})
+                _write(path, scores)
             if tell:
                 tell(f"{latent(job.latent_dim)}, seed {job.seed}: {percent(scores[job], 2)}")
 
@@ -124,7 +127,7 @@ def _computed(score: Score, jobs: Sequence[Job], executor: Executor | None) -> I
 
 
 def _checked(job: Job, value: object) -> float:
-    if not isinstance(value, Real) or not -math.inf < float(value) <= 1:
+    if isinstance(value, bool) or not isinstance(value, Real) or not -math.inf < float(value) <= 1:
         raise InputError(f"score{tuple(job)} is {value!r}; expected explained variance, a finite number up to 1")
     return float(value)
 
@@ -140,6 +143,13 @@ def _read(path: Path) -> dict[Job, float]:
         return {job: _checked(job, row["score"]) for job, row in zip(jobs, rows, strict=True)}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} holds no scores of choose_size ({error}); give another file, or remove it") from None
+
+
+def _write(path: Path, scores: Mapping[Job, float]) -> None:
+    try:
+        files.write_json(path, {"scores": [{**job._asdict(), "score": scores[job]} for job in sorted(scores)]})
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}; expected a file that can be written") from error
 
 
 def _tried(scores: dict[Job, float]) -> dict[int, list[int]]:
@@ -164,7 +174,8 @@ def _sentence(found: Verdict, sizes: Mapping[int, Size], largest: int) -> str:
     assert found.best is not None
     best = explained_text(sizes[found.best], keep).replace(" and the test images", "")
     if found.status == "not_reached":
-        return f"No size up to {largest} is enough {wanted}: {latent(found.best)} explain {best}. {alone}"
+        tried = f"None of the sizes tried ({listed([*map(str, sizes)])}, of up to {largest})"
+        return f"{tried} is enough {wanted}: {latent(found.best)} explain{'s' * (found.best == 1)} {best}. {alone}"
     if found.status == "undecided":
         more = "" if not found.more_seeds else f"; {plural(found.more_seeds, 'more seed')} may settle it"
         return f"Undecided: {latent(found.best)} may be enough {wanted} ({best}){more}. {alone}"

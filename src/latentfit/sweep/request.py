@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .. import hardware, pca
 from ..data import NAMES
-from ..data.images import Dataset, ImageSet, held_out_of
+from ..data.images import Dataset, ImageSet
 from ..errors import InputError, whole_number
 from ..hardware import best_device, precision_of, products_of
 from ..measure import verdict
@@ -185,9 +185,10 @@ class Request:
             fitted = replace(fitted, recipe=replace(recipe, epochs=epochs), fits=False)
         if images.is_rows:
             fitted = replace(fitted, recipe=fitted.recipe.for_rows())
-        if self.keep == "knee" and images.x_val is None and not held_out_of(len(images.x_train)):
+        if self.keep == "knee" and images.x_val is None and not images.held_out.any():
             raise InputError(
-                f"{images.name} has too few images to look for the knee; expected 25 for training, or more"
+                f"{images.name} has too few images to look for the knee; expected 25 for training, or more, of 2 "
+                "groups or more where there are groups"
             )
         largest = max((job.latent_dim for job in fitted.jobs), default=1)
         if largest > images.pixels:

@@ -282,7 +282,7 @@ class Run:
             for trained in results:
                 self.check()
                 self.clock.worker_memory.append(trained.peak_memory or 0)
-                curve = measure.nested_curve(trained.job, trained.errors, trained.reason, sizes)
+                curve = measure.nested_curve(trained.job, trained.errors, trained.reason, sizes, self.seen.is_rows)
                 files.write_json(self.folder / "curve.json", curve)
 
     def sum_up(self) -> None:
