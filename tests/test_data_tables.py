@@ -135,9 +135,19 @@ def test_tables_for_training_and_test(tmp_path):
     np.testing.assert_array_equal(images.x_test, NUMBERS[30:])
     assert images.classes == ("cat", "dog")
     write(FRAME[30:].rename(columns={"mass": "weight"}), tmp_path / "test.csv")
-    assert "its columns are not those of train.csv, in order: 'mass' differs" in error_of(tmp_path)
+    assert "the columns of test.csv are not those of train.csv: 'mass' is in one of them" in error_of(tmp_path)
     write(FRAME[30:][["height", "mass", "legs", "count"]], tmp_path / "test.csv")
-    assert "its columns are not those of train.csv, in order" in error_of(tmp_path)
+    assert "the columns of test.csv are not those of train.csv: they are in another order" in error_of(tmp_path)
+    both = [FRAME[:30].assign(ward="a"), FRAME[30:].assign(ward="a")]
+    for frame, name in zip(both, ("train.csv", "test.csv"), strict=True):
+        write(frame, tmp_path / name)
+    assert "group 'a' is in train.csv and in test.csv, and 0 more are" in error_of(tmp_path, group="ward")
+    with pytest.raises(InputError, match="group 'a' is in train and in test"):
+        ImageSet.of(both[0], test=both[1], group="ward")
+    with pytest.raises(InputError, match="the columns of test are not those of train: they are in another order"):
+        ImageSet.of(FRAME, test=FRAME[FRAME.columns[::-1]])
+    with pytest.raises(InputError, match="train: a ndarray with a group; expected a pandas frame"):
+        ImageSet.of(NUMBERS, group="ward")
 
 
 BAD = {
@@ -173,9 +183,71 @@ def test_a_table_of_equal_rows_is_refused(tmp_path):
         _ = images.seen
 
 
+def test_what_is_guessed_is_told(tmp_path):
+    path = tmp_path / "a.csv"
+    write(FRAME.assign(y=[i % 3 for i in range(N)]), path)
+    assert data.load(path).reading.dropped == (
+        "Column 'y' is taken for classes, and not trained on; --label names another.",
+    )
+    write(FRAME.assign(x=1.5, y=[i % 3 for i in range(N)]), path)
+    assert "y" in data.load(path).columns  # a coordinate
+    write(FRAME, path, header=False)
+    images = data.load(path)
+    assert images.columns == ("0", "1", "2", "3")
+    assert len(images.x_train) + len(images.x_test) == N
+    assert images.reading.dropped[0].startswith("There is no header: the first line is read as a row")
+    write(FRAME.assign(kind=KIND), path, header=False)
+    assert data.load(path, label="4").classes == ("cat", "dog")
+    assert len(data.load(path, label="4").x_train) == 36
+    assert "column '4' holds text" in error_of(path)
+    write(FRAME.set_axis([1, 2, 3, 4], axis=1).astype(int), path)
+    assert data.load(path).is_rows  # too small for images that nothing names
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1"])
+def test_encodings(tmp_path, encoding):
+    write(FRAME.rename(columns={"mass": "Größe"}), tmp_path / "a.csv", encoding=encoding)
+    assert data.load(tmp_path / "a.csv").columns[0] == "Größe"
+    write(FRAME, tmp_path / "a.csv", encoding="utf-16")
+    assert "is UTF-16; expected UTF-8" in error_of(tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbf" + FRAME.to_csv(index=False, header=False).encode())
+    assert len(data.load(tmp_path / "a.csv").x_train) == 36
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_missing_labels_and_groups_are_refused(tmp_path, name):
+    path = write(FRAME.assign(kind=["cat", None] * 20), tmp_path / name)
+    for options in ({"label": "kind"}, {"group": "kind"}):
+        assert "20 values missing, NaN or infinite: 'kind' 20, the first in row 1" in error_of(path, **options)
+
+
+def test_numbers_that_float32_cannot_tell_apart_are_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.stack([1.7e9 + np.arange(60.0), np.arange(60.0)], axis=1))
+    assert "column '0' varies by less than float32 can hold" in error_of(tmp_path / "a.npy")
+
+
+def test_test_rows_far_from_the_training_rows_have_a_note():
+    x = RNG.normal(size=(60, 3)).astype(np.float32)
+    far = x[:20].copy()
+    far[3, 1] = 900
+    told = ImageSet.of(x, test=far).seen.reading.dropped
+    assert told[0].startswith("In the test rows column '1' lies more than 10 deviations of the training rows")
+
+
+def test_the_groups_are_a_part_of_the_set(tmp_path):
+    first = write(FRAME.assign(ward=[f"w{i % 5}" for i in range(N)]), tmp_path / "a.csv")
+    second = write(FRAME.assign(ward=[f"w{i % 4}" for i in range(N)]), tmp_path / "b.csv")
+    assert data.load(first, group="ward").fingerprint != data.load(second, group="ward").fingerprint
+
+
+def test_names_come_once(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b,a\n1,2,3\n4,5,6\n")
+    assert "has several columns 'a'" in error_of(tmp_path / "a.csv")
+
+
 def test_decimal_commas_are_named(tmp_path):
     write(FRAME, tmp_path / "a.csv", sep=";", decimal=",")
-    assert "column 'mass' has numbers with decimal commas, such as 7" in error_of(tmp_path / "a.csv")
+    assert "column 'mass' has numbers with commas, such as 7" in error_of(tmp_path / "a.csv")
 
 
 def test_a_damaged_parquet_file(tmp_path):

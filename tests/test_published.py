@@ -114,8 +114,6 @@ TABLES = {  # header, labels, line end
     "windows": (["label", *PIXELS], Y, "\r\n"),
     "sizes": (["label", *[f"{i}x{j}" for i in range(1, 5) for j in range(1, 5)]], Y, "\n"),
     "no labels": (PIXELS, None, "\n"),
-    "no header": (None, Y, "\n"),
-    "neither": (None, None, "\n"),
     "quoted": ([f'"{name}"' for name in ["label", *PIXELS]], Y, "\n"),
 }
 
@@ -134,6 +132,17 @@ def test_a_table_of_pixels(tmp_path, header, y, end):
         np.testing.assert_array_equal(images.y_test, Y[9::10])
     assert data.load(tmp_path).fingerprint == images.fingerprint
     assert len(data.load(tmp_path / "train.csv", test_share=0.5).x_test) == 15
+
+
+def test_a_table_of_pixels_without_a_header(tmp_path):
+    large = RNG.integers(0, 256, (30, 8, 8), np.uint8)
+    for y in (Y, None):
+        csv(tmp_path / "train.csv", large, y)
+        images = data.load(tmp_path / "train.csv")
+        np.testing.assert_array_equal(images.x_test, large[9::10])
+        assert images.reading.dropped == ()
+    csv(tmp_path / "train.csv", SQUARE, Y)
+    assert data.load(tmp_path / "train.csv").image_shape == (17,)  # too few numbers to be sure
 
 
 def test_tables_for_training_and_test(tmp_path):
@@ -187,7 +196,7 @@ def test_tables_that_are_no_pixels(tmp_path, text, message):
 
 def test_a_fast_table_is_what_numpy_reads(tmp_path, monkeypatch):
     path = tmp_path / "a.csv"
-    csv(path, RNG.integers(0, 256, (500, 3, 3)), np.arange(500))
+    csv(path, RNG.integers(0, 256, (500, 8, 8)), np.arange(500))
     fast = tables.read(path, DEFAULT)
     assert fast.values.dtype == np.uint8
     monkeypatch.setattr(delimited, "BLOCK", 100)

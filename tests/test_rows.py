@@ -120,6 +120,7 @@ def test_the_set_is_described(done):
     assert model["output"] == "linear"
     assert model["preparation"]["columns"] == dataset["columns"]
     assert model["preparation"]["type"] == "float32"
+    assert "Markup" not in (found.folder / "report.md").read_text()
     deviations = found.found.column_deviations
     np.testing.assert_allclose(deviations, X.std(axis=0, dtype=float), rtol=1e-4, atol=1e-12)
     assert deviations[3] == 0

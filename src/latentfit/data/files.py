@@ -166,7 +166,8 @@ def _load_tables(folder: Path, name: str, files: Mapping[str, Path], requested: 
     train = _read_table(files["x_train"], requested)
     if not requested.shape and train.shape is None:
         requested = replace(requested, scale=requested.scale or SCALES[0])  # all of them rows, whatever they look like
-    read = {key: _read_table(path, requested) for key, path in files.items() if key.startswith("x")}
+    rest = {key: path for key, path in files.items() if key.startswith("x") and key != "x_train"}
+    read = {"x_train": train} | {key: _read_table(path, requested) for key, path in rest.items()}
     found = {key: _shaped(table, requested)[0] for key, table in read.items()}
     labelled = {key: table.labels for key, table in read.items() if key in REQUIRED and table.labels is not None}
     dropped: tuple[str, ...] = ()

@@ -88,9 +88,7 @@ def _first_line(path: Path, file: BinaryIO) -> tuple[str, int]:
     if line[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise InputError(f"{path}: is UTF-16; expected UTF-8; save it as that")
     if len(line) == LONGEST:
-        raise InputError(
-            f"{path}: its first line is longer than {LONGEST:,} bytes; expected a shorter one; save an .npy"
-        )
+        raise InputError(f"{path}: its first line has more than {LONGEST:,} bytes; expected fewer; save it as .npy")
     start = 3 if line.startswith(b"\xef\xbb\xbf") else 0
     try:
         return line[start:].decode(), start
@@ -199,11 +197,10 @@ def _table(
             raise text_columns(what, [columns[roles.label or 0]])
         values, named, labels = np.column_stack([labels, values]), (columns[0], *named), None  # no label, but a number
     for i in (i for i in (roles.label, roles.group) if i is not None):
-        if absent := sum(cell.lower() in MISSING - {"-", "none"} for cell in others[i]):
-            raise missing(
-                what, {columns[i]: absent}, absent, next(n for n, c in enumerate(others[i]) if c.lower() in MISSING)
-            )
-    dropped = tuple(_guesses(columns, roles, labels is not None, is_named, shape is not None or bool(requested.shape)))
+        if absent := [n for n, cell in enumerate(others[i]) if cell.lower() in MISSING - {"-", "none"}]:
+            raise missing(what, {columns[i]: len(absent)}, len(absent), absent[0])
+    is_class = labels is not None and labels.dtype.kind != "f"
+    dropped = tuple(_guesses(columns, roles, is_class, is_named, shape is not None or bool(requested.shape)))
     if roles.name is not None and roles.name >= 0 and columns[roles.name]:
         dropped += (f"Column {columns[roles.name]!r} is taken for names of the rows, and not trained on.",)
     if labels is not None and labels.dtype.kind == "f":
@@ -232,19 +229,18 @@ def check_alike(tables: Mapping[str, Table], what: str) -> None:
     Raises:
         InputError: Their columns are not the same in the same order, or a group is in two of them.
     """
-    (first, train), *others = [*tables.items()] or [("", None)]
-    for name, table in others:
-        assert train is not None
+    for name, table in [*tables.items()][1:]:
+        first, train = next(iter(tables.items()))
         if table.columns != train.columns:
             odd = sorted({*table.columns} ^ {*train.columns})
             differs = f"{odd[0]!r} is in one of them" if odd else "they are in another order"
             raise InputError(f"{what}: the columns of {name} are not those of {first}: {differs}; expected the same")
-        if train.groups is not None and table.groups is not None:
-            if both := sorted({*train.groups.tolist()} & {*table.groups.tolist()}):
-                raise InputError(
-                    f"{what}: group {one_line(both[0])!r} is in {first} and in {name}, as {len(both) - 1:,} more are; "
-                    "expected each in one; move its rows to one side"
-                )
+        here, there = ({*(() if part.groups is None else part.groups.tolist())} for part in (train, table))
+        if both := sorted(here & there):
+            raise InputError(
+                f"{what}: group {one_line(both[0])!r} is in {first} and in {name}, and {len(both) - 1:,} more are; "
+                "expected each in one; move its rows to one side"
+            )
 
 
 def _labels(cells: Sequence[str]) -> Array:
