@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from .reading import (
@@ -296,8 +297,7 @@ class ImageSet:
         n = len(self.x_train)
         if self.x_val is not None or not held_out_of(n):
             return self
-        held_out = np.zeros(n, bool)
-        held_out[np.random.default_rng([n, 7]).permutation(n)[: held_out_of(n)]] = True
+        held_out = choose_held_out(n)
         if self.groups is not None:
             if len({*self.groups.tolist()}) < 2:
                 return self
@@ -329,6 +329,13 @@ class ImageSet:
 def held_out_of(n: int) -> int:
     """How many of so many training images are held out: a tenth, below FEW a fifth, below FEWEST none."""
     return 0 if n < FEWEST else n // (10 if n >= FEW else 5)
+
+
+def choose_held_out(n: int) -> NDArray[np.bool_]:
+    """Mark those that are held out among n training images, (n,): drawn with a fixed seed."""
+    mask = np.zeros(n, bool)
+    mask[np.random.default_rng([n, 7]).permutation(n)[: held_out_of(n)]] = True
+    return mask
 
 
 class _Mapped(ImageSet):
