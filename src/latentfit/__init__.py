@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from . import evaluate, figures, latent, report, train
     from .data import load as load_data
     from .data.images import ImageSet
+    from .estimator import Autoencoder
     from .model import Network
     from .recipe import Recipe
     from .sweep.run import study
     from .sweep.store import load
 
 __all__ = [
+    "Autoencoder",
     "ImageSet",
     "Network",
     "Recipe",
@@ -32,6 +34,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Autoencoder": ("estimator", "Autoencoder"),
     "ImageSet": ("data.images", "ImageSet"),
     "Network": ("model", "Network"),
     "Recipe": ("recipe", "Recipe"),
