@@ -8,8 +8,10 @@ import re
 import subprocess
 import sys
 import warnings
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 
 import joblib
 import numpy as np
@@ -27,7 +29,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from latentfit import Autoencoder, ImageSet, study
+from latentfit import Autoencoder, ImageSet, hardware, study
 from latentfit.errors import InputError
 from latentfit.estimator.fitting import Here
 from latentfit.recipe import CONVERGED, REFERENCE, SWIFT
@@ -256,11 +258,24 @@ def test_pipelines_grids_and_cross_validation():
     np.testing.assert_array_equal(apart.cv_results_["mean_test_score"], grid.cv_results_["mean_test_score"])
 
 
-def test_threads_do_not_change_what_is_trained():
-    threads = torch.get_num_threads()
-    with joblib.parallel_config("threading", n_jobs=4):
-        several = joblib.Parallel()(joblib.delayed(tiny().fit)(X) for _ in range(8))
-    assert [bits(made) for made in several] == [bits(tiny().fit(X))] * 8
+def test_threads_take_turns_and_train_the_same(monkeypatch):
+    """The number of torch's threads, of which bytes depend, is one for the process."""
+    made, threads, reproducible = tiny().fit(X), torch.get_num_threads(), hardware.reproducible
+    for step in (tiny().fit, made.transform):
+        both, met = Barrier(2), []
+
+        @contextmanager
+        def watched(both=both, met=met):
+            with suppress(BrokenBarrierError):
+                met.append(both.wait(1))
+            with reproducible():
+                yield
+
+        monkeypatch.setattr(hardware, "reproducible", watched)
+        with joblib.parallel_config("threading", n_jobs=2):
+            several = joblib.Parallel()(joblib.delayed(step)(X) for _ in range(2))
+        assert met == []
+    assert {codes.tobytes() for codes in several} == {made.transform(X).tobytes()}
     assert torch.get_num_threads() == threads
 
 
