@@ -55,6 +55,7 @@ def test_nobody_imports_the_package_root():
 def test_public_names():
     assert sorted(latentfit.__all__) == [
         *(
+            "Autoencoder",
             "ImageSet",
             "Network",
             "Recipe",

@@ -188,7 +188,6 @@ SECTIONS = {
             "estimator",
             "all of scikit-learn's `check_estimator`, and read-only, Fortran-ordered and strided arrays",
             "passes; the same bytes",
-            "the estimator",
         ),
     ),
 }

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from . import evaluate, figures, latent, report, train
     from .data import load as load_data
     from .data.images import ImageSet
+    from .estimator import Autoencoder
     from .model import Network
     from .recipe import Recipe
     from .sweep.choosing import choose_size
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from .sweep.store import load
 
 __all__ = [
+    "Autoencoder",
     "ImageSet",
     "Network",
     "Recipe",
@@ -34,6 +36,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Autoencoder": ("estimator", "Autoencoder"),
     "ImageSet": ("data.images", "ImageSet"),
     "Network": ("model", "Network"),
     "Recipe": ("recipe", "Recipe"),

@@ -299,12 +299,10 @@ class ImageSet:
     def held_out(self) -> NDArray[np.bool_]:
         """Which training images end a training in place of `x_val`, (N,): none of few, or of one group."""
         n = len(self.x_train)
-        held_out = np.zeros(n, bool)
         if self.groups is None or not held_out_of(n):
-            held_out[np.random.default_rng([n, 7]).permutation(n)[: held_out_of(n)]] = True
-            return held_out
+            return choose_held_out(n)
         if len({*self.groups.tolist()}) < 2:
-            return held_out
+            return np.zeros(n, bool)
         labels = np.zeros(n, np.int64) if self.y_train is None else self.y_train
         return choose_groups(self.groups.tolist(), labels, held_out_of(n) / n)
 
@@ -339,6 +337,13 @@ class ImageSet:
 def held_out_of(n: int) -> int:
     """How many of so many training images are held out: a tenth, below FEW a fifth, below FEWEST none."""
     return 0 if n < FEWEST else n // (10 if n >= FEW else 5)
+
+
+def choose_held_out(n: int) -> NDArray[np.bool_]:
+    """Mark those that are held out among n training images, (n,): drawn with a fixed seed."""
+    mask = np.zeros(n, bool)
+    mask[np.random.default_rng([n, 7]).permutation(n)[: held_out_of(n)]] = True
+    return mask
 
 
 class _Mapped(ImageSet):

@@ -91,13 +91,17 @@ class Scaling:
                 f"{'they are' if many else 'it is'} reconstructed as that constant, and {'do' if many else 'does'} not "
                 "count in explained variance."
             )
-        if len(far := self.columns[np.abs(self.mean[self.columns]) > FAR * self.scale]):
-            one = len(far) == 1
-            told.append(
-                f"{'Column' if one else 'Columns'} {_named([names[i] for i in far])} {'lies' if one else 'lie'} more "
-                f"than {FAR:,.0f} deviations from 0, where float32 has few digits for what varies: subtract a constant."
-            )
-        return told
+        return told + self.far_notes(names)
+
+    def far_notes(self, names: tuple[str, ...]) -> list[str]:
+        """The sentence on columns that lie far from 0, if there are any."""
+        if not len(far := self.columns[np.abs(self.mean[self.columns]) > FAR * self.scale]):
+            return []
+        one = len(far) == 1
+        return [
+            f"{'Column' if one else 'Columns'} {_named([names[i] for i in far])} {'lies' if one else 'lie'} more "
+            f"than {FAR:,.0f} deviations from 0, where float32 has few digits for what varies: subtract a constant."
+        ]
 
     def far_apart(self, x_test: Array, names: tuple[str, ...]) -> list[str]:
         """A note on columns whose test rows (N, C) are much farther from the mean than the training rows."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from threading import Lock
+from threading import RLock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from . import nested
 from .scaling import folded, seen
 from .weights import from_weights
 
-ONE_AT_A_TIME = Lock()  # the precision of products is set for the whole process, and an executor may have threads
+ONE_AT_A_TIME = RLock()  # threads and the precision of products are set for the whole process, which may have threads
 
 
 @dataclass(frozen=True)
