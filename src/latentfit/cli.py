@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0: success. 1: failed after the start. 2: bad usage or input, nothing started. 130, 143: Ctrl-C, SIGTERM.
     """
-    options = flags.parser(_study, _report, _data, _encode, _decode).parse_args(arguments)
+    options = flags.parser(_study, _report, _data, _encode, _decode, _export).parse_args(arguments)
     before = {signum: signal.signal(signum, _stop) for signum in (signal.SIGINT, signal.SIGTERM)}
     hook, sys.unraisablehook = sys.unraisablehook, lambda lost: _signal_again(lost, hook)
     try:
@@ -235,6 +235,15 @@ def _decode(options: argparse.Namespace) -> int:
 
     done = codes.decode(load(options.folder), options.codes, options.out, options.latent_dim, options.seed)
     print(f"{one_line(str(options.out))}: {plural(done.items, 'code')} decoded by {_network(done.job)}")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from . import export
+    from .sweep.store import load
+
+    job = export.write(load(options.folder), options.out, options.latent_dim, options.seed)
+    print(f"{one_line(str(options.out))}: {_network(job)}, the same in onnxruntime as in PyTorch")
     return 0
 
 

@@ -60,10 +60,14 @@ DECODE = """examples:
   latentfit decode runs/photos codes.npy --out images.npy        float32, in the units of the data
   latentfit decode runs/photos mine.csv --latent-dim 16 --seed 0 --out images.npz
 """
+EXPORT = """examples:
+  latentfit export runs/photos --out photos-16                   the network of the study's answer
+  latentfit export runs/photos --latent-dim 16 --seed 0 --out photos-16
+"""
 FILE_HELP = "the file to write: .npy (the numbers alone), .npz, .csv or .parquet (with names beside them)"
 
 
-def parser(study: Verb, report: Verb, data: Verb, encode: Verb, decode: Verb) -> argparse.ArgumentParser:
+def parser(study: Verb, report: Verb, data: Verb, encode: Verb, decode: Verb, export: Verb) -> argparse.ArgumentParser:
     """The parser of all verbs and flags; a verb is what runs it, and returns the exit status."""
     program = argparse.ArgumentParser(
         prog="latentfit",
@@ -77,6 +81,7 @@ def parser(study: Verb, report: Verb, data: Verb, encode: Verb, decode: Verb) ->
     _add_data(verbs, data)
     _add_encode(verbs, encode)
     _add_decode(verbs, decode)
+    _add_export(verbs, export)
     return program
 
 
@@ -169,6 +174,13 @@ def _add_decode(verbs: Any, run: Verb) -> None:
     verb.add_argument("codes", type=Path, metavar="CODES", help="a file as `encode` writes it, or one like it")
     _add_network(verb)
     verb.add_argument("--out", type=Path, required=True, metavar="FILE", help=FILE_HELP)
+
+
+def _add_export(verbs: Any, run: Verb) -> None:
+    verb = _add(verbs, "export", run, "a network for other programs: ONNX, safetensors, a model card", EXPORT)
+    _add_folder(verb)
+    _add_network(verb)
+    verb.add_argument("--out", type=Path, required=True, metavar="DIR2", help="the folder to write")
 
 
 def _add_folder(verb: argparse.ArgumentParser) -> None:

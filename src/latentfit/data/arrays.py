@@ -89,7 +89,7 @@ def lazy_npy(path: Path) -> Lazy:
     with sound(path):
         with path.open("rb") as stream:
             check_header(str(path), stream, path.stat().st_size)
-        return _lazy(str(path), lambda: path.open("rb"), lambda: np.load(path, mmap_mode="r", allow_pickle=False))
+        return _lazy(str(path), lambda: path.open("rb"), lambda: map_npy(path))
 
 
 def lazy_npz(path: Path) -> dict[str, Lazy]:

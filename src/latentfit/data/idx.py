@@ -58,8 +58,8 @@ def _checked_shape(path: Path, rank: int) -> tuple[int, ...]:
     """The shape in the header of a file, which has room for as much."""
     head = unpack(path, 4 + 4 * rank)[: 4 + 4 * rank]
     shape = _read_shape(path, head, rank)
-    room = path.stat().st_size * (DEFLATE if path.suffix == ".gz" else 1)
-    if len(head) + math.prod(shape) > room:
+    size, room = len(head) + math.prod(shape), path.stat().st_size * (DEFLATE if path.suffix == ".gz" else 1)
+    if size > room:
         raise InputError(f"{_claim(path, shape)}at most {room:,}; expected a header that fits; get the file again")
     return shape
 

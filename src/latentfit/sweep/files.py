@@ -62,6 +62,12 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
     _sync_folder(path.parent)
 
 
+def sync(path: Path) -> None:
+    """Have the system put a file that is written on the disk."""
+    with path.open("rb+") as file:
+        os.fsync(file)
+
+
 def _sync_folder(folder: Path) -> None:
     if os.name == "nt":  # a folder cannot be opened there, nor does it need to be
         return
