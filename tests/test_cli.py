@@ -231,6 +231,15 @@ def test_data_describes_a_data_set(no_fashion_mnist, images, capsys):
         (["study", "fashion-mnist", "--data-dir", "~nobody-of-this-name"], "no such folder"),
         (["study", "fashion-mnist", "--data-dir", "x" * 300], "no such folder"),
         (["report", "nowhere"], "study.json"),
+        (["encode", "nowhere", "garments", "--out", "a.npy"], "study.json"),
+        (["encode", "nowhere", "garments"], "required: --out"),
+        (["encode", "nowhere", "--out", "a.npy"], "required: DATA"),
+        (["encode", "a", "b", "--out", "a.npy", "--seed", "-1"], "'-1'; expected a whole number, 0 or more"),
+        (["encode", "a", "b", "--out", "a.npy", "--seed", "x"], "'x'; expected a whole number, 0 or more"),
+        (["decode", "a", "b", "--out", "a.npy", "--latent-dim", "0"], "'0'; expected a whole number, 1 or more"),
+        (["decode", "nowhere", "a.npy", "--out", "a.npy"], "study.json"),
+        (["export", "nowhere", "--out", "a"], "study.json"),
+        (["export", "nowhere"], "required: --out"),
         (["report", "x" * 300], "expected a folder"),
         (["data", "nowhere.npz"], "neither a data set nor a path"),
         (["paint"], "invalid choice"),
@@ -264,21 +273,30 @@ def test_debug_shows_the_traceback(tmp_path, capsys):
 
 
 def test_latent_dims_take_commas_and_spaces():
-    options = flags.parser(int, int, int).parse_args(["study", "--latent-dims", "16", "48,2"])
+    options = flags.parser(*[int] * 6).parse_args(["study", "--latent-dims", "16", "48,2"])
     assert options.latent_dims == [[16], [48, 2]]
-    assert flags.parser(int, int, int).parse_args(["study"]).latent_dims is None
+    assert flags.parser(*[int] * 6).parse_args(["study"]).latent_dims is None
 
 
 def test_help_lists_all_flags_and_verbs(capsys):
     assert run("study", "--help") == 0
     flags = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
     sizes = "--latent-dims --seeds --keep --minutes --curve --recipe --epochs --data-dir --range --test"
-    pictures = "--resize --shape --group --skip-bad"
+    pictures = "--resize --shape --group --label --scale --skip-bad"
     others = "--help --out --explorer --fresh --quiet --precision --device --workers --debug"
     assert flags == {*sizes.split(), *pictures.split(), *others.split()}
     run("--help")
     verbs = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.M)
-    assert verbs == ["study", "report", "data"]
+    assert verbs == ["study", "report", "data", "encode", "decode", "export"]
+
+
+@pytest.mark.parametrize("verb", ["study", "report", "data", "encode", "decode", "export"])
+def test_each_verb_has_examples(capsys, verb):
+    assert run(verb, "--help") == 0
+    examples = re.findall(rf"^  (latentfit {verb} \S.*?)(?:  +.*)?$", capsys.readouterr().out, re.M)
+    assert len(examples) >= 2
+    for example in examples:
+        flags.parser(*[int] * 6).parse_args(shlex.split(example)[1:])
 
 
 @pytest.mark.parametrize(

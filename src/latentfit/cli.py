@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import flags
 from .errors import InputError, Lost, StandInWarning, one_line
+from .formatting import plural
 from .recipe import RECIPES, Epoch, Job
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0: success. 1: failed after the start. 2: bad usage or input, nothing started. 130, 143: Ctrl-C, SIGTERM.
     """
-    options = flags.parser(_study, _report, _data).parse_args(arguments)
+    options = flags.parser(_study, _report, _data, _encode, _decode, _export).parse_args(arguments)
     before = {signum: signal.signal(signum, _stop) for signum in (signal.SIGINT, signal.SIGTERM)}
     hook, sys.unraisablehook = sys.unraisablehook, lambda lost: _signal_again(lost, hook)
     try:
@@ -205,6 +206,49 @@ def _data(options: argparse.Namespace) -> int:
     for note in filter(None, [*quality.notes(quality.look(seen)), quality.no_variance(variance)]):
         print(f"\nNote: {one_line(words(note))}")
     return 0
+
+
+def _encode(options: argparse.Namespace) -> int:
+    from . import codes
+    from .sweep.store import load
+
+    done = codes.encode(
+        load(options.folder),
+        options.data,
+        options.out,
+        options.latent_dim,
+        options.seed,
+        errors=options.errors,
+        data_dir=options.data_dir,
+        value_range=options.range,
+        skip_bad=options.skip_bad,
+    )
+    for note in done.notes:
+        print(f"Note: {one_line(note)}")
+    print(f"{one_line(str(options.out))}: {plural(done.items, 'code')} of {_network(done.job)}")
+    return 0
+
+
+def _decode(options: argparse.Namespace) -> int:
+    from . import codes
+    from .sweep.store import load
+
+    done = codes.decode(load(options.folder), options.codes, options.out, options.latent_dim, options.seed)
+    print(f"{one_line(str(options.out))}: {plural(done.items, 'code')} decoded by {_network(done.job)}")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from . import export
+    from .sweep.store import load
+
+    job = export.write(load(options.folder), options.out, options.latent_dim, options.seed)
+    print(f"{one_line(str(options.out))}: {_network(job)}, the same in onnxruntime as in PyTorch")
+    return 0
+
+
+def _network(job: Job) -> str:
+    return f"the network with {plural(job.latent_dim, 'dimension')}, seed {job.seed}"
 
 
 def _pixels(mean: float, variance: float) -> dict[str, str]:

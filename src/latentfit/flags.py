@@ -52,9 +52,22 @@ LOOK = """examples:
   latentfit data photos.npz                             what was found, and what is odd about it
   latentfit data scans.npy --range 4095 --test 0.1      12-bit pixels; a tenth drawn at random as test images
 """
+ENCODE = """examples:
+  latentfit encode runs/photos new/ --out codes.csv              a line for each picture: name, z0, z1, ...
+  latentfit encode runs/photos new/ --out codes.csv --errors     and how well it is reconstructed
+"""
+DECODE = """examples:
+  latentfit decode runs/photos codes.npy --out images.npy        float32, in the units of the data
+  latentfit decode runs/photos mine.csv --latent-dim 16 --seed 0 --out images.npz
+"""
+EXPORT = """examples:
+  latentfit export runs/photos --out photos-16                   the network of the study's answer
+  latentfit export runs/photos --latent-dim 16 --seed 0 --out photos-16
+"""
+FILE_HELP = "the file to write: .npy (the numbers alone), .npz, .csv or .parquet (with names beside them)"
 
 
-def parser(study: Verb, report: Verb, data: Verb) -> argparse.ArgumentParser:
+def parser(study: Verb, report: Verb, data: Verb, encode: Verb, decode: Verb, export: Verb) -> argparse.ArgumentParser:
     """The parser of all verbs and flags; a verb is what runs it, and returns the exit status."""
     program = argparse.ArgumentParser(
         prog="latentfit",
@@ -66,6 +79,9 @@ def parser(study: Verb, report: Verb, data: Verb) -> argparse.ArgumentParser:
     _add_study(verbs, study)
     _add_report(verbs, report)
     _add_data(verbs, data)
+    _add_encode(verbs, encode)
+    _add_decode(verbs, decode)
+    _add_export(verbs, export)
     return program
 
 
@@ -125,7 +141,7 @@ def _add_question(verb: argparse.ArgumentParser) -> None:
 
 def _add_report(verbs: Any, run: Verb) -> None:
     verb = _add(verbs, "report", run, "redraw what is derived from a finished study", REPORT)
-    verb.add_argument("folder", type=Path, metavar="DIR", help="what `latentfit study` wrote")
+    _add_folder(verb)
     _add_explorer(verb)
 
 
@@ -133,6 +149,60 @@ def _add_data(verbs: Any, run: Verb) -> None:
     verb = _add(verbs, "data", run, "fetch, verify and describe a data set", LOOK)
     verb.add_argument("data", nargs="?", default="fashion-mnist", metavar="DATA", help=DATA_HELP)
     _add_reading(verb)
+
+
+def _add_encode(verbs: Any, run: Verb) -> None:
+    verb = _add(verbs, "encode", run, "data to codes, prepared as the data of the study", ENCODE)
+    _add_folder(verb)
+    verb.add_argument("data", metavar="DATA", help=DATA_HELP)
+    _add_network(verb)
+    verb.add_argument("--out", type=Path, required=True, metavar="FILE", help=FILE_HELP)
+    verb.add_argument("--errors", action="store_true", help="also write each item's mean squared reconstruction error")
+    _add_data_dir(verb)
+    verb.add_argument(
+        "--range",
+        type=_end,
+        metavar="MAX",
+        help="pixel values in DATA run from 0 to MAX, where they ran to another number in the data of the study",
+    )
+    _add_skip_bad(verb)
+
+
+def _add_decode(verbs: Any, run: Verb) -> None:
+    verb = _add(verbs, "decode", run, "codes to data, in the shape and units of the data of the study", DECODE)
+    _add_folder(verb)
+    verb.add_argument("codes", type=Path, metavar="CODES", help="a file as `encode` writes it, or one like it")
+    _add_network(verb)
+    verb.add_argument("--out", type=Path, required=True, metavar="FILE", help=FILE_HELP)
+
+
+def _add_export(verbs: Any, run: Verb) -> None:
+    verb = _add(verbs, "export", run, "a network for other programs: ONNX, safetensors, a model card", EXPORT)
+    _add_folder(verb)
+    _add_network(verb)
+    verb.add_argument("--out", type=Path, required=True, metavar="DIR2", help="the folder to write")
+
+
+def _add_folder(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("folder", type=Path, metavar="DIR", help="what `latentfit study` wrote")
+
+
+def _add_network(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--latent-dim", type=_count, metavar="K", help="size of the network (that of the study's answer)")
+    verb.add_argument(
+        "--seed",
+        type=_seed,
+        metavar="S",
+        help="its seed (the one with the smallest error on the held-out images; the first where nothing was held out)",
+    )
+
+
+def _add_data_dir(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--data-dir", type=Path, metavar="DIR", help="where Fashion-MNIST's files are looked for first")
+
+
+def _add_skip_bad(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--skip-bad", action="store_true", help="leave out pictures that cannot be read")
 
 
 def _add(verbs: Any, name: str, run: Verb, text: str, end: str) -> argparse.ArgumentParser:
@@ -169,7 +239,7 @@ def _add_hardware(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_reading(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--data-dir", type=Path, metavar="DIR", help="where Fashion-MNIST's files are looked for first")
+    _add_data_dir(verb)
     verb.add_argument(
         "--range",
         type=_end,
@@ -210,7 +280,7 @@ def _add_reading(verb: argparse.ArgumentParser) -> None:
         choices=SCALES,
         help="of rows of numbers: divide each of the columns by its own deviation while training, or none (columns)",
     )
-    verb.add_argument("--skip-bad", action="store_true", help="leave out pictures that cannot be read")
+    _add_skip_bad(verb)
 
 
 def reading(options: argparse.Namespace) -> dict[str, Any]:
@@ -239,6 +309,12 @@ def _sizes(text: str) -> list[int]:
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number, 1 or more")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number, 0 or more")
     return int(text)
 
 

@@ -9,12 +9,17 @@ import dataclasses
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import InputError, StandInWarning
 from .images import ImageSet
 from .reading import Reading, existing_path
 
-__all__ = ["ImageSet", "load"]
+if TYPE_CHECKING:
+    from .items import Items
+    from .preparation import Preparation
+
+__all__ = ["ImageSet", "load", "stream"]
 
 NAMES = ("fashion-mnist", "garments", "auto")
 
@@ -66,20 +71,59 @@ def load(
     from . import files
 
     requested = Reading.requested(value_range, test_share, resize, skip_bad, shape, group, label, scale)
-    if isinstance(source, str) and source in NAMES:
-        if requested.flags:
-            raise InputError(
-                f"{source} is a data set whose pixels and test images are known; expected a path with"
-                f"{requested.flags}; leave that out"
-            )
-        return _load_named(source, data_dir)
+    if not _is_name(source):
+        return files.load(_path_of(source), requested)
+    if requested.flags:
+        raise InputError(
+            f"{source} is a data set whose pixels and test images are known; expected a path with"
+            f"{requested.flags}; leave that out"
+        )
+    return _load_named(str(source), data_dir)
+
+
+def stream(
+    source: str | Path | ImageSet,
+    prepared: Preparation,
+    data_dir: str | Path | None = None,
+    *,
+    value_range: float | None = None,
+    skip_bad: bool = False,
+) -> Items:
+    """New data for a network, whole and in their own order, as it takes them; see `items.of_path`.
+
+    Args:
+        source: As of `load`, or a set.
+        prepared: What the network takes.
+        data_dir: As of `load`.
+        value_range: As of `load`; that of the data the network was trained on if it is not given.
+        skip_bad: As of `load`.
+
+    Raises:
+        InputError: The data are not available, or not what the network takes.
+    """
+    from .items import of_path, of_set
+
+    if not isinstance(source, ImageSet) and not _is_name(source):
+        return of_path(_path_of(source), prepared, value_range, skip_bad)
+    if value_range is not None or skip_bad:
+        flag = "--skip-bad" if value_range is None else "--range"
+        raise InputError(f"{source}: its pixels are known; expected a path with {flag}; leave that out")
+    return of_set(source if isinstance(source, ImageSet) else _load_named(str(source), data_dir), prepared)
+
+
+def _is_name(source: str | Path) -> bool:
+    return isinstance(source, str) and source in NAMES
+
+
+def _path_of(source: str | Path) -> Path:
+    from .files import ALLOWED
+
     path = existing_path(source)
     if path is None:
         raise InputError(
-            f"{str(source)!r} is neither a data set nor a path that exists; expected {', '.join(NAMES)}, "
-            f"or {files.ALLOWED}"
+            f"{str(source)!r} is neither a data set nor a path that exists; expected {', '.join(NAMES)}, or {ALLOWED}"
         )
-    return files.load(path, requested)
+    return path
 
 
 def _load_named(name: str, data_dir: str | Path | None) -> ImageSet:

@@ -7,7 +7,7 @@ import math
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import InputError
 from . import idx
+from .lazy import Lazy
 from .reading import Array
 from .roles import by_key
 
@@ -61,11 +62,15 @@ def read_one(path: Path) -> Array:
     if path.suffix.lower() == ".npy":
         return map_npy(path)
     with sound(path), zipfile.ZipFile(path) as archive:
-        names = [name.removesuffix(".npy") for name in archive.namelist()]
-        if len(names) != 1:
-            found = ", ".join(map(repr, names)) or "nothing"
-            raise InputError(f"{path}: has {found}; expected one array; save it with np.savez(path, array)")
-        return _read_member(path, archive, names[0])
+        return _read_member(path, archive, _only_name(path, archive))
+
+
+def _only_name(path: Path, archive: zipfile.ZipFile) -> str:
+    names = [name.removesuffix(".npy") for name in archive.namelist()]
+    if len(names) != 1:
+        found = ", ".join(map(repr, names)) or "nothing"
+        raise InputError(f"{path}: has {found}; expected one array; save it with np.savez(path, array)")
+    return names[0]
 
 
 def map_npy(path: Path) -> Array:
@@ -79,7 +84,69 @@ def map_npy(path: Path) -> Array:
         return array
 
 
-def _read_member(path: Path, archive: zipfile.ZipFile, key: str) -> Array:
+def lazy_npy(path: Path) -> Lazy:
+    """The array of an `.npy`, to be read a slice at a time."""
+    with sound(path):
+        with path.open("rb") as stream:
+            check_header(str(path), stream, path.stat().st_size)
+        return _lazy(str(path), lambda: path.open("rb"), lambda: map_npy(path))
+
+
+def lazy_npz(path: Path) -> dict[str, Lazy]:
+    """The arrays of an `.npz` to be read a slice at a time, by key; its only array, whatever its name, under `x`."""
+    with sound(path), zipfile.ZipFile(path) as archive:
+        members = [name.removesuffix(".npy") for name in archive.namelist()]
+        names = {"x": members[0]} if len(members) == 1 else {"x": "x"} if "x" in members else by_key(members)
+        if not any(key.startswith("x") for key in names):
+            found = ", ".join(map(repr, members)) or "nothing"
+            raise InputError(f"{path}: has {found}; expected x_train, x_test or one array; save it with np.savez")
+        return {key: _lazy_member(path, archive, name) for key, name in names.items()}
+
+
+def lazy_members(path: Path, wanted: Sequence[str]) -> dict[str, Lazy]:
+    """The arrays of an `.npz` with these names, the first of which must be there; otherwise its only one."""
+    with sound(path), zipfile.ZipFile(path) as archive:
+        members = [name.removesuffix(".npy") for name in archive.namelist()]
+        names = {name: name for name in wanted if name in members}
+        if wanted[0] not in names:
+            names = {wanted[0]: _only_name(path, archive)}
+        return {key: _lazy_member(path, archive, name) for key, name in names.items()}
+
+
+def lazy_one(path: Path) -> Lazy:
+    """The only array of an `.npy` or `.npz` file, to be read a slice at a time."""
+    if path.suffix.lower() == ".npy":
+        return lazy_npy(path)
+    with sound(path), zipfile.ZipFile(path) as archive:
+        return _lazy_member(path, archive, _only_name(path, archive))
+
+
+def _lazy_member(path: Path, archive: zipfile.ZipFile, key: str) -> Lazy:
+    info = _checked_member(path, archive, key)
+    return _lazy(
+        f"{key} in {path}",
+        lambda: zipfile.ZipFile(path).open(info),  # which the stream keeps open
+        lambda: _read_member(path, zipfile.ZipFile(path), key),
+    )
+
+
+def _lazy(what: str, opened: Callable[[], IO[bytes]], loaded: Callable[[], Array]) -> Lazy:
+    """An array by its header; one whose numbers go column after column has to be there as a whole."""
+    with opened() as stream:
+        shape, by_columns, dtype = HEADER_READERS[np.lib.format.read_magic(stream)](stream)
+    if not shape or (by_columns and len(shape) > 1):
+        return Lazy.of(loaded())
+
+    def behind_header() -> IO[bytes]:
+        stream = opened()
+        HEADER_READERS[np.lib.format.read_magic(stream)](stream)
+        return stream
+
+    return Lazy.stored(what, shape, dtype, behind_header)
+
+
+def _checked_member(path: Path, archive: zipfile.ZipFile, key: str) -> zipfile.ZipInfo:
+    """A member of an `.npz` whose header fits its size."""
     info = archive.getinfo(f"{key}.npy")
     if info.compress_type not in PACKED:
         raise InputError(f"{key} in {path}: not packed as numpy packs; expected deflate or none; save it with np.savez")
@@ -87,6 +154,11 @@ def _read_member(path: Path, archive: zipfile.ZipFile, key: str) -> Array:
     size = min(info.file_size, path.stat().st_size * idx.DEFLATE)
     with archive.open(info) as stream:
         check_header(f"{key} in {path}", stream, size)
+    return info
+
+
+def _read_member(path: Path, archive: zipfile.ZipFile, key: str) -> Array:
+    info = _checked_member(path, archive, key)
     with archive.open(info) as stream:
         array: Array = np.lib.format.read_array(stream, allow_pickle=False)
     return array

@@ -49,7 +49,7 @@ def whole(
     told = labels.prepare(found.get("y_train"), found.get("y_test"))
     images, steps = {}, [*requested.prepared]
     for key in (key for key in found if key.startswith("x")):
-        images[key], step = _arranged(titles[key], found[key], requested.shape)
+        images[key], step = arranged(titles[key], found[key], requested.shape)
         steps += [step] if step and step not in steps else []
     reading = _after(requested, told, steps)
     named = told.classes or (beside.classes if told.y_train is not None else None)
@@ -70,7 +70,7 @@ def divided(name: str, title: str, x: Array, y: Array | None, requested: Reading
     """
     if len(x) < 2:
         raise InputError(f"{title}: holds shape {x.shape}; expected at least 2 images, one of them for the test")
-    x, step = _arranged(title, x, requested.shape)
+    x, step = arranged(title, x, requested.shape)
     if y is not None and len(y) != len(x):
         raise InputError(f"{title}: {len(y)} labels for {len(x)} images; expected one label an image")
     told = labels.prepare(y, y)
@@ -119,7 +119,7 @@ def as_rows(title: str, x: Array, columns: tuple[str, ...] | None) -> Array:
     """Rows of numbers as float32; an InputError if they are no numbers, or some are missing or too large."""
     if x.dtype.kind not in "buif":
         raise InputError(f"{title}: type {x.dtype}; expected numbers; save it as float32")
-    _refuse_missing(title, x, columns or [*map(str, range(x.shape[1]))])
+    refuse_missing(title, x, columns or [*map(str, range(x.shape[1]))])
     if x.dtype == np.float32:
         return x
     with np.errstate(over="ignore"):  # the ImageSet refuses the infinite values
@@ -141,7 +141,7 @@ def _varies(x: Array) -> Array:
     return varies
 
 
-def _refuse_missing(what: str, values: Array, names: Sequence[str]) -> None:
+def refuse_missing(what: str, values: Array, names: Sequence[str]) -> None:
     """Refuse rows with numbers that are NaN or infinite, counted by column."""
     if values.dtype.kind != "f":
         return
@@ -169,7 +169,7 @@ def _noting_pixels(reading: Reading, x: Array) -> Reading:
     return replace(reading, dropped=(*reading.dropped, note))
 
 
-def _arranged(what: str, x: Array, shape: tuple[int, ...] | None) -> tuple[Array, str | None]:
+def arranged(what: str, x: Array, shape: tuple[int, ...] | None) -> tuple[Array, str | None]:
     """Images with the channels last, from rows of pixels if there is a shape, and what was done."""
     if shape is not None:
         if x.ndim != 2 or x.shape[1] != math.prod(shape):

@@ -11,7 +11,7 @@ import io
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -62,6 +62,28 @@ def read_values(
         return _with_numpy(path, text, columns, apart, mark)
     finally:
         text.detach()
+
+
+def read_parts(
+    path: Path, file: BinaryIO, columns: Sequence[str], apart: Sequence[int], mark: str
+) -> Iterator[tuple[Array, dict[int, list[str]]]]:
+    """What `read_values` gives, some rows at a time; a fault is told as of the whole file."""
+    start, rest = file.tell(), b""
+    while block := file.read(BLOCK):
+        block = rest + block
+        whole = block.rfind(b"\n") + 1
+        if block.count(b'"', 0, whole) % 2 or not block[:whole].strip():  # within a cell of several lines; nothing
+            rest = block
+            continue
+        rest = block[whole:]
+        try:
+            yield read_values(path, io.BytesIO(block[:whole]), columns, apart, mark)
+        except InputError:
+            file.seek(start)
+            read_values(path, file, columns, apart, mark)
+            raise
+    if rest.strip() or file.tell() == start:  # of which the second is an error
+        yield read_values(path, io.BytesIO(rest), columns, apart, mark)
 
 
 def _narrowed(values: Array, apart: Sequence[int], path: Path) -> tuple[Array, dict[int, list[str]]]:

@@ -7,15 +7,17 @@ Every fault is an error of one line that says what to do.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import InputError
 from . import arrays, idx, pictures, roles, tables
 from .assembly import Beside, divided, whole
 from .decoding import NAMED
 from .images import ImageSet
+from .layout import Layout, scan
 from .reading import DEFAULT, SCALES, Array, Reading, shape_text
 from .tables import Table
 
@@ -65,59 +67,64 @@ def load(path: Path, requested: Reading = DEFAULT) -> ImageSet:
     uint8; floats in [0, 1], which become float32; 0 and 1 of any type, which become bytes of 0 and 255; or of the
     requested range. Other arrays (N, D) are rows of numbers of any range. Everything else raises an InputError.
     """
+    with warnings.catch_warnings(action="ignore"):  # numpy, Pillow and Python warn about odd but readable files
+        return READERS[(found := find(path)).kind](found, requested)
+
+
+class Found(NamedTuple):
+    """What a file or folder holds: its kind, a key of READERS, and which files those are."""
+
+    kind: str
+    path: Path  # for errors
+    name: str  # of the set
+    files: Mapping[str, Path] = {}  # by the keys of an ImageSet, where there are several
+    layout: Layout | None = None  # of a folder of pictures
+
+
+def find(path: Path) -> Found:
+    """Which kind of data a file or folder holds, by names.
+
+    Raises:
+        InputError: None that can be read.
+    """
     if not path.is_dir() and not path.is_file():  # a pipe may never end
         raise InputError(f"{path}: no such file or folder; expected {ALLOWED}")
-    with warnings.catch_warnings(action="ignore"):  # numpy, Pillow and Python warn about odd but readable files
-        if path.is_dir():
-            return _load_folder(path, path.resolve().name or str(path), requested)
-        return _load_file(path, path.suffix.lower(), requested)
+    return _find_folder(path, path.resolve().name or str(path)) if path.is_dir() else _find_file(path)
 
 
-def _load_file(path: Path, suffix: str, requested: Reading) -> ImageSet:
-    if suffix == ".npz":
-        _refuse(path, requested, "value_range", "shape", "scale")
-        found = arrays.read_npz(path)
-        with arrays.sound(path):
-            return whole(path.resolve().stem, {key: f"{key} in {path}" for key in found}, found, requested)
-    if suffix == ".npy":
-        _refuse(path, requested, "value_range", "shape", "test_share", "scale")
-        x = arrays.map_npy(path)
-        with arrays.sound(path):
-            return divided(path.resolve().stem, str(path), x, None, requested)
+def _find_file(path: Path) -> Found:
+    suffix, name = path.suffix.lower(), path.resolve().stem
+    if suffix in (".npz", ".npy"):
+        return Found(suffix[1:], path, name)
     if suffix in TABLES:
-        return _load_table(path, path.resolve().stem, requested)
+        return Found("table", path, name)
     if suffix in NEVER:
         raise InputError(
             f"{path}: a {suffix} file is not opened, as that could run code or takes other software; expected "
             f"{ALLOWED}; if you trust it, convert it with: {NEVER[suffix].format(str(path))}"
         )
     if same := _idx_files(path.parent, path):
-        _refuse(path, requested, "value_range")
-        return _load_idx(path.parent, path.resolve().stem, same, requested)
+        return Found("idx", path.parent, name, same)
     raise InputError(f"{path}: cannot read a {path.suffix or 'file without a suffix'}; expected {ALLOWED}")
 
 
-def _load_folder(folder: Path, name: str, requested: Reading) -> ImageSet:
+def _find_folder(folder: Path, name: str) -> Found:
     exact = {key: file for key, title in zip(KEYS, idx.NAMES, strict=True) if (file := idx.find(folder, title))}
     if files := exact if {*REQUIRED} <= exact.keys() else _idx_files(folder):
-        _refuse(folder, requested, "value_range")
-        return _load_idx(folder, name, files, requested)
+        return Found("idx", folder, name, files)
     inside = _list(folder)
     if files := roles.group(folder, [path for path in inside if path.suffix.lower() in (".npz", ".npy")]):
-        _refuse(folder, requested, "value_range", "shape", "scale")
-        found = {key: arrays.read_one(file) for key, file in files.items()}
-        return whole(name, {key: str(file) for key, file in files.items()}, found, requested)
-    if not exact and (pictured := pictures.load(folder, requested)):
-        _refuse(folder, requested, "value_range", "test_share", "resize", "skip_bad", "group")
-        return pictured
+        return Found("arrays", folder, name, files)
+    if not exact and ((layout := scan(folder)).items or layout.rejected):
+        return Found("pictures", folder, name, layout=layout)
     found_tables = [path for path in inside if path.suffix.lower() in TABLES]
     if files := roles.group(folder, found_tables):
-        return _load_tables(folder, name, files, requested)
+        return Found("tables", folder, name, files)
     if train := [path for path in found_tables if (role := roles.role_of(path.name)) and role.key == "x_train"]:
-        return _load_table(train[0], name, requested)
+        return Found("table", train[0], name)
     folders = [path for path in inside if path.is_dir()]
     if len(folders) == 1 and not exact:
-        return _load_folder(folders[0], name, requested)
+        return _find_folder(folders[0], name)
     missing = [title for title in idx.NAMES[::2] if idx.find(folder, title) is None]
     raise InputError(
         f"{folder}: has no {' and no '.join(missing)}, and no pictures; expected a folder of pictures ({NAMED}), "
@@ -147,45 +154,72 @@ def _idx_files(folder: Path, wanted: Path | None = None) -> dict[str, Path] | No
     return found and {key: path for key, path in found.items() if key != "x_val"}
 
 
-def _load_idx(folder: Path, name: str, files: Mapping[str, Path], requested: Reading) -> ImageSet:
-    found = {key: idx.read(file, 3 if key in REQUIRED else 1) for key, file in files.items()}
-    titles = {"x_train": f"training images in {folder}", "x_test": f"test images in {folder}"}
-    return whole(name, titles, found, requested)
+def _load_npz(found: Found, requested: Reading) -> ImageSet:
+    path = found.path
+    _refuse(path, requested, "value_range", "shape", "scale")
+    read = arrays.read_npz(path)
+    with arrays.sound(path):
+        return whole(found.name, {key: f"{key} in {path}" for key in read}, read, requested)
 
 
-def _load_table(path: Path, name: str, requested: Reading) -> ImageSet:
+def _load_npy(found: Found, requested: Reading) -> ImageSet:
+    path = found.path
+    _refuse(path, requested, "value_range", "shape", "test_share", "scale")
+    x = arrays.map_npy(path)
+    with arrays.sound(path):
+        return divided(found.name, str(path), x, None, requested)
+
+
+def _load_arrays(found: Found, requested: Reading) -> ImageSet:
+    _refuse(found.path, requested, "value_range", "shape", "scale")
+    read = {key: arrays.read_one(file) for key, file in found.files.items()}
+    return whole(found.name, {key: str(file) for key, file in found.files.items()}, read, requested)
+
+
+def _load_pictures(found: Found, requested: Reading) -> ImageSet:
+    assert found.layout is not None
+    _refuse(found.path, requested, "value_range", "test_share", "resize", "skip_bad", "group")
+    return pictures.load(found.path, found.layout, requested)
+
+
+def _load_idx(found: Found, requested: Reading) -> ImageSet:
+    _refuse(found.path, requested, "value_range")
+    read = {key: idx.read(file, 3 if key in REQUIRED else 1) for key, file in found.files.items()}
+    titles = {"x_train": f"training images in {found.path}", "x_test": f"test images in {found.path}"}
+    return whole(found.name, titles, read, requested)
+
+
+def _load_table(found: Found, requested: Reading) -> ImageSet:
+    path = found.path
     _refuse(path, requested, "value_range", "shape", "test_share", "label", "group", "scale")
-    table = _read_table(path, requested)
+    table = tables.read_any(path, requested)
     x, reading = _shaped(table, requested)
     beside = Beside(columns=table.columns if x.ndim == 2 else None, groups=table.groups, names=table.names)
-    return divided(name, str(path), x, table.labels, reading, beside)
+    return divided(found.name, str(path), x, table.labels, reading, beside)
 
 
-def _load_tables(folder: Path, name: str, files: Mapping[str, Path], requested: Reading) -> ImageSet:
+def _load_tables(found: Found, requested: Reading) -> ImageSet:
+    folder, files = found.path, found.files
     _refuse(folder, requested, "value_range", "shape", "label", "group", "scale")
-    train = _read_table(files["x_train"], requested)
+    train = tables.read_any(files["x_train"], requested)
     if not requested.shape and train.shape is None:
         requested = replace(requested, scale=requested.scale or SCALES[0])  # all of them rows, whatever they look like
     rest = {key: path for key, path in files.items() if key.startswith("x") and key != "x_train"}
-    read = {"x_train": train} | {key: _read_table(path, requested) for key, path in rest.items()}
-    found = {key: _shaped(table, requested)[0] for key, table in read.items()}
+    read = {"x_train": train} | {key: tables.read_any(path, requested) for key, path in rest.items()}
+    x = {key: _shaped(table, requested)[0] for key, table in read.items()}
     labelled = {key: table.labels for key, table in read.items() if key in REQUIRED and table.labels is not None}
     dropped: tuple[str, ...] = ()
     if len(labelled) == len(REQUIRED):
-        found |= {key.replace("x", "y", 1): y for key, y in labelled.items()}
+        x |= {key.replace("x", "y", 1): y for key, y in labelled.items()}
     elif labelled:
         (other,) = {*REQUIRED} - labelled.keys()
         dropped = (f"The labels are left out: {files[other].name} has none.",)
-    is_rows = found["x_train"].ndim == 2
+    is_rows = x["x_train"].ndim == 2
     tables.check_alike({files[key].name: table for key, table in read.items()} if is_rows else {}, str(folder))
     shaped = _shaped(train, requested)[1]
     reading = replace(shaped, dropped=(*shaped.dropped, *dropped))
     beside = Beside(columns=train.columns if is_rows else None, groups=train.groups)
-    return whole(name, {key: str(path) for key, path in files.items()}, found, reading, beside)
-
-
-def _read_table(path: Path, requested: Reading) -> Table:
-    return (tables.read_parquet if path.suffix.lower() == ".parquet" else tables.read)(path, requested)
+    return whole(found.name, {key: str(path) for key, path in files.items()}, x, reading, beside)
 
 
 def _shaped(table: Table, requested: Reading) -> tuple[Array, Reading]:
@@ -195,3 +229,14 @@ def _shaped(table: Table, requested: Reading) -> tuple[Array, Reading]:
         return table.values, requested
     step = f"rows of pixels as images of {shape_text(table.shape)}"
     return table.values.reshape(-1, *table.shape), replace(requested, prepared=(step,))
+
+
+READERS: dict[str, Callable[[Found, Reading], ImageSet]] = {
+    "npz": _load_npz,
+    "npy": _load_npy,
+    "arrays": _load_arrays,
+    "idx": _load_idx,
+    "pictures": _load_pictures,
+    "table": _load_table,
+    "tables": _load_tables,
+}

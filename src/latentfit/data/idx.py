@@ -9,10 +9,12 @@ import gzip
 import math
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
+from .lazy import Lazy
 from .reading import Array, shape_text
 
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -32,17 +34,39 @@ def read(path: Path, rank: int) -> Array:
 
     Its number of dimensions must be `rank`: 3 for images (N, H, W), 1 for labels (N,).
     """
-    head = unpack(path, 4 + 4 * rank)[: 4 + 4 * rank]
-    shape = _read_shape(path, head, rank)
-    size = len(head) + math.prod(shape)
-    claim = f"{path}: its header says {shape_text(shape)}, which is {size:,} bytes, and the file holds "
-    room = path.stat().st_size * (DEFLATE if path.suffix == ".gz" else 1)
-    if size > room:
-        raise InputError(f"{claim}at most {room:,}; expected a header that fits; get the file again")
+    shape = _checked_shape(path, rank)
+    size = 4 + 4 * rank + math.prod(shape)
     data = unpack(path, size)
     if len(data) != size:
-        raise InputError(f"{claim}{f'{len(data):,}' if len(data) < size else 'more'}; get the file again")
+        raise InputError(f"{_claim(path, shape)}{f'{len(data):,}' if len(data) < size else 'more'}; get the file again")
     return parse(data)
+
+
+def lazy(path: Path, rank: int) -> Lazy:
+    """The array of an IDX file, to be read a slice at a time; see `read`."""
+    shape = _checked_shape(path, rank)
+
+    def opened() -> Any:
+        file: Any = (gzip.open if path.suffix == ".gz" else Path.open)(path, "rb")
+        file.read(4 + 4 * rank)
+        return file
+
+    return Lazy.stored(str(path), shape, np.uint8, opened)
+
+
+def _checked_shape(path: Path, rank: int) -> tuple[int, ...]:
+    """The shape in the header of a file, which has room for as much."""
+    head = unpack(path, 4 + 4 * rank)[: 4 + 4 * rank]
+    shape = _read_shape(path, head, rank)
+    size, room = len(head) + math.prod(shape), path.stat().st_size * (DEFLATE if path.suffix == ".gz" else 1)
+    if size > room:
+        raise InputError(f"{_claim(path, shape)}at most {room:,}; expected a header that fits; get the file again")
+    return shape
+
+
+def _claim(path: Path, shape: tuple[int, ...]) -> str:
+    size = 4 + 4 * len(shape) + math.prod(shape)
+    return f"{path}: its header says {shape_text(shape)}, which is {size:,} bytes, and the file holds "
 
 
 def unpack(path: Path, size: int) -> bytearray:

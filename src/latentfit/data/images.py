@@ -284,7 +284,8 @@ class ImageSet:
         """How new data of the same kind become what a network of this set takes, as JSON: for `model.json`.
 
         The type of the numbers, uint8 for 0 to 255 and float32; what they were divided by; the size that pictures were
-        brought to; the shape that rows of pixels were given; and the names of the columns of rows, in order.
+        brought to; the shape that rows of pixels were given; the names of the columns of rows, in order; and of the
+        column of labels that was asked for.
         """
         reading = self.reading
         return {
@@ -293,6 +294,7 @@ class ImageSet:
             "resize": reading.resize,
             "shape": reading.shape,
             "columns": self.columns,
+            "label": reading.label,
         }
 
     @cached_property

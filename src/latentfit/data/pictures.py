@@ -29,7 +29,7 @@ from . import cache, decoding
 from .cache import Index, Writer
 from .decoding import STEPS, Decoded
 from .images import MAX_CLASSES, ImageSet, Names
-from .layout import Item, Layout, scan
+from .layout import Item, Layout
 from .reading import GROUPS, Reading, choose_by_class, choose_groups, group_of, natural
 
 TENTH = 0.1  # of the pictures of a folder without test images
@@ -40,20 +40,17 @@ SMALL = 1 << 15  # bytes
 Outcome = Decoded | str
 
 
-def load(folder: Path, requested: Reading) -> ImageSet | None:
-    """Load a folder of pictures; None if there is no file in it that could be one.
+def load(folder: Path, layout: Layout, requested: Reading) -> ImageSet:
+    """Load a folder of pictures, of which `scan` found at least one.
 
     Raises:
         InputError: A picture cannot be read (with `skip_bad`: none can), their sizes differ, the test images are
             unclear, or there are fewer than two.
     """
-    layout = scan(folder)
-    if requested.group not in (None, *GROUPS) and layout.items:
+    if requested.group not in (None, *GROUPS):
         raise InputError(f"{folder}: group {requested.group!r} of pictures; expected {' or '.join(GROUPS)}")
     if requested.group == "folder":
         layout = _without_group_folders(layout)
-    if not layout.items and not layout.rejected:
-        return None
     pixels, index = _decoded(layout, requested)
     reading, splits = _split(layout, index.rejected, requested)
     return _image_set(one_line(folder.resolve().name) or str(folder), layout, splits, pixels, index, reading)
@@ -117,6 +114,49 @@ def _decoded(layout: Layout, requested: Reading) -> tuple[NDArray[np.uint8], Ind
         return [place[item.name] for part in _split(layout, rejected, requested)[1] for item in part], rejected
 
     return cache.kept(cache.cache_folder() / "pictures" / source / files, fill)
+
+
+def blocks(
+    layout: Layout, requested: Reading, image_shape: tuple[int, ...], size: int
+) -> Iterator[tuple[list[Item], NDArray[np.uint8]]]:
+    """Pictures of a folder as they come, decoded and not kept, at most `size` at a time, with what each is.
+
+    Raises:
+        InputError: At the end, if a picture cannot be read or is not of this shape (with `skip_bad`: if all are).
+    """
+    rejected, sound = dict(layout.rejected), 0
+    items: list[Item] = []
+    pixels: list[NDArray[np.uint8]] = []
+    paths = [str(layout.root / item.name) for item in layout.items]
+    with warnings.catch_warnings(action="ignore"), _bar(len(paths)) as bar:  # Pillow warns of odd but readable files
+        for item, outcome in zip(layout.items, _outcomes(paths, layout.items, requested), strict=True):
+            bar.update()
+            fitted = outcome if isinstance(outcome, str) else _fitted(outcome.pixels, image_shape)
+            if isinstance(fitted, str):
+                rejected[item.name] = fitted
+                continue
+            sound += 1
+            if rejected and not requested.skip_bad:
+                continue  # the others are only looked at
+            items.append(item)
+            pixels.append(fitted)
+            if len(items) == size:
+                yield items, np.stack(pixels)
+                items, pixels = [], []
+    if rejected and not (requested.skip_bad and sound):
+        raise _rejection(layout.root, rejected, sound)
+    if items:
+        yield items, np.stack(pixels)
+
+
+def _fitted(pixels: NDArray[np.uint8], image_shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
+    """A picture in a shape, grey ones in three equal channels if there are three; or why it is of another."""
+    (height, width), (down, across) = pixels.shape[:2], image_shape[:2]
+    if (height, width) != (down, across):
+        return f"is {width} × {height} pixels; expected {across} × {down}, as in training; bring it to that size"
+    if pixels.ndim > len(image_shape):
+        return "is in colour; expected grey, as in training; convert it"
+    return np.repeat(pixels[..., None], 3, axis=-1) if pixels.ndim < len(image_shape) else pixels
 
 
 def _rejection(root: Path, rejected: dict[str, str], sound: int) -> InputError:

@@ -10,6 +10,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -64,6 +65,24 @@ def read(path: Path, requested: Reading) -> Table:
     Raises:
         InputError: It cannot be read; a column is text or has missing values; a column that was named is not there.
     """
+    with opened_csv(path) as (file, head):
+        roles = _roles(f"{path}", head.columns, requested, head.is_named)
+        values, others = read_values(path, file, head.columns, roles.text, head.mark)
+    return _table(str(path), values, head.columns, others, roles, requested, head.is_named)
+
+
+@dataclass(frozen=True)
+class _Head:
+    """What the first line of a CSV file says; without names in it columns are called by their numbers."""
+
+    columns: list[str]
+    is_named: bool
+    mark: str  # between cells
+
+
+@contextmanager
+def opened_csv(path: Path) -> Iterator[tuple[BinaryIO, _Head]]:
+    """A CSV file at its first row, and its head; what goes wrong within is an InputError."""
     try:
         with path.open("rb") as file:
             first, start = _first_line(path, file)
@@ -72,14 +91,11 @@ def read(path: Path, requested: Reading) -> Table:
             is_named = sum(map(is_number, header)) <= len(header) / 2
             if not is_named:
                 file.seek(start)
-            columns = header if is_named else [*map(str, range(len(header)))]
-            roles = _roles(f"{path}", columns, requested, is_named)
-            values, others = read_values(path, file, columns, roles.text, mark)
+            yield file, _Head(header if is_named else [*map(str, range(len(header)))], is_named, mark)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}; expected a file that can be read") from error
     except csv.Error as error:
         raise InputError(f"{path}: {one_line(str(error))}; expected a header of one line; save it again") from error
-    return _table(str(path), values, columns, others, roles, requested, is_named)
 
 
 def _first_line(path: Path, file: BinaryIO) -> tuple[str, int]:
@@ -98,6 +114,13 @@ def _first_line(path: Path, file: BinaryIO) -> tuple[str, int]:
 
 def read_parquet(path: Path, requested: Reading) -> Table:
     """Read a Parquet file; errors as of `read`."""
+    with opened_parquet(path) as pandas:
+        return from_frame(pandas.read_parquet(path), requested, str(path))
+
+
+@contextmanager
+def opened_parquet(path: Path) -> Iterator[Any]:
+    """pandas, with pyarrow; what goes wrong within is an InputError."""
     try:
         import pandas  # type: ignore[import-not-found,import-untyped,unused-ignore]
         import pyarrow  # type: ignore[import-not-found,import-untyped,unused-ignore]
@@ -107,11 +130,16 @@ def read_parquet(path: Path, requested: Reading) -> Table:
             "pip install 'latentfit[tables]'"
         ) from error
     try:
-        return from_frame(pandas.read_parquet(path), requested, str(path))
+        yield pandas
     except (OSError, ValueError, KeyError, pyarrow.ArrowException) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: not a sound Parquet file: {one_line(str(error))}; save it again") from error
+
+
+def read_any(path: Path, requested: Reading) -> Table:
+    """Read a CSV or Parquet file, by its name."""
+    return (read_parquet if path.suffix.lower() == ".parquet" else read)(path, requested)
 
 
 def from_frame(frame: Any, requested: Reading, what: str = "the frame") -> Table:
@@ -125,7 +153,7 @@ def from_frame(frame: Any, requested: Reading, what: str = "the frame") -> Table
     if not len(frame):
         raise InputError(f"{what}: has no rows; expected one for each item")
     values = frame.iloc[:, kept].to_numpy(dtype=None if _is_whole(frame, kept) else np.float64, na_value=np.nan)
-    others = {i: [*map(_plain, frame.iloc[:, i].tolist())] for i in roles.text}
+    others = {i: [*map(plain, frame.iloc[:, i].tolist())] for i in roles.text}
     if frame.index.dtype.kind not in "iu":
         others[-1] = [str(name) for name in frame.index.tolist()]
         roles = _Roles(roles.label, roles.group, -1, roles.requested)
@@ -138,7 +166,8 @@ def _is_whole(frame: Any, kept: Sequence[int]) -> bool:
     return all(isinstance(frame.dtypes.iloc[i], np.dtype) and frame.dtypes.iloc[i].kind in "bui" for i in kept)
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
+    """A cell as text, whole numbers without a fraction."""
     whole = isinstance(value, float) and value.is_integer()
     return str(int(value) if whole else value).strip()
 

@@ -8,14 +8,14 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from itertools import chain
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, BinaryIO, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ..errors import InputError
 from ..recipe import Job
@@ -33,17 +33,24 @@ def write(path: Path, data: bytes) -> None:
     Raises:
         OSError: It cannot be written; the message names the file.
     """
+    with replacing(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write into that takes this name when it is whole, as of `write`; an error leaves what was there."""
     try:
-        _write(path, data)
+        yield from _replacing(path)
     except OSError as error:
-        raise OSError(error.errno, f"{error.strerror} (writing {path})") from error
+        raise OSError(error.errno, f"{error.strerror or error} (writing {path})") from error
 
 
-def _write(path: Path, data: bytes) -> None:
+def _replacing(path: Path) -> Iterator[BinaryIO]:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         Path(name).chmod(0o644)
@@ -53,6 +60,12 @@ def _write(path: Path, data: bytes) -> None:
             Path(name).unlink()
         raise
     _sync_folder(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Have the system put a file that is written on the disk."""
+    with path.open("rb+") as file:
+        os.fsync(file)
 
 
 def _sync_folder(folder: Path) -> None:

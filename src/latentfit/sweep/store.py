@@ -11,6 +11,7 @@ DIR/timing.json         the only file that holds dates and seconds
 from __future__ import annotations
 
 import csv
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +25,7 @@ from safetensors.numpy import load as parse_safetensors
 from safetensors.numpy import save as dump_safetensors
 
 from ..data.images import ImageSet
+from ..data.preparation import Preparation
 from ..data.scaling import Scaling
 from ..errors import InputError
 from ..model import Network
@@ -157,6 +159,27 @@ class Study:
         """(latent_dim, seed) of the networks whose training did not fail."""
         return list(self.found.trained)
 
+    def chosen(self, latent_dim: int | None = None, seed: int | None = None) -> Job:
+        """The network that is meant: of the answer's size if none is given, and of the best seed of its size.
+
+        That is the one with the smallest error on the held-out images, or the first where nothing was held out.
+
+        Raises:
+            InputError: The study has no answer, or no such network.
+        """
+        size = self.found.verdict.latent_dim if latent_dim is None else latent_dim
+        if size is None:
+            known = ", ".join(map(str, sorted({job.latent_dim for job in self.jobs})))
+            raise InputError(
+                f"{self.folder} has no answer which size is enough; expected one of {known or 'none'} with "
+                "--latent-dim; name one"
+            )
+        trained = self.found.trained
+        models = [trained[job] for job in sorted(trained) if job.latent_dim == size and seed in (None, job.seed)]
+        if not models:
+            self._folder_of(size, seed)
+        return min(models, key=lambda model: math.inf if model.val_mse is None else model.val_mse).job
+
     def network(self, latent_dim: int, seed: int = 0) -> Network:
         """The trained network of a size and seed.
 
@@ -172,6 +195,23 @@ class Study:
     def seen_network(self, latent_dim: int, seed: int = 0) -> Network:
         """The same network as a function of what `shown` holds: of rows of numbers those that vary, in deviations."""
         return seen(self.network(latent_dim, seed), self.scaling)
+
+    def preparation(self, latent_dim: int, seed: int = 0) -> Preparation:
+        """What that network takes, and how data became that; errors as `network`."""
+        path = self._folder_of(latent_dim, seed) / "model.json"
+        spec, dataset = read_json(path), self.found.dataset
+        before = {  # of a study that an earlier version made
+            "type": str(self.shown["train"].dtype),
+            "value_range": dataset.value_range,
+            "columns": None if dataset.columns is None else [*dataset.columns],
+        }
+        try:
+            given = spec.get("preparation") or before
+            made: Preparation = from_json(Preparation, {**given, "image_shape": spec.get("image_shape")})
+            made.check(dataset.is_rows)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ModelError(f"{path} does not say how data are prepared: {error}; run the study again") from None
+        return made
 
     @property
     def scaling(self) -> Scaling | None:
@@ -208,10 +248,11 @@ class Study:
             and found.quality is not None
         )
 
-    def _folder_of(self, latent_dim: int, seed: int) -> Path:
-        if Job(latent_dim, seed) not in self.jobs:
+    def _folder_of(self, latent_dim: int, seed: int | None) -> Path:
+        if seed is None or Job(latent_dim, seed) not in self.jobs:
             known = ", ".join(f"{k} (seed {s})" for k, s in self.jobs)
-            raise InputError(f"{self.folder} has no model of size {latent_dim}, seed {seed}; it has {known}")
+            of_seed = "" if seed is None else f", seed {seed}"
+            raise InputError(f"{self.folder} has no model of size {latent_dim}{of_seed}; it has {known or 'none'}")
         return model_folder(self.folder, Job(latent_dim, seed))
 
     def __repr__(self) -> str:
