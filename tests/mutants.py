@@ -182,6 +182,20 @@ MUTANTS = (
         "np.concatenate([beside[:0], others",
         ("test_quality.py", "-k", "film or few"),
     ),
+    Mutant(
+        "comparison of an export with its network",
+        "export.py",
+        "if not apart <= limit:",
+        "if False:",
+        ("test_export.py", "-k", "that_differs"),
+    ),
+    Mutant(
+        "range of new data",
+        "data/items.py",
+        "if value_range is None and top != wanted.top:",
+        "if False:",
+        ("test_codes.py", "-k", "another_kind_are"),
+    ),
 )
 
 

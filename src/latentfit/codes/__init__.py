@@ -5,6 +5,7 @@ The network, and how its data were prepared, come from the folder of a study. N 
 
 from __future__ import annotations
 
+from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,8 +64,7 @@ def encode(
     path, job = outputs.checked(Path(out), errors), study.chosen(latent_dim, seed)
     network, prepared = study.network(*job), study.preparation(*job)
     items = data.stream(source, prepared, data_dir, value_range=value_range, skip_bad=skip_bad)
-    there = [True, items.has_splits, items.has_labels]
-    texts = tuple(name for name, is_there in zip(TEXTS, there, strict=True) if is_there)
+    texts = tuple(compress(TEXTS, (True, items.has_splits, items.has_labels)))
     layout = Layout("z", (job.latent_dim,), tuple(f"z{i}" for i in range(job.latent_dim)), texts, errors)
     count = 0
     with outputs.writing(path, layout) as write, matmul_as("fp32"):
