@@ -1,8 +1,10 @@
 """The search for models of any kind."""
 
+import doctest
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,6 +151,13 @@ def test_a_score_that_cannot_be_written_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "write", full)
     with pytest.raises(InputError, match="No space left on device; expected a file that can be written"):
         choose_size(of_pca, 0.9, max_dim=9, file=tmp_path / "scores.json")
+
+
+def test_the_example_of_the_page():
+    page = re.sub(r"^```.*$", "", (Path(__file__).parent.parent / "docs" / "choosing.md").read_text(), flags=re.M)
+    example = doctest.DocTestParser().get_doctest(page, {}, "page", None, 0)
+    assert doctest.DocTestRunner().run(example).failed == 0
+    assert len(example.examples) > 5
 
 
 def test_it_is_public():

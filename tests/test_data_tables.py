@@ -20,6 +20,7 @@ FRAME = pandas.DataFrame(
     }
 )
 KIND = [("cat", "dog")[i % 2] for i in range(N)]
+PLANT = [f"p{i // 4}" for i in range(N)]
 NUMBERS = FRAME.to_numpy(np.float32)
 
 
@@ -202,6 +203,26 @@ def test_what_is_guessed_is_told(tmp_path):
     assert "column '4' holds text" in error_of(path)
     write(FRAME.set_axis([1, 2, 3, 4], axis=1).astype(int), path)
     assert data.load(path).is_rows  # too small for images that nothing names
+
+
+def test_a_header_of_wavelengths(tmp_path):
+    path = tmp_path / "a.csv"
+    waves = [f"{wave}" for wave in range(400, 500, 10)]
+    spectra = pandas.DataFrame(RNG.normal(size=(N, 10)).round(4), columns=waves)
+    for frame, options in (
+        (spectra, {}),
+        (spectra.assign(kind=KIND, plant=PLANT)[["kind", "plant", *waves]], {"label": "kind", "group": "plant"}),
+        (spectra.assign(label=KIND), {}),
+        (spectra[waves[::-1]], {}),
+    ):
+        images = data.load(write(frame, path), **options)
+        assert {*images.columns} == {*waves}
+        assert len(images.x_train) + len(images.x_test) == N
+        assert any("--scale none compares them in it" in note for note in images.reading.dropped)
+    assert data.load(path, scale="columns").reading.dropped == ()
+    named = data.load(write(spectra.rename(columns=lambda wave: f"{wave}.5 nm"), path))
+    assert named.columns[0] == "400.5 nm"
+    assert any("--scale none" in note for note in named.reading.dropped)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1"])

@@ -23,6 +23,11 @@ from .delimited import LONGEST, MISSING, NAMED, is_number, missing, read_values,
 from .reading import Array, Reading, whole_numbers
 
 LABELS = ("label", "labels", "class", "target", "y", "digit")
+ONE_UNIT = (
+    "The names of the columns are numbers in order, as those of a spectrum or a time series are. If all columns have "
+    "one unit, --scale none compares them in it; otherwise columns of noise count as much as those with a signal."
+)
+AXIS = 8  # numbers in order that are taken for names of columns
 FEWEST = 64  # numbers of a row that are taken for pixels where no name says so
 NAMES = ("", "unnamed: 0", "id", "index")  # a first column called so names the rows, as pandas writes them
 PIXEL = re.compile(r"(?:pixel|pix|px|p)?[ _.-]?[0-9]+(?:x[0-9]+)?", re.IGNORECASE)
@@ -88,7 +93,7 @@ def opened_csv(path: Path) -> Iterator[tuple[BinaryIO, _Head]]:
             first, start = _first_line(path, file)
             mark = max(",;\t", key=re.sub(r'"[^"]*"', "", first).count)
             header = [cell.strip() for cell in next(csv.reader([first.strip("\r\n")], delimiter=mark), [])]
-            is_named = sum(map(is_number, header)) <= len(header) / 2
+            is_named = _is_header(header)
             if not is_named:
                 file.seek(start)
             yield file, _Head(header if is_named else [*map(str, range(len(header)))], is_named, mark)
@@ -96,6 +101,20 @@ def opened_csv(path: Path) -> Iterator[tuple[BinaryIO, _Head]]:
         raise InputError(f"{path}: {error.strerror or error}; expected a file that can be read") from error
     except csv.Error as error:
         raise InputError(f"{path}: {one_line(str(error))}; expected a header of one line; save it again") from error
+
+
+def _is_header(cells: Sequence[str]) -> bool:
+    """Whether a first line is one of names: mostly text, or numbers in order, as wavelengths are."""
+    known = any(cell and cell.lower() in (*LABELS, *NAMES) for cell in cells)
+    return known or sum(map(is_number, cells)) <= len(cells) / 2 or is_axis(cells)
+
+
+def is_axis(names: Sequence[str]) -> bool:
+    """Whether those of these names that are numbers, perhaps with a unit, are AXIS or more and rise or fall."""
+    found = [re.fullmatch(r"\D*?([+-]?[0-9]+(?:\.[0-9]+)?)\D*", name) for name in names]
+    values = np.array([float(match[1]) for match in found if match])
+    steps = np.diff(values)
+    return len(values) >= AXIS and bool((steps > 0).all() or (steps < 0).all())
 
 
 def _first_line(path: Path, file: BinaryIO) -> tuple[str, int]:
@@ -230,6 +249,8 @@ def _table(
             raise missing(what, {columns[i]: len(absent)}, len(absent), absent[0])
     is_class = labels is not None and labels.dtype.kind != "f"
     dropped = tuple(_guesses(columns, roles, is_class, is_named, shape is not None or bool(requested.shape)))
+    if shape is None and requested.shape is None and requested.scale is None and is_named and is_axis(named):
+        dropped += (ONE_UNIT,)
     if roles.name is not None and roles.name >= 0 and columns[roles.name]:
         dropped += (f"Column {columns[roles.name]!r} is taken for names of the rows, and not trained on.",)
     if labels is not None and labels.dtype.kind == "f":
