@@ -49,6 +49,11 @@ class Lazy:
         """Number of dimensions."""
         return len(self.shape)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all items, none of which need be in memory."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
     def __len__(self) -> int:
         return self.shape[0]
 
