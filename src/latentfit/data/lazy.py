@@ -52,7 +52,7 @@ class Lazy:
     @property
     def nbytes(self) -> int:
         """Bytes of all items, none of which need be in memory."""
-        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+        return math.prod(self.shape) * int(np.dtype(self.dtype).itemsize)
 
     def __len__(self) -> int:
         return self.shape[0]
