@@ -267,7 +267,8 @@ def test_a_network_that_overflows_at_the_corners_is_packed(study):
 
 def shown_at(page, key):
     """A place of an image in the address of the page."""
-    return int(re.search(rf"[#&]{key}=(\d+)", page.url)[1])
+    page.wait_for_function("key => new URLSearchParams(location.hash.slice(1)).has(key)", arg=key)
+    return int(re.search(rf"[#&]{key}=(\d+)", page.evaluate("location.hash"))[1])
 
 
 def name_of(study, i):
