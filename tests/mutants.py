@@ -135,7 +135,7 @@ MUTANTS = (
     ),
     Mutant(
         "NaN and inf in images",
-        "data/images.py",
+        "data/faults.py",
         'count, first = count_pixels(x, lambda part: ~np.isfinite(part))\n    if count:\n        place = f"{count} pix',
         'count, first = 0, 0\n    if count:\n        place = f"{count} pix',
         ("test_files.py", "-k", "array_fault"),

@@ -18,10 +18,11 @@ import pytest
 
 import latentfit
 from latentfit import pca
-from latentfit.data import images
+from latentfit.data import large, reading
 from latentfit.measure import answer
 from latentfit.model import Network
 from latentfit.recipe import RECIPES
+from latentfit.sweep import memory
 
 ROOT = Path(__file__).resolve().parent.parent
 README, CONTRIBUTING, WHY = ((ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md", "docs/why.md"))
@@ -199,10 +200,15 @@ def test_every_number_with_decimals_in_the_readme_is_generated_or_a_setting():
 
 def test_the_numbers_of_images_in_prose_are_those_of_the_code():
     why, changes = (" ".join((ROOT / name).read_text().split()) for name in ("docs/why.md", "CHANGELOG.md"))
-    assert f"a fifth of fewer than {images.FEW}; with fewer than {images.FEWEST} the network stays PCA" in why
-    assert [images.held_out_of(n) / n for n in (images.FEWEST, images.FEW)] == [1 / 5, 1 / 10]
-    assert images.held_out_of(images.FEWEST - 1) == 0
+    assert f"a fifth of fewer than {reading.FEW}; with fewer than {reading.FEWEST} the network stays PCA" in why
+    assert [reading.held_out_of(n) / n for n in (reading.FEWEST, reading.FEW)] == [1 / 5, 1 / 10]
+    assert reading.held_out_of(reading.FEWEST - 1) == 0
     assert f"PCA of more than {pca.EXACT:,} images and numbers an image is randomized" in changes
+    data = " ".join((ROOT / "docs" / "data.md").read_text().split())
+    assert f"more than {large.LARGE / 1e6:.0f} MB" in data
+    assert f"foretold where it is above {memory.SAID / 1e9:g} GB" in data
+    assert f"PCA of more than {pca.EXACT:,} images with more than {pca.EXACT:,} numbers ({pca.ROOM / 1e6:.0f} m" in data
+    assert f"at most {pca.AXES} components" in data
     readme = " ".join(README.split())
     assert f"beyond {pca.EXACT:,} of them, with as many images, {pca.AXES} dimensions are the most" in readme
     assert ("a tenth of them or less" in readme, answer.HARDLY) == (True, 0.1)

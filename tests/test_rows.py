@@ -16,7 +16,7 @@ from latentfit.data.images import ImageSet
 from latentfit.errors import InputError
 from latentfit.measure import headline
 from latentfit.recipe import CONVERGED, REFERENCE, Recipe
-from latentfit.report import answer, tables
+from latentfit.report import answer, lost_columns
 from latentfit.sweep.run import study
 
 RECIPE = replace(CONVERGED, hidden=(24,), epochs=8)
@@ -144,10 +144,10 @@ def test_the_page_speaks_of_rows_and_keeps_names(done):
 
 def test_the_columns_that_lose_most(done):
     _, found = done
-    header, body = tables.columns(found.found)
+    header, body = lost_columns.table(found.found)
     assert header == ["column", "latent", "deviation", "RMSE", "variance lost"]
     assert len(body) == 5  # not the constant one
-    size, lost = tables.columns_lost(found.found)
+    size, lost = lost_columns.lost(found.found)
     models = [model for model in found.found.models if model.latent_dim == size]
     for column in lost:
         i = found.found.dataset.columns.index(column.name)

@@ -284,8 +284,7 @@ def error_by_class(
     with rc_context(STYLE):
         ax = ax or axes(0.9 + 0.23 * len(order))
         places = np.arange(len(order))[::-1]
-        low, high = table[:, order].min(axis=0), table[:, order].max(axis=0)
-        ax.hlines(places, low, high, color=GREY, linewidth=1, alpha=0.5)
+        ax.hlines(places, table[:, order].min(axis=0), table[:, order].max(axis=0), color=GREY, linewidth=1, alpha=0.5)
         for i, (k, row) in enumerate(zip(errors, table, strict=True)):
             colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
             for place, c in zip(places, order, strict=True):

@@ -45,7 +45,7 @@ def sound(path: Path) -> Iterator[None]:
 def read_npz(path: Path) -> dict[str, Array]:
     """The arrays of an `.npz` by the keys of an `ImageSet`; other members are not read."""
     with sound(path), zipfile.ZipFile(path) as archive:
-        members = [name.removesuffix(".npy") for name in archive.namelist()]
+        members = _members(archive)
         names = by_key(members)
         missing = [key for key in REQUIRED if key not in names]
         if missing:
@@ -65,8 +65,13 @@ def read_one(path: Path) -> Array:
         return _read_member(path, archive, _only_name(path, archive))
 
 
+def _members(archive: zipfile.ZipFile) -> list[str]:
+    """Names of the arrays in an `.npz`."""
+    return [name.removesuffix(".npy") for name in archive.namelist()]
+
+
 def _only_name(path: Path, archive: zipfile.ZipFile) -> str:
-    names = [name.removesuffix(".npy") for name in archive.namelist()]
+    names = _members(archive)
     if len(names) != 1:
         found = ", ".join(map(repr, names)) or "nothing"
         raise InputError(f"{path}: has {found}; expected one array; save it with np.savez(path, array)")
@@ -95,7 +100,7 @@ def lazy_npy(path: Path) -> Lazy:
 def lazy_npz(path: Path) -> dict[str, Lazy]:
     """The arrays of an `.npz` to be read a slice at a time, by key; its only array, whatever its name, under `x`."""
     with sound(path), zipfile.ZipFile(path) as archive:
-        members = [name.removesuffix(".npy") for name in archive.namelist()]
+        members = _members(archive)
         names = {"x": members[0]} if len(members) == 1 else {"x": "x"} if "x" in members else by_key(members)
         if not any(key.startswith("x") for key in names):
             found = ", ".join(map(repr, members)) or "nothing"
@@ -106,7 +111,7 @@ def lazy_npz(path: Path) -> dict[str, Lazy]:
 def lazy_members(path: Path, wanted: Sequence[str]) -> dict[str, Lazy]:
     """The arrays of an `.npz` with these names, the first of which must be there; otherwise its only one."""
     with sound(path), zipfile.ZipFile(path) as archive:
-        members = [name.removesuffix(".npy") for name in archive.namelist()]
+        members = _members(archive)
         names = {name: name for name in wanted if name in members}
         if wanted[0] not in names:
             names = {wanted[0]: _only_name(path, archive)}

@@ -21,24 +21,22 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from . import large
+from .faults import label_fault, pixel_fault
 from .large import Place
+from .preparation import Preparation
 from .reading import (
     DEFAULT,
     Array,
     Reading,
     choose_groups,
+    choose_held_out,
     chunks,
-    count_pixels,
-    limits,
-    remedy,
+    held_out_of,
     shape_text,
 )
 from .scaling import SCALES, Scaling
 
-FEW = 500  # of fewer training images a fifth is held out, not a tenth
-FEWEST = 25  # of fewer none is
 PIXELS = ("x_train", "x_test", "x_val")
-LARGEST = 1e15  # of rows: squares of larger ones are no longer exact enough in float64, or infinite in float32
 MAX_CLASSES = 1_000  # more labels are not classes: each class costs a row, and a box in the report
 
 
@@ -127,7 +125,7 @@ class ImageSet:
         splits = (("train", self.x_train, self.y_train), ("test", self.x_test, self.y_test))
         others = {"test": self.x_test} | ({} if self.x_val is None else {"validation": self.x_val})
         for split, x in {"train": self.x_train, **others}.items():
-            if fault := _pixel_fault(x):
+            if fault := pixel_fault(x):
                 raise InputError(f"{split} {'rows' if x.ndim == 2 else 'images'} of {self.name}: {fault}")
         for split, x in others.items():
             for what, train, other in (
@@ -142,14 +140,12 @@ class ImageSet:
         if (self.y_train is None) != (self.y_test is None):
             raise InputError(f"{self.name}: labels are there for one split only; give both or neither")
         for split, x, y in splits:
-            if y is not None and (fault := _label_fault(y, len(x), self.classes)):
+            if y is not None and (fault := label_fault(y, len(x), self.classes)):
                 raise InputError(f"{split} labels of {self.name}: {fault}")
         if self.is_rows and self.columns is None:
             vars(self)["columns"] = tuple(map(str, range(self.pixels)))  # the dataclass is frozen
         if len(self.columns or ()) != self.is_rows * self.pixels:
-            raise InputError(
-                f"{self.name}: {len(self.columns or ())} names of columns; expected {self.pixels} for rows"
-            )
+            raise InputError(f"{self.name}: {len(self.columns or ())} names of columns; expected {self.pixels}")
         counts = (len(self.x_train), len(self.x_test), 0 if self.x_val is None else len(self.x_val))
         if self.names is not None and tuple(map(len, self.names)) != counts:
             raise InputError(f"{self.name}: {tuple(map(len, self.names))} names for {counts} images; expected one each")
@@ -280,22 +276,17 @@ class ImageSet:
         )
 
     @property
-    def preparation(self) -> dict[str, Any]:
-        """How new data of the same kind become what a network of this set takes, as JSON: for `model.json`.
-
-        The type of the numbers, uint8 for 0 to 255 and float32; what they were divided by; the size that pictures were
-        brought to; the shape that rows of pixels were given; the names of the columns of rows, in order; and of the
-        column of labels that was asked for.
-        """
-        reading = self.reading
-        return {
-            "type": str(self.x_train.dtype),
-            "value_range": reading.value_range,
-            "resize": reading.resize,
-            "shape": reading.shape,
-            "columns": self.columns,
-            "label": reading.label,
-        }
+    def preparation(self) -> Preparation:
+        """How new data of the same kind become what a network of this set takes."""
+        return Preparation(
+            image_shape=self.image_shape,
+            type=str(self.x_train.dtype),
+            value_range=self.reading.value_range,
+            resize=self.reading.resize,
+            shape=self.reading.shape,
+            columns=self.columns,
+            label=self.reading.label,
+        )
 
     @cached_property
     def held_out(self) -> NDArray[np.bool_]:
@@ -336,18 +327,6 @@ class ImageSet:
         return _map(places, rest)
 
 
-def held_out_of(n: int) -> int:
-    """How many of so many training images are held out: a tenth, below FEW a fifth, below FEWEST none."""
-    return 0 if n < FEWEST else n // (10 if n >= FEW else 5)
-
-
-def choose_held_out(n: int) -> NDArray[np.bool_]:
-    """Mark those that are held out among n training images, (n,): drawn with a fixed seed."""
-    mask = np.zeros(n, bool)
-    mask[np.random.default_rng([n, 7]).permutation(n)[: held_out_of(n)]] = True
-    return mask
-
-
 class _Mapped(ImageSet):
     """An `ImageSet` whose pixels are in files."""
 
@@ -363,54 +342,3 @@ def _map(places: Mapping[str, Place], rest: Mapping[str, Any]) -> ImageSet:
     pixels = dict.fromkeys(PIXELS) | {name: place.open() for name, place in places.items()}
     vars(images).update(rest, **pixels, places=places)
     return images
-
-
-def _pixel_fault(x: Array) -> str | None:
-    if x.ndim not in (2, 3, 4) or (x.ndim == 4 and x.shape[3] != 3):
-        return (
-            f"shape {shape_text(x.shape)}; expected (N, H, W) for grey, (N, H, W, 3) for colour, or (N, D) for rows of "
-            "numbers"
-        )
-    if 0 in x.shape:
-        return f"shape {shape_text(x.shape)} holds no pixel; at least one image is needed"
-    if x.ndim == 2:
-        return _row_fault(x)
-    if x.dtype == np.uint8:
-        return None
-    if x.dtype != np.float32:
-        return f"type {x.dtype}; expected uint8 (0 to 255) or float32 (0 to 1)"
-    count, first = count_pixels(x, lambda part: ~np.isfinite(part))
-    if count:
-        place = f"{count} pixels are NaN or infinite, the first in image {first}"
-        return f"{place}; expected numbers from 0 to 1; remove or repair these images"
-    low, high = limits(x)
-    if low < 0 or high > 1:
-        return f"pixels run from {low:g} to {high:g}; expected floats from 0 to 1; {remedy(low, high)}"
-    return None
-
-
-def _row_fault(x: Array) -> str | None:
-    if x.dtype != np.float32:
-        return f"type {x.dtype}; expected float32 for rows of numbers"
-    if x.shape[1] < 2:
-        return "has one column; expected two or more, as one number is not made smaller by a code"
-    count, first = count_pixels(x, lambda part: ~np.isfinite(part))
-    if count:
-        place = f"{count} numbers are NaN or infinite, the first in row {first}"
-        return f"{place}; expected finite numbers; fill or remove these rows"
-    largest = max(map(abs, limits(x)))
-    return (
-        f"numbers go to {largest:.3g}; expected at most {LARGEST:g}; give them another unit"
-        if largest > LARGEST
-        else None
-    )
-
-
-def _label_fault(y: Array, n: int, classes: tuple[str, ...] | None) -> str | None:
-    if y.shape != (n,):
-        return f"shape {shape_text(y.shape)} for {n} images; expected one label an image"
-    if y.dtype.kind not in "iu":
-        return f"type {y.dtype}; expected integers"
-    if classes is not None and (y.min() < 0 or y.max() >= len(classes)):
-        return f"run from {y.min()} to {y.max()}; expected 0 to {len(classes) - 1}"
-    return None

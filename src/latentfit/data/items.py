@@ -19,8 +19,9 @@ import numpy as np
 from ..errors import InputError
 from . import arrays, files, idx, labels, pictures, selection, tables
 from .assembly import arranged, as_rows, refuse_missing
+from .faults import LARGEST
 from .files import Found
-from .images import LARGEST, ImageSet
+from .images import ImageSet
 from .lazy import Lazy
 from .preparation import Preparation
 from .reading import Array, Reading, count_pixels, find_range, limits, number, remedy, scale, shape_text

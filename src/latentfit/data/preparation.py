@@ -7,7 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Preparation:
-    """What a network takes, and how data became that: `preparation` of its `model.json`, see `ImageSet.preparation`."""
+    """What a network takes, and how data became that: `image_shape` and `preparation` of its `model.json`.
+
+    Attributes:
+        image_shape: (H, W), (H, W, 3), or (D,) of rows.
+        type: Of the numbers: uint8 for 0 to 255, or float32.
+        value_range: The pixel value in files that is 1 for the network; None if the type says it.
+        resize: Width and height that pictures are brought to.
+        shape: Of an image, where files have rows of pixels.
+        columns: Names of the columns of rows, in order.
+        label: The column of labels that was asked for.
+    """
 
     image_shape: tuple[int, ...]
     type: str

@@ -27,6 +27,8 @@ Limits = tuple[float, float]  # smallest and largest value
 CHUNK = 4096  # images processed together, so that a memory-mapped set needs little memory
 DARK = 64  # bytes whose maximum is lower are unlikely to be photographs; they probably have another range
 COMMON_MAXIMA = (3, 7, 15, 16, 31, 63, 255, 1023, 4095, 16383, 65535)  # 2 to 16 bits, and 16 of scikit-learn's digits
+FEW = 500  # of fewer training images a fifth is held out, not a tenth
+FEWEST = 25  # of fewer none is
 GROUPS = ("folder", "prefix")
 SCALES = ("columns", "none")  # of rows of numbers, see `scaling`
 LARGEST_SIDE = 4096  # pixels, of pictures that are resized
@@ -311,6 +313,18 @@ def choose_test_images(n: int, reading: Reading) -> NDArray[np.bool_]:
     else:
         count = min(max(1, round(reading.test_share * n)), n - 1)
         mask[np.random.default_rng([n, 10]).permutation(n)[:count]] = True
+    return mask
+
+
+def held_out_of(n: int) -> int:
+    """How many of so many training images are held out: a tenth, below FEW a fifth, below FEWEST none."""
+    return 0 if n < FEWEST else n // (10 if n >= FEW else 5)
+
+
+def choose_held_out(n: int) -> NDArray[np.bool_]:
+    """Mark those that are held out among n training images, (n,): drawn with a fixed seed."""
+    mask = np.zeros(n, bool)
+    mask[np.random.default_rng([n, 7]).permutation(n)[: held_out_of(n)]] = True
     return mask
 
 

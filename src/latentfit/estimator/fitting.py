@@ -18,8 +18,9 @@ from joblib import effective_n_jobs
 from numpy.typing import NDArray
 
 from .. import hardware, pca
-from ..data.images import LARGEST, ImageSet, choose_held_out
-from ..data.reading import DEFAULT, choose_test_images, limits
+from ..data.faults import LARGEST
+from ..data.images import ImageSet
+from ..data.reading import DEFAULT, choose_held_out, choose_test_images, limits
 from ..data.scaling import Scaling
 from ..errors import InputError
 from ..evaluate import mean_image

@@ -15,7 +15,7 @@ from ..measure.headline import comparable, worse_than_mean
 from ..measure.verdict import between
 from ..parts import ClassErrors
 from ..results import Results
-from . import comparisons, tables, tradeoffs
+from . import comparisons, lost_columns, tables, tradeoffs
 from .chosen import answered
 from .tradeoffs import of_seed, spoken
 
@@ -97,7 +97,7 @@ def _training(results: Results) -> list[str]:
 
 def _columns(results: Results) -> list[str]:
     """Which columns of rows of numbers a network loses most of, in their own units."""
-    k, lost = tables.columns_lost(results)
+    k, lost = lost_columns.lost(results)
     if not lost:
         return []
     worst = [f"'{c.name}' ({percent(c.lost, 1)} of its variance, ± {c.error:.3g})" for c in lost[:3]]

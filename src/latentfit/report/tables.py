@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from ..data.images import held_out_of
-from ..data.reading import number
+from ..data.reading import held_out_of, number
 from ..formatting import (
     dims,
     distinguishable,
@@ -30,7 +29,7 @@ from ..parts import InterpolationMeans
 from ..pca import is_exact
 from ..results import Results, SizeResult
 from ..stats import NORMAL, PairedTest, WelchTest, mean_interval
-from . import chosen
+from . import lost_columns
 from .tradeoffs import of_seed
 
 TERMS = {
@@ -111,7 +110,6 @@ COLUMNS = {
     "said otherwise",
     "none": "each is centred, and all are divided by one number; errors are of these, unless said otherwise",
 }
-MOST_COLUMNS = 10  # of a table of those that lose most
 
 
 class Noted(NamedTuple):
@@ -132,7 +130,7 @@ def all_tables(results: Results) -> dict[str, Noted]:
         "Latent size for each share of the variance": (answers(results), ""),
         "Results of each size": (headline.table(results), once),
         "Sizes compared": (compared(results), ""),
-        "Columns that lose most": (columns(results), ""),
+        "Columns that lose most": (lost_columns.table(results), ""),
         "Walks in numbers": (interpolations(results), f"Means over {pairs} of training images. {of_first}"),
         "The codes of each size": (codes(results), told),
         "Bytes of a code": (compression(results), of_first),
@@ -227,39 +225,6 @@ def _change(test: PairedTest | WelchTest) -> str:
 
 def _p(test: PairedTest | WelchTest) -> str:
     return "-" if test.p is None else p_text(test.p).removeprefix("p ").removeprefix("= ")
-
-
-class Lost(NamedTuple):
-    """What a size loses of a column of rows of numbers."""
-
-    name: str
-    deviation: float
-    error: float  # root mean square, of the test rows
-    lost: float  # of the variance of the training rows
-
-
-def columns_lost(results: Results) -> tuple[int, list[Lost]]:
-    """The answer, or the largest size, and the columns that lose the largest share of their variance there."""
-    deviations, names = results.column_deviations, results.dataset.columns
-    if not results.first or not deviations or not names:
-        return 0, []
-    k = chosen.answered(results) or results.first[-1].latent_dim
-    models = [model for job, model in results.trained.items() if job.latent_dim == k and model.test_mse_by_column]
-    means = [sum(column) / len(models) for column in zip(*(m.test_mse_by_column or () for m in models), strict=True)]
-    lost = [
-        Lost(name, deviation, math.sqrt(error), error / deviation**2)
-        for name, deviation, error in zip(names, deviations, means, strict=True)
-        if deviation > 0
-    ]
-    return k, sorted(lost, key=lambda column: -column.lost)[:MOST_COLUMNS]
-
-
-def columns(results: Results) -> Table | None:
-    """Of rows of numbers the columns that the answer, or the largest size, loses most of, in their own units."""
-    k, lost = columns_lost(results)
-    header = ["column", "latent", "deviation", "RMSE", "variance lost"]
-    rows = [[c.name, str(k), f"{c.deviation:.4g}", f"{c.error:.3g}", percent(c.lost, 1)] for c in lost]
-    return (header, rows) if rows else None
 
 
 def interpolations(results: Results) -> Table:

@@ -67,7 +67,7 @@ def save_network(
             "output": recipe.output,
             "linear": linear,
             "image_shape": list(images.image_shape),
-            "preparation": images.preparation,
+            "preparation": {k: v for k, v in asdict(images.preparation).items() if k != "image_shape"},  # is above
             "recipe": asdict(recipe),
             "fingerprint": images.fingerprint,
             "sha256": hashlib.sha256(data).hexdigest(),
