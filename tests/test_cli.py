@@ -312,7 +312,7 @@ def test_help_and_light_modules_import_no_heavy_library(what):
 @contextlib.contextmanager
 def long_study(images: Path, out: Path) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
     """An endless study and its two workers, from their first epochs until the end of the test."""
-    command = [sys.executable, "-c", "import sys; from latentfit.cli import main; sys.exit(main())", "study", images]
+    command = [sys.executable, "-c", "from latentfit.cli import run; run()", "study", images]
     flags = ["--latent-dims", "2", "3", "--recipe", "reference", "--epochs", "9999999", "--workers", "2", "--out", out]
     process = subprocess.Popen([*command, *flags], stderr=subprocess.PIPE, text=True)
     workers: list[int] = []
@@ -388,6 +388,29 @@ def test_a_second_signal_ends_a_study_that_ignores_the_first(tmp_path, sent, sta
         process.send_signal(sent)
     assert process.wait(timeout=30) == status
     process.stdout.close()
+
+
+@pytest.mark.fault("signal")
+@LINUX
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_a_study_that_cannot_end_in_order(tmp_path, sent, status):
+    script = (
+        "import sys, threading, time\nfrom latentfit import cli\ncli.GRACE = 0.2\n"
+        # short sleeps: a signal just before a long wait would take effect only after it
+        "def hang(*_, **__):\n    try:\n        print('ready', flush=True)\n"
+        "        for _ in range(600): time.sleep(0.1)\n    finally: threading.Event().wait()\n"
+        "import latentfit.sweep.run\nlatentfit.sweep.run.study = hang\nsys.exit(cli.main(['study', '--quiet']))"
+    )
+    command, pipes = [sys.executable, "-c", script], {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, **pipes, text=True, cwd=tmp_path)
+    try:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(sent)
+        assert process.wait(timeout=30) == status
+        assert "the same command goes on" in process.stderr.read()
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_a_study_goes_on_after_the_reader_of_stderr_ends(images, tmp_path):

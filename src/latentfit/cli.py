@@ -5,6 +5,7 @@ Verbs import heavy libraries when they run, so that `latentfit --help` is fast.
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import os
 import signal
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from .sweep.store import Study
 
 NAMED = 6  # columns that `data` names
+GRACE = 10  # seconds that an orderly stop may take
+GOES_ON = "what is finished is kept, the same command goes on"
 SPLITS = {
     "given": "",
     "tenth": ", every tenth image of the file",
@@ -43,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: success. 1: failed after the start. 2: bad usage or input, nothing started. 130, 143: Ctrl-C, SIGTERM.
     """
     options = flags.parser(_study, _report, _data, _encode, _decode, _export).parse_args(arguments)
+    _ended.clear()
     before = {signum: signal.signal(signum, _stop) for signum in (signal.SIGINT, signal.SIGTERM)}
     hook, sys.unraisablehook = sys.unraisablehook, lambda lost: _signal_again(lost, hook)
     try:
@@ -57,19 +61,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         return _fail(error, 2, options)
     except KeyboardInterrupt:
-        return _fail("stopped by Ctrl-C; what is finished is kept, the same command goes on", 130, options)
+        return _fail(_stopped_by(signal.SIGINT), 130, options)
     except _TerminatedError:
-        return _fail("stopped by SIGTERM; what is finished is kept, the same command goes on", 143, options)
+        return _fail(_stopped_by(signal.SIGTERM), 143, options)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise the flush at exit fails again
         return 1
     except Lost as error:
         return _fail(error, 1, options)
     except OSError as error:
-        return _fail(f"{error.strerror or error}; what is finished is kept, the same command goes on", 1, options)
+        return _fail(f"{error.strerror or error}; {GOES_ON}", 1, options)
     except Exception as error:
         return _fail(f"{type(error).__name__}: {error}", 1, options)
     finally:
+        _ended.set()
         sys.unraisablehook = hook
         for signum, handler in before.items():
             signal.signal(signum, handler)
@@ -282,13 +287,28 @@ class _TerminatedError(BaseException):
     """Raised on SIGTERM, so that workers stop and temporary files are removed."""
 
 
-def _stop(signum: int, _frame: FrameType | None) -> None:
-    """Stop in order at the first signal; at once at the second.
+_ended = threading.Event()  # set while no command runs
 
-    Nothing half-written counts, and workers end with their parent, so the end may come at any instant.
+
+def _stop(signum: int, _frame: FrameType | None) -> None:
+    """Stop in order at the first signal; at once at the second, or when the orderly stop takes too long.
+
+    A library may swallow the exception, or be interrupted where it holds a lock that another thread waits for. Nothing
+    half-written counts, and workers end with their parent, so the end may come at any instant.
     """
     signal.signal(signum, lambda *_: os._exit(128 + signum))
+    _thread.start_new_thread(_end_after_grace, (signum,))  # threading's locks may be those that were interrupted
     raise KeyboardInterrupt if signum == signal.SIGINT else _TerminatedError
+
+
+def _stopped_by(signum: int) -> str:
+    return f"stopped by {'Ctrl-C' if signum == signal.SIGINT else 'SIGTERM'}; {GOES_ON}"
+
+
+def _end_after_grace(signum: int) -> None:
+    if not _ended.wait(GRACE):
+        print(f"latentfit: error: {_stopped_by(signum)}", file=sys.stderr, flush=True)
+        os._exit(128 + signum)
 
 
 def _signal_again(lost: Any, hook: Callable[[Any], object]) -> None:
