@@ -85,7 +85,7 @@ def table(results: Results) -> str:
 def shares(results: Results) -> str:
     """The answer of the study of many sizes, its table of shares, and the command that makes it."""
     header, rows = tables.answers(results)
-    made = f"Made by `{answer.command(results, 'fashion-mnist')}`; `make flagship` goes on to 190 dimensions."
+    made = f"Made by `make flagship`: `{answer.command(results, 'fashion-mnist')}`."
     return f"{headline.headline(results)}\n\n{report.markdown_table(header, rows)}\n\n{made}"
 
 
