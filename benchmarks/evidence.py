@@ -2,10 +2,12 @@
 
 `linear`: Gaussian sets of rank r, and a share above what r - 1 dimensions reach: the answer is r. `curved`: images made
 of n continuous factors, and a share between what n - 1 and n reach: the answer is n. `knee`: sets with and without a
-number of factors, which `--keep knee` should find or deny. `fashion`: searches on Fashion-MNIST at four shares. Beside
-them the answers of the six estimators of intrinsic dimension. `simulate.py` has what thousands of studies would show.
+number of factors, which `--keep knee` should find or deny. `fashion`: searches on Fashion-MNIST at four shares, and
+before them the reference study, as a measure of the time of the first. Beside them the answers of the six estimators of
+intrinsic dimension. `simulate.py` has what thousands of studies would show.
 
-Rows are kept as they come, so a run that was stopped goes on; `docs/verdict.md` is made from them by `verdict_page.py`.
+Rows are kept as they come, so a run that was stopped goes on; `docs/verdict.md` is made of them by
+`tools/fill_verdict.py`.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import json
 import os
 import platform
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, as_completed
 from functools import partial
@@ -36,7 +39,7 @@ from latentfit.results import Keep
 from latentfit.sweep.job import train_group
 
 RESULT = Path(__file__).parent / "results" / "evidence.json"
-KINDS = ("packing", "linear", "curved", "knee", "fashion")
+KINDS = ("packing", "linear", "curved", "knee", "reference", "fashion")
 RANKS, SETS = range(2, 12), 2
 RUNS = 4  # of each curved kind
 KEEPS = (0.90, 0.80, 0.85, 0.95)  # of Fashion-MNIST, in the order in which they are asked
@@ -113,9 +116,16 @@ def of_knee(make: Callable[[], ImageSet], factors: int | None) -> Row:
     return {"factors": factors} | answered(make(), "knee")
 
 
+def of_reference(folder: Path) -> Row:
+    """Seconds of the training of the reference study, beside which those of the first search stand."""
+    out = latentfit.study("fashion-mnist", out=folder, fresh=True).folder
+    return {"train": json.loads((out / "timing.json").read_text())["seconds"]["train"]}
+
+
 def of_fashion(keep: float, folder: Path) -> Row:
     """A search on Fashion-MNIST, in a folder that has the networks of those before."""
-    return answered(latentfit.load_data("fashion-mnist"), keep, folder)
+    images, began = latentfit.load_data("fashion-mnist"), time.perf_counter()
+    return answered(images, keep, folder) | {"whole": time.perf_counter() - began}
 
 
 def knees() -> Iterator[tuple[str, partial[Row]]]:
@@ -149,8 +159,10 @@ def rows(kind: str, kept: dict[str, Row], folder: Path) -> Iterator[tuple[str, p
         yield "garments", partial(of_garments)
     if kind == "knee":
         yield from knees()
+    if kind == "reference":
+        yield "fashion-mnist", partial(of_reference, folder / "reference")
     if kind == "fashion":
-        yield from ((f"{keep}", partial(of_fashion, keep, folder)) for keep in KEEPS)
+        yield from ((f"{keep}", partial(of_fashion, keep, folder / "searches")) for keep in KEEPS)
 
 
 def main() -> None:
@@ -168,7 +180,7 @@ def main() -> None:
     executor = loky.get_reusable_executor(max_workers=loky.cpu_count(), timeout=None)
     for kind in asked.kinds:
         wanted = {name: run for name, run in rows(kind, kept, asked.out) if f"{kind}: {name}" not in kept}
-        if kind == "fashion":  # a search takes all cores
+        if kind in ("reference", "fashion"):  # a study takes all cores
             for name, run in wanted.items():
                 keep(kept, f"{kind}: {name}", run())
             continue
