@@ -26,7 +26,7 @@ from latentfit.data import idx as idx_format
 from latentfit.data.images import ImageSet
 from latentfit.data.reading import Array, Reading
 from latentfit.errors import InputError
-from latentfit.model import Network
+from latentfit.model import Codec, Network
 from latentfit.sweep import weights as weight_files
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -107,13 +107,14 @@ def _picture() -> bytes:
 PICTURE = _picture()  # a valid PNG of 3 × 2 pixels
 
 
-def model(data: bytes, folder: Path) -> Network | None:
+def model(data: bytes, folder: Path) -> Codec | None:
     """Read a model: model.json (whose sha256 is corrected) up to the first NUL, then the weights."""
     text, _, weights = data.partition(b"\0")
     (folder / "model.json").write_bytes(_hashed(text, weights))
     (folder / "model.safetensors").write_bytes(weights)
     network = outcome(lambda: weight_files.load_network(folder))
     if network is not None:
+        assert isinstance(network, Network)
         spec = json.loads((folder / "model.json").read_bytes())
         found = {name: tuple(value.shape) for name, value in network.state_dict().items()}
         assert found == weight_files.tensor_shapes(spec["sizes"], spec.get("linear", False))

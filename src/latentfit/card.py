@@ -13,6 +13,7 @@ from typing import Any
 from .data.reading import number, shape_text
 from .formatting import mse, of_rows, plural
 from .measure.checks import GATES
+from .model import Network
 from .recipe import Job
 from .results import ModelResult, Results
 from .sweep.store import Study
@@ -20,10 +21,10 @@ from .sweep.store import Study
 LICENCES = {"fashion-mnist": "mit", "garments": "mit"}  # of the data; that of others is not known here
 
 
-def write(study: Study, job: Job) -> str:
+def write(study: Study, job: Job, network: Network) -> str:
     """The card of one network of a study."""
     found, model = study.found, study.found.trained[job]
-    body = "\n\n".join(_sections(study, found, model))
+    body = "\n\n".join(_sections(study, found, model, network))
     body = of_rows(body, tuple(map(plain, found.dataset.names))) if found.dataset.is_rows else body
     return f"---\n{_front(found, model)}---\n\n{body}\n"
 
@@ -47,7 +48,7 @@ def _front(found: Results, model: ModelResult) -> str:
     return "".join(f"{key}: {json.dumps(value)}\n" for key, value in facts.items())
 
 
-def _sections(study: Study, found: Results, model: ModelResult) -> list[str]:
+def _sections(study: Study, found: Results, model: ModelResult, network: Network) -> list[str]:
     dataset = found.dataset
     title = f"# Autoencoder of {plain(dataset.name)} with {plural(model.latent_dim, 'latent dimension')}"
     shape = (
@@ -63,10 +64,10 @@ def _sections(study: Study, found: Results, model: ModelResult) -> list[str]:
         intro,
         *(stand_in if dataset.stand_in else []),
         f"## Data\n\n{_data(found)}",
-        f"## Recipe\n\n{_recipe(study, found, model)}",
+        f"## Recipe\n\n{_recipe(found, model, network)}",
         f"## Errors\n\n{_table(found, model)}",
         f"## Training checks\n\n{_gates(model)}",
-        f"## Use\n\n{_use(study, model)}",
+        f"## Use\n\n{_use(study, model, network)}",
         f"## Limits\n\n{_limits(found)}",
         f"## Licence\n\n{_licence(found)}",
     ]
@@ -87,8 +88,8 @@ def _data(found: Results) -> str:
     return "\n".join(lines)
 
 
-def _recipe(study: Study, found: Results, model: ModelResult) -> str:
-    recipe, network = found.recipe, study.network(*model.job)
+def _recipe(found: Results, model: ModelResult, network: Network) -> str:
+    recipe = found.recipe
     widths = "-".join(map(str, (*network.sizes, *network.sizes[-2::-1])))
     path = ", with a linear path beside the layers" if network.linear_path else ""
     return (
@@ -126,14 +127,14 @@ def _gates(model: ModelResult) -> str:
     return "\n".join(f"- {gate.name}: {GATES[gate.name].words} (found {gate.value:.3g})" for gate in model.gates)
 
 
-def _use(study: Study, model: ModelResult) -> str:
+def _use(study: Study, model: ModelResult, network: Network) -> str:
     made = study.preparation(*model.job)
     what = (
         "rows in the data's own units, its columns in the order above"
         if made.columns
         else (f"flat images: pixels divided by {number(made.top)}")
     )
-    k, d = model.latent_dim, study.network(*model.job).pixels
+    k, d = model.latent_dim, network.pixels
     return f"""`x` is float32 (N, {d}), {what}; `z` is float32 (N, {k}); N is free.
 
 ```python

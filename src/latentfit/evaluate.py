@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .model import BATCH, Network, batches, to_unit
+from .model import BATCH, Codec, batches, to_unit
 
 Array = NDArray[Any]
 
@@ -26,7 +26,7 @@ WINDOW = 11  # pixels along a side of SSIM's window
 
 
 @torch.no_grad()
-def reconstruct_batches(network: Network, x: Array | Tensor) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
+def reconstruct_batches(network: Codec, x: Array | Tensor) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
     """Slice of the images, the images (B, D), their codes (B, K) and reconstructions (B, D), a batch at a time.
 
     Network and images are on the same device. Callers fill arrays that they allocated before: small arrays kept among
@@ -37,7 +37,7 @@ def reconstruct_batches(network: Network, x: Array | Tensor) -> Iterator[tuple[s
         yield slice(i * BATCH, i * BATCH + len(batch)), batch, z, network.decode(z)
 
 
-def reconstruct(network: Network, x: Array) -> Array:
+def reconstruct(network: Codec, x: Array) -> Array:
     """Reconstructions of images (N, H, W[, 3]): the same shape, float32."""
     made = np.empty((len(x), network.pixels), np.float32)  # (N, D)
     for part, _, _, x_hat in reconstruct_batches(network, x):
@@ -45,7 +45,7 @@ def reconstruct(network: Network, x: Array) -> Array:
     return made.reshape(x.shape)
 
 
-def image_errors(network: Network, x: Array | Tensor) -> Array:
+def image_errors(network: Codec, x: Array | Tensor) -> Array:
     """Mean squared error of each image, (N,) float64; network and images are on the same device."""
     errors = np.empty(len(x))
     for part, batch, _, x_hat in reconstruct_batches(network, x):
@@ -66,7 +66,7 @@ def _row_means(rows: Tensor, of: Callable[[Tensor], Tensor] = lambda some: some)
     return means
 
 
-def column_errors(network: Network, x: Array, weights: Array) -> tuple[Array, Array]:
+def column_errors(network: Codec, x: Array, weights: Array) -> tuple[Array, Array]:
     """Squared errors of rows (N, D) times weights (D,): mean of each column, (D,), and sum of each row, (N,)."""
     columns, rows = np.zeros(x.shape[1]), np.empty(len(x))
     for part, batch, _, x_hat in reconstruct_batches(network, x):
@@ -76,7 +76,7 @@ def column_errors(network: Network, x: Array, weights: Array) -> tuple[Array, Ar
     return columns / max(1, len(x)), rows
 
 
-def mse(network: Network, x: Array | Tensor) -> float:
+def mse(network: Codec, x: Array | Tensor) -> float:
     """Mean squared error over all pixels of all images (N, H, W[, 3])."""
     return float(image_errors(network, x).mean())
 

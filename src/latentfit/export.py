@@ -43,7 +43,9 @@ OURS = ("README.md", *COPIED, *(f"{name}.onnx{end}" for name in PARTS for end in
 
 def load(folder: str | Path) -> Network:
     """The network of a folder that `write` made; an InputError if its files are missing or damaged."""
-    return load_network(Path(folder))
+    network = load_network(Path(folder))
+    assert isinstance(network, Network)
+    return network
 
 
 def write(study: Study, out: str | Path, latent_dim: int | None = None, seed: int | None = None) -> Job:
@@ -61,10 +63,16 @@ def write(study: Study, out: str | Path, latent_dim: int | None = None, seed: in
         InputError: There is no such network; the folder holds other files; onnx or onnxruntime is not installed; or
             an output differs from the network's by more than 1e-5 of the largest, or of 1. Nothing was written.
     """
+    if study.own_name is not None:
+        raise InputError(
+            f"{study.folder} has networks of your own ({study.own_name}); expected a study of latentfit's own layers; "
+            "export the module with torch.onnx"
+        )
     onnx, _ = _libraries()
     job, folder = study.chosen(latent_dim, seed), _checked(Path(out))
     network = study.network(*job)
-    text = card.write(study, job)
+    assert isinstance(network, Network)
+    text = card.write(study, job, network)
     with _replacing(folder) as part:
         for name in PARTS:
             model = graph(network, name)

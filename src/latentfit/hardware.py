@@ -131,14 +131,21 @@ def _products(factor: float, other: float, kind: torch.dtype) -> Iterator[torch.
 
 @contextmanager
 def matmul_as(products: str) -> Iterator[None]:
-    """Compute fp32 matrix products on the CPU with rounded factors, or in full fp32, within this context."""
-    matmul: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-    before = matmul.fp32_precision
-    matmul.fp32_precision = "bf16" if products == "rounded-factors" else "ieee"
+    """Compute fp32 matrix products on the CPU with rounded factors, or in full fp32, within this context.
+
+    Convolutions, which only networks of the user's own have, are in full fp32: a GPU would round their factors.
+    """
+    backends: Any = torch.backends
+    matmul, others = backends.mkldnn.matmul, (backends.mkldnn.conv, backends.cudnn.conv)
+    before = [setting.fp32_precision for setting in (matmul, *others)]
+    wanted = ["bf16" if products == "rounded-factors" else "ieee", *("ieee" for _ in others)]
     try:
+        for setting, precision in zip((matmul, *others), wanted, strict=True):
+            setting.fp32_precision = precision
         yield
     finally:
-        matmul.fp32_precision = before
+        for setting, precision in zip((matmul, *others), before, strict=True):
+            setting.fp32_precision = precision
 
 
 def no_denormals() -> AbstractContextManager[None]:

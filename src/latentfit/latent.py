@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from .errors import InputError
-from .model import BATCH, Network, batches
+from .model import BATCH, Codec, batches
 
 Array = NDArray[Any]
 
 
 @torch.no_grad()
-def encode(network: Network, x: Array) -> Array:
+def encode(network: Codec, x: Array) -> Array:
     """Codes of images (N, H, W[, 3]): (N, K) float32."""
     z = np.empty((len(x), network.latent_dim), np.float32)
     for i, batch in enumerate(batches(x)):
@@ -27,7 +27,7 @@ def encode(network: Network, x: Array) -> Array:
 
 
 @torch.no_grad()
-def decode(network: Network, z: Array, image_shape: tuple[int, ...]) -> Array:
+def decode(network: Codec, z: Array, image_shape: tuple[int, ...]) -> Array:
     """Images of codes: (N, K) to (N, *image_shape), float32."""
     z = np.array(z, dtype=np.float32)
     x_hat = np.empty((len(z), network.pixels), np.float32)  # (N, D)
@@ -74,12 +74,12 @@ def _on_circles(a: Array, b: Array, t: Array) -> Array:
     return np.where(defined, circles, (1 - t) * a + t * b).astype(np.float32)
 
 
-def interpolate_images(network: Network, x_a: Array, x_b: Array, steps: int = 5) -> Array:
+def interpolate_images(network: Codec, x_a: Array, x_b: Array, steps: int = 5) -> Array:
     """Decoded interpolations between pairs of images: (P, H, W[, 3]) twice to (P, S, H, W[, 3]) float32."""
     return decode_steps(network, interpolate(encode(network, x_a), encode(network, x_b), steps), x_a.shape[1:])
 
 
-def decode_steps(network: Network, z: Array, image_shape: tuple[int, ...]) -> Array:
+def decode_steps(network: Codec, z: Array, image_shape: tuple[int, ...]) -> Array:
     """Images of interpolated codes: (P, S, K) to (P, S, *image_shape), float32."""
     return decode(network, z.reshape(-1, z.shape[-1]), image_shape).reshape(*z.shape[:2], *image_shape)
 
@@ -112,7 +112,7 @@ def _steps(pictures: Array) -> Array:
     return steps
 
 
-def drift(network: Network, z: Array, image_shape: tuple[int, ...]) -> Array:
+def drift(network: Codec, z: Array, image_shape: tuple[int, ...]) -> Array:
     """‖E(D(z)) - z‖ at the midpoint of interpolated codes (P, S, K), over the distance of their ends, (P,).
 
     0 where the ends are equal. `image_shape` is (H, W[, 3]).

@@ -77,7 +77,39 @@ class Stack(nn.Module):
         return out if self.linear is None else out + self.linear(x)
 
 
-class Network(nn.Module):
+class Codec(nn.Module):
+    """Anything that encodes and decodes: what is measured and drawn takes a `Network` and a network of the user's own.
+
+    Attributes:
+        pixels: D.
+        latent_dim: K.
+    """
+
+    pixels: int
+    latent_dim: int
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes (N, K) of images (N, D)."""
+        raise NotImplementedError
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Images (N, D) of codes (N, K)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reconstructions (N, D) of images (N, D)."""
+        return self.decode(self.encode(x))
+
+    def fold(self) -> None:
+        """Move what prepares images while training into the weights, where there is any."""
+
+    @property
+    def decoder_weights(self) -> int:
+        """How many numbers decoding takes."""
+        raise NotImplementedError
+
+
+class Network(Codec):
     """A fully connected autoencoder: D - hidden - K - hidden reversed - D.
 
     The activation follows every layer except the code and the last, which the output function follows. With a linear
@@ -119,6 +151,7 @@ class Network(nn.Module):
         linear: bool = False,
     ) -> None:
         super().__init__()
+        self.pixels, self.latent_dim = pixels, latent_dim
         self.sizes = (pixels, *hidden, latent_dim)
         self.activation = activation
         self.output = output
@@ -129,14 +162,9 @@ class Network(nn.Module):
         self.reset_parameters(seed, initialization)
 
     @property
-    def pixels(self) -> int:
-        """D, pixel values per image."""
-        return self.sizes[0]
-
-    @property
-    def latent_dim(self) -> int:
-        """K, latent dimensions."""
-        return self.sizes[-1]
+    def decoder_weights(self) -> int:
+        """How many numbers decoding takes."""
+        return sum(weight.numel() for weight in self.decoder.parameters())
 
     @property
     def linear_path(self) -> list[nn.Parameter]:
@@ -154,10 +182,6 @@ class Network(nn.Module):
         y = self.decoder(z)
         x_hat: Tensor = OUTPUTS[self.output](y if self.mean is None else y * self.scale + self.mean)
         return x_hat
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Reconstructions (N, D) of images (N, D)."""
-        return self.decode(self.encode(x))
 
     @torch.no_grad()
     def reset_parameters(self, seed: int, initialization: str = "uniform") -> None:
@@ -238,7 +262,7 @@ def to_unit(x: Array | Tensor) -> Tensor:
 
 def to_tensor(x: Array | Tensor) -> Tensor:
     """Images (N, H, W[, 3]) as input of the network: (N, D) float32 in [0, 1]."""
-    return to_unit(x.reshape(len(x), -1))
+    return to_unit(x.reshape(len(x), math.prod(x.shape[1:])))
 
 
 def batches(x: Array | Tensor) -> Iterator[Tensor]:

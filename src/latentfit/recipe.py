@@ -20,6 +20,7 @@ CHOICES = {
     "schedule": ("constant", "cosine", "plateau"),
     "initialization": ("uniform", "glorot", "pca"),
 }
+OWN = {"hidden": (), "activation": "own", "output": "own", "initialization": "own"}  # of a network of the user's own
 RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "learning_rate": (lambda rate: 0 < rate < math.inf, "above 0"),
     "beta2": (lambda beta2: 0 <= beta2 < 1, "from 0 to below 1"),
@@ -53,6 +54,9 @@ class Recipe:
         batch_size: Images a step, 1 or more; the last, short batch of an epoch is used.
         epochs: Passes over the training images, 1 or more; with `plateau` the most there may be.
 
+    A network of the user's own brings its layers and their initial values: its recipe has no widths, and `own` for
+    `activation`, `output` and `initialization`.
+
     Raises:
         InputError: A value that is not allowed.
     """
@@ -74,7 +78,7 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
             value = getattr(self, name)
-            if not isinstance(value, str) or value not in allowed:
+            if not isinstance(value, str) or value not in (*allowed, OWN.get(name)):
                 raise InputError(f"recipe: {name} {value!r} is not known; expected {', '.join(allowed)}")
         if not isinstance(self.name, str):
             raise InputError(f"recipe: name {self.name!r}; expected text")
@@ -88,6 +92,10 @@ class Recipe:
         object.__setattr__(self, "hidden", tuple(whole_number("recipe: hidden width", width) for width in self.hidden))
         object.__setattr__(self, "batch_size", whole_number("recipe: batch size", self.batch_size))
         object.__setattr__(self, "epochs", whole_number("recipe: epochs", self.epochs))
+        if "own" in (self.activation, self.output, self.initialization) and not self.is_own:
+            raise InputError(
+                "recipe: own for a part of the network; expected it for activation, output and initialization"
+            )
         if self.starts_as_pca and self.output == "sigmoid":
             raise InputError("recipe: initialization pca with output sigmoid; expected output clamp or linear")
         if self.decay_epochs and self.optimizer != "adamw":
@@ -97,6 +105,11 @@ class Recipe:
     def starts_as_pca(self) -> bool:
         """Whether untrained networks compute PCA of the images trained on."""
         return self.initialization == "pca"
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is of a network of the user's own."""
+        return all(getattr(self, name) == value for name, value in OWN.items())
 
     @property
     def holds_out(self) -> bool:
@@ -120,6 +133,21 @@ class Recipe:
             return self
         fitted = replace(self, epochs=max(self.epochs, math.ceil(STEPS * self.batch_size / images)))
         return replace(fitted, hidden=(1024, 512), decay_epochs=10.0) if images >= MANY else fitted
+
+    def for_own(self) -> Recipe:
+        """The recipe for a network of the user's own.
+
+        Raises:
+            InputError: It says what such a network brings itself, and says it otherwise than the built-in recipes.
+        """
+        for name, own in OWN.items():
+            known, value = [own, *(getattr(recipe, name) for recipe in RECIPES.values())], getattr(self, name)
+            if value not in known:
+                raise InputError(
+                    f"recipe {self.name} has {name} {value!r}, and a network of your own brings its own; "
+                    f"expected a recipe without; leave {name} out"
+                )
+        return replace(self, hidden=(), activation="own", output="own", initialization="own")
 
     def for_rows(self) -> Recipe:
         """The recipe for rows of numbers, whose output is linear.

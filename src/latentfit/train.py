@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from . import evaluate, gradient, hardware
 from .errors import InputError
 from .hardware import matmul_as, no_denormals
-from .model import Network, Start, to_tensor
+from .model import Codec, Network, Start, to_tensor
 from .recipe import REFERENCE, Epoch, Recipe
 
 Array = NDArray[Any]
@@ -40,7 +40,7 @@ class Diverged(ArithmeticError):
 
 
 def fit(
-    network: Network,
+    network: Codec,
     x_train: Array,
     recipe: Recipe = REFERENCE,
     x_val: Array | None = None,
@@ -87,7 +87,7 @@ def fit(
     losses = torch.empty(steps, device=device)  # not a list: small tensors among large ones make the heap grow
     schedule = Schedule(recipe)
     if recipe.holds_out:
-        schedule = Plateau(recipe, steps, flat, measured(network, splits, 0)["val_mse"])
+        schedule = Plateau(recipe, steps, network, measured(network, splits, 0)["val_mse"])
     history, epoch = list[Epoch](), 0
     while epoch < schedule.end:
         epoch += 1
@@ -137,16 +137,16 @@ class Plateau(Schedule):
     Args:
         recipe: Its epochs are the most there may be, those of the fall included.
         steps: Of an epoch.
-        flat: All weights, which change while training.
-        val_mse: Held-out error of these.
+        network: Whose weights change while training, and whose buffers may.
+        val_mse: Held-out error of it as it is.
     """
 
-    def __init__(self, recipe: Recipe, steps: int, flat: torch.Tensor, val_mse: float) -> None:
+    def __init__(self, recipe: Recipe, steps: int, network: torch.nn.Module, val_mse: float) -> None:
         super().__init__(recipe)
-        self.steps, self.flat = steps, flat
+        self.steps, self.network = steps, network
         self.every = math.ceil(LOOK / steps)  # epochs from one look to the next
         self.latest = math.floor(recipe.epochs / (1 + FALL))  # the last epoch before a fall that fits the budget
-        self.best, self.kept = val_mse, flat.detach().clone()
+        self.best, self.kept = val_mse, {name: held.clone() for name, held in network.state_dict().items()}
         self.compared, self.looks = val_mse, 0  # the last error that was an improvement, and looks since then
         self.fell_from: int | None = None  # the epoch after which the rate falls
 
@@ -161,11 +161,12 @@ class Plateau(Schedule):
         return epoch % self.every == 0 or epoch in (self.latest, self.end)
 
     def look(self, row: Epoch) -> None:
-        """Keep the weights if they are the best, and begin the fall when the error no longer improves."""
+        """Keep the network if it is the best, and begin the fall when the error no longer improves."""
         assert row.val_mse is not None
         if row.val_mse < self.best:
             self.best = row.val_mse
-            self.kept.copy_(self.flat.detach())
+            for name, held in self.network.state_dict().items():
+                self.kept[name].copy_(held)
         if self.fell_from is not None:
             return
         if row.val_mse < (1 - BETTER) * self.compared:
@@ -178,11 +179,11 @@ class Plateau(Schedule):
             self.fell_from, self.end = row.epoch, row.epoch + math.ceil(FALL * row.epoch)
 
     def finish(self) -> None:
-        """Take the best weights back."""
-        self.flat.data.copy_(self.kept)
+        """Take the best network back."""
+        self.network.load_state_dict(self.kept)
 
 
-def measured(network: Network, splits: Mapping[str, torch.Tensor], epoch: int) -> dict[str, float]:
+def measured(network: Codec, splits: Mapping[str, torch.Tensor], epoch: int) -> dict[str, float]:
     """Error of each split (N, D) under `<name>_mse`, in fp32; Diverged where one is not finite after this epoch."""
     network.eval()
     with matmul_as("fp32"):
@@ -204,6 +205,8 @@ def build(pixels: int, recipe: Recipe, latent_dim: int, seed: int, start: Start 
         start: `pca.PCA.start` of the images trained on, for a recipe whose initialization is `pca`. Without it the
             linear path is 0: the network is only to take weights.
     """
+    if recipe.is_own:
+        raise InputError(f"recipe {recipe.name} is for a network of your own; expected one with layers of its own")
     linear = recipe.starts_as_pca
     initialization = "glorot" if linear else recipe.initialization
     network = Network(pixels, latent_dim, recipe.hidden, recipe.activation, recipe.output, seed, initialization, linear)

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from .. import evaluate, latent
 from ..data.images import ImageSet
 from ..data.large import at_most
-from ..model import BATCH, Network, to_unit
+from ..model import BATCH, Codec, to_unit
 from ..parts import (
     Interpolation,
     InterpolationMeans,
@@ -136,7 +136,7 @@ class Ground:
         real = np.stack([to_unit(images.x_train[pairs[:, end]]).numpy() for end in (0, 1)])
         return cls(pairs, real, Nearest(images, seed))
 
-    def interpolate(self, network: Network, spherical: bool = False) -> PairValues:
+    def interpolate(self, network: Codec, spherical: bool = False) -> PairValues:
         """Interpolate with a network between the images of each pair."""
         z_a, z_b = (latent.encode(network, x) for x in self.real)
         z = latent.interpolate(z_a, z_b, STEPS, spherical)  # (P, S, K)
@@ -197,7 +197,7 @@ class Ground:
         )
 
     def interpolate_all(
-        self, networks: Mapping[Job, Network], pca: PCA, shown: NDArray[np.int64]
+        self, networks: Mapping[Job, Codec], pca: PCA, shown: NDArray[np.int64]
     ) -> tuple[dict[Job, PairValues], Interpolation]:
         """Interpolate with each network, and sum up.
 

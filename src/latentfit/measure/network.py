@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .. import evaluate, latent, pca
 from ..data.images import ImageSet
 from ..data.quality import no_variance
-from ..model import Network
+from ..model import Codec
 from ..pca import PCA
 from ..recipe import Epoch, Job, Recipe
 from ..results import Codes, FailedModel, Model, ModelResult, NestedCurve, PCAResult, SizeResult, Variance
@@ -125,7 +125,7 @@ class ImageValues:
     sharpness: NDArray[np.float64]  # (N,), of the reconstructions
 
     @classmethod
-    def of(cls, network: Network, x_test: Array) -> ImageValues:
+    def of(cls, network: Codec, x_test: Array) -> ImageValues:
         """Measure a loaded network; the values are those from where it was trained, bit for bit."""
         errors, sharp = np.empty(len(x_test)), np.empty(len(x_test))
         for part, x, _, x_hat in evaluate.reconstruct_batches(network, x_test):
@@ -147,7 +147,7 @@ class Measurement:
     in_units: InUnits | None = None
 
     @classmethod
-    def of(cls, network: Network, images: ImageSet) -> Measurement:
+    def of(cls, network: Codec, images: ImageSet) -> Measurement:
         """Measure a network that is on the CPU; `images` are those that it was trained on, with those held out."""
         x_test, k = images.x_test, network.latent_dim
         errors, sharp, similar = (np.empty(len(x_test)) for _ in range(3))

@@ -15,7 +15,7 @@ from .. import evaluate
 from ..data.images import ImageSet
 from ..data.reading import chunks
 from ..data.scaling import Scaling
-from ..model import Network
+from ..model import Codec
 from ..pca import PCA
 from ..results import ModelResult, PCAResult
 
@@ -32,7 +32,7 @@ class InUnits:
     test_rows: Array  # sum over the columns of each row, (N,)
 
     @classmethod
-    def of(cls, network: Network, images: ImageSet) -> InUnits | None:
+    def of(cls, network: Codec, images: ImageSet) -> InUnits | None:
         """Measure a network of rows as it sees them; None of images."""
         if images.scaling is None:
             return None

@@ -14,7 +14,7 @@ from ..data.large import at_most
 from ..data.quality import Quality, no_variance
 from ..formatting import of_rows
 from ..hardware import Environment, side_by_side
-from ..model import Network
+from ..model import Codec
 from ..parts import Compression, Neighbours, ShownErrors, TradeOffs
 from ..pca import most_components
 from ..recipe import Job, Recipe
@@ -49,7 +49,7 @@ class Settings:
 def summarize(
     asked: Settings,
     models: Sequence[Model],
-    networks: Mapping[Job, Network],
+    networks: Mapping[Job, Codec],
     values: Mapping[Job, ImageValues],
     images: ImageSet,
     baselines: Baselines,

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from .. import latent
 from ..data.images import ImageSet
 from ..data.large import at_most, at_once
-from ..model import BATCH, Network, batches, to_unit
+from ..model import BATCH, Codec, batches, to_unit
 from ..parts import Accuracy, ClassErrors, CodeBytes, Compression, Neighbours, Quantised
 from ..pca import PCA
 from ..recipe import Job
@@ -48,7 +48,7 @@ def gained(before: Array, after: Array) -> NDArray[np.int64]:
     return np.argsort(after - before, kind="stable")[:SHOWN]
 
 
-def neighbours(networks: Mapping[Job, Network], images: ImageSet) -> Neighbours | None:
+def neighbours(networks: Mapping[Job, Codec], images: ImageSet) -> Neighbours | None:
     """Accuracy of a k-nearest-neighbour classifier on the codes of each network, and on the pixels.
 
     Fitted on at most FITTED_ON training images and tested on at most TESTED_ON test images, with Euclidean distances.
@@ -89,7 +89,7 @@ def _accuracy(x_train: Array, y_train: Array, x_test: Array, y_test: Array) -> f
 
 
 def compression(
-    networks: Mapping[Job, Network],
+    networks: Mapping[Job, Codec],
     codes: Mapping[Job, Codes],
     errors: Mapping[Job, Array],
     images: ImageSet,
@@ -120,8 +120,7 @@ def compression(
         rows = _quantised(network, codes[job], float(errors[job].mean()), images.x_test, linear, scores)
         most = next(row.test_mse for row in rows if row.bits == BITS[0])
         jpeg = min((size for size, error in packed if error <= most), default=None)
-        decoder = 4 * sum(p.numel() for p in network.decoder.parameters())
-        found.append(CodeBytes(*job, decoder_bytes=decoder, bits=rows, jpeg_bytes=jpeg))
+        found.append(CodeBytes(*job, decoder_bytes=4 * network.decoder_weights, bits=rows, jpeg_bytes=jpeg))
     return Compression(
         raw_bytes=images.pixels * (4 if exact is None else 1),
         png_bytes=None if exact is None else float(np.mean([_png_bytes(image) for image in exact])),
@@ -143,7 +142,7 @@ def _scores(linear: PCA, images: ImageSet, components: int) -> tuple[Array, Arra
 
 
 def _quantised(
-    network: Network, codes: Codes, test_mse: float, x_test: Array, linear: PCA, scores: tuple[Array, Array, Array]
+    network: Codec, codes: Codes, test_mse: float, x_test: Array, linear: PCA, scores: tuple[Array, Array, Array]
 ) -> tuple[Quantised, ...]:
     k, z = network.latent_dim, latent.encode(network, x_test)
     low, high = (np.array(end, np.float32) for end in (codes.low, codes.high))
@@ -192,7 +191,7 @@ def _squares(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> int:
     return sum(int(np.square(a[part].astype(np.int32) - b[part]).sum(dtype=np.int64)) for part in parts)
 
 
-def _decoded_error(network: Network, z: Array, change: Callable[[Array], Array], x: Array) -> float:
+def _decoded_error(network: Codec, z: Array, change: Callable[[Array], Array], x: Array) -> float:
     """Error on images (N, H, W[, 3]) of changed codes (N, K)."""
     total = 0.0
     for start in range(0, len(x), BATCH):

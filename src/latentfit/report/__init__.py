@@ -52,7 +52,7 @@ def write(study: str | Path | Study, with_explorer: bool = True) -> Path:
     folder = study.folder if isinstance(study, Study) else store.load(study).folder
     with lock.hold(folder):
         store.remove_leftovers(folder)  # of a report that was killed
-        _write(store.load(folder), with_explorer)
+        _write(store.load(folder, study.make if isinstance(study, Study) else None), with_explorer)
     return folder / "report.html"
 
 
@@ -67,7 +67,7 @@ def _write(study: Study, with_explorer: bool) -> None:
         files.write(study.folder / "figures" / f"{name}.png", png)
     files.write_csv(study.folder / "results.csv", *csv_table(study.found))
     files.write(study.folder / "report.md", render(study, "report.md.j2", drawn).encode())
-    page = render(study, "report.html.j2", drawn, explored, too_large=with_explorer and bool(shown.networks))
+    page = render(study, "report.html.j2", drawn, explored, explorer=with_explorer and bool(shown.networks))
     files.write(study.folder / "report.html", page.encode())
 
 
@@ -87,15 +87,16 @@ def render(
     template: str,
     shown: Mapping[str, Picture],
     explored: Mapping[str, Any] | None = None,
-    too_large: bool = False,
+    explorer: bool = False,
 ) -> str:
-    """The page, from one of the templates beside this file; `too_large`: without `explored` it says why."""
+    """The page, from one of the templates beside this file; where it has no explorer, it says why if `explorer`."""
     results = study.found
     styles = ("style.css", "rows.css") if results.dataset.is_rows else ("style.css",)
     style = Markup("".join((HERE / name).read_text() for name in styles))
     scripts = {name: Markup((HERE / f"{name}.js").read_text()) for name in ("article", "explorer")}
     named = results if template.endswith(".html.j2") else _in_markdown(results)
     found, drawn = findings.analysis(named), tables.all_tables(named)
+    recipe = f"{results.recipe.name}: {recipe_text(results.recipe, study.own_name)}"
     text = ENVIRONMENT.get_template(template).render(
         results=results,
         title=title(results),
@@ -106,7 +107,7 @@ def render(
         findings=found,
         sections={finding.section for finding in found},
         walk=tradeoffs.walk_numbers(results),
-        settings=[*tables.settings(results), ("Recipe", f"{results.recipe.name}: {recipe_text(results.recipe)}")],
+        settings=[*tables.settings(results), ("Recipe", recipe)],
         tables=drawn,
         terms=tables.terms(drawn, results.dataset.is_rows),
         interval=tables.INTERVAL if len(results.seeds) > 1 else tables.ONCE,
@@ -115,11 +116,18 @@ def render(
         scripts=scripts,
         policy=policy(style, scripts["article"], *([scripts["explorer"]] if explored else [])),
         explored=explored,
-        too_large=too_large and not explored,
+        no_explorer=_no_explorer(study) if explorer and not explored else None,
         explorer_data=Markup(json.dumps(explored, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")),
         command=answer.command(results, study.source),
     )
     return _on_rows(text, results) if results.dataset.is_rows else text
+
+
+def _no_explorer(study: Study) -> str:
+    """Why a page has no explorer."""
+    if study.own_name is not None:
+        return "The explorer runs networks of plain layers alone, and these are of another kind, so there is none here."
+    return "The page has room for 20 MB of networks, and each of these takes more, so there is no explorer here."
 
 
 def _on_rows(text: str, results: Results) -> str:
@@ -191,17 +199,22 @@ def title(results: Results) -> str:
     return f"{results.dataset.name} at {tables.sizes_text([size.latent_dim for size in results.sizes])}"
 
 
-def recipe_text(recipe: Recipe) -> str:
-    """A recipe without its name, in a line."""
+def recipe_text(recipe: Recipe, own: str | None = None) -> str:
+    """A recipe without its name, in a line; `own` is what makes a network of the user's own."""
     plateau = recipe.holds_out
     schedule = "constant until held-out images no longer improve, then falling to 0" if plateau else recipe.schedule
     decay = f"weight decay {recipe.weight_decay}"
     if recipe.decay_epochs:
         decay = f"weights forgotten within {recipe.decay_epochs:g} epochs"
     start = "start as PCA" if recipe.starts_as_pca else f"{recipe.initialization} initialization"
-    return (
+    layers = (
         f"hidden layers {'-'.join(map(str, recipe.hidden)) or 'none'}, {recipe.activation} between layers, "
-        f"{recipe.output} output, {start}, {recipe.optimizer} at {recipe.learning_rate} "
+        f"{recipe.output} output, {start}"
+    )
+    if recipe.is_own:
+        layers = f"a network of the user's own ({own})"
+    return (
+        f"{layers}, {recipe.optimizer} at {recipe.learning_rate} "
         f"({schedule}, beta2 {recipe.beta2}, {decay}), "
         f"batch {recipe.batch_size}, {'at most ' if plateau else ''}{plural(recipe.epochs, 'epoch')}"
     )

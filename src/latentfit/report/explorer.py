@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from .. import evaluate, latent
 from ..hardware import side_by_side
-from ..model import BATCH, Network
+from ..model import BATCH, Codec, Network
 from ..results import Codes
 from ..sweep.store import Study
 from .curves import Curves
@@ -44,15 +44,17 @@ COARSE = 2**-6  # the first step that is tried, in standard deviations of the la
 TRIES = 12
 
 
-def content(study: Study, networks: Mapping[int, Network]) -> dict[str, Any] | None:
+def content(study: Study, codecs: Mapping[int, Codec]) -> dict[str, Any] | None:
     """Everything the explorer's script reads.
 
-    None for a study without networks or without images to explore, and where the page has no room for a single network.
+    None for a study without networks of plain layers or without images to explore, and where the page has no room for
+    a single network.
 
     Args:
         study: A finished study.
-        networks: Its networks of the first seed, by latent size.
+        codecs: Its networks of the first seed, by latent size.
     """
+    networks = {k: network for k, network in codecs.items() if isinstance(network, Network)}
     if not networks or "map" not in study.shown:
         return None
     some = _some(study.shown["map"], NUMBERS if study.found.dataset.is_rows else None)

@@ -23,7 +23,7 @@ from PIL import Image
 from .. import evaluate, figures, formatting, latent
 from ..figures import Curve
 from ..measure.gates import bounding
-from ..model import Network, to_unit
+from ..model import Codec, to_unit
 from ..recipe import Epoch, first_seeds
 from ..results import Results
 from ..sweep.store import Study
@@ -76,7 +76,7 @@ class Shown:
     """A study with the networks its pictures show: those of each size's first seed that trained to the end."""
 
     study: Study
-    networks: Mapping[int, Network]
+    networks: Mapping[int, Codec]
     histories: Mapping[int, Sequence[Epoch]]
 
     @classmethod

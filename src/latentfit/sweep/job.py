@@ -13,13 +13,14 @@ from threading import RLock
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import hardware, pca
+from .. import hardware, pca, train
 from ..data.images import ImageSet
 from ..measure.network import Measurement
-from ..model import Start
+from ..model import Codec, Network, Start
 from ..recipe import Epoch, Job, Recipe
-from ..train import Diverged, build, fit
+from ..train import Diverged, fit
 from . import nested
+from .own import Own, seeded
 from .scaling import folded, seen
 from .weights import from_weights
 
@@ -61,6 +62,7 @@ def train_group(
     progress: Callable[[Job, Epoch], None] | None = None,
     expected: Mapping[int, float] | None = None,
     start: Start | None = None,
+    own: Own | None = None,
 ) -> list[TrainedNetwork]:
     """Train networks and measure them: the unit of work of a study.
 
@@ -76,6 +78,7 @@ def train_group(
             `sweep.nested`.
         start: Where networks of a recipe start whose initialization is `pca`, see `train.build`; computed if it is
             not given.
+        own: The user's function that makes the networks; those of the recipe if it is not given.
 
     Returns:
         One `TrainedNetwork` a job, in order. A diverged training has a reason.
@@ -88,7 +91,8 @@ def train_group(
         with hardware.reproducible():
             if start is None and recipe.starts_as_pca:
                 start = pca.fit(images.x_train, images.x_test).start(max(latent_dim for latent_dim, _ in jobs))
-            return [_train(Job(*job), images, recipe, products, device, progress, expected, start) for job in jobs]
+            rest = (images, recipe, products, device, progress, expected, start, own)
+            return [_train(Job(*job), *rest) for job in jobs]
 
 
 def _train(
@@ -100,6 +104,7 @@ def _train(
     progress: Callable[[Job, Epoch], None] | None,
     expected: Mapping[int, float] | None,
     start: Start | None,
+    own: Own | None,
 ) -> TrainedNetwork:
     began, history = time.perf_counter(), list[Epoch]()
     weights, measurement, errors = dict[str, NDArray[np.float32]](), None, None
@@ -112,25 +117,44 @@ def _train(
     def result(seconds: float, reason: str | None = None) -> TrainedNetwork:
         return TrainedNetwork(job, weights, measurement, history, seconds, hardware.peak_memory(), reason, errors)
 
-    network = build(images.pixels, recipe, *job, start).to(device)
+    network = build(images, recipe, job, start, own).to(device)
     try:
         if expected is not None:
+            assert isinstance(network, Network)  # `curve` is for these alone
             nested.fit(network, images, recipe, expected, job.seed, note, products)
         elif recipe.holds_out and images.x_val is None:
             network.fold()
         else:
-            x_val = images.x_val if recipe.holds_out else None
-            fit(network, images.x_train, recipe, x_val, images.x_test, seed=job.seed, progress=note, products=products)
+            x, x_val = images.x_train, images.x_val if recipe.holds_out else None
+            with seeded(job.seed, job.latent_dim, 1, device=device):  # layers of the user's own may draw
+                fit(network, x, recipe, x_val, images.x_test, seed=job.seed, progress=note, products=products)
     except Diverged as error:
         return result(time.perf_counter() - began, str(error))
     network.cpu()
     seconds = time.perf_counter() - began
     if expected is None:
-        weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
-        if images.scaling is not None:
+        weights = {name: tensor.contiguous().numpy() for name, tensor in network.state_dict().items()}
+        if images.scaling is not None and own is None:
             weights = folded(weights, images.scaling)
-            network = seen(from_weights(build(len(images.scaling.mean), recipe, *job), weights), images.scaling)
+            stored = train.build(len(images.scaling.mean), recipe, *job)
+            network = seen(from_weights(stored, weights), images.scaling)
         measurement = Measurement.of(network, images)
     else:
+        assert isinstance(network, Network)
         errors = nested.errors(network, images.x_test, sorted(expected))
     return result(seconds)
+
+
+def build(images: ImageSet, recipe: Recipe, job: Job, start: Start | None = None, own: Own | None = None) -> Codec:
+    """The untrained network of a job: of its recipe, or the user's own.
+
+    Args:
+        images: As networks see them.
+        recipe: See `train.build`.
+        job: (latent_dim, seed).
+        start: See `train.build`.
+        own: The user's function that makes it.
+    """
+    if own is not None:
+        return own.build(images.image_shape, *job)
+    return train.build(images.pixels, recipe, *job, start)

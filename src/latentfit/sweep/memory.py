@@ -77,6 +77,8 @@ def foretold(request: Request, images: ImageSet, crew: Crew) -> Need:
     recipe, jobs = request.recipe, len(request.jobs) or 2
     latent_dims = sorted({job.latent_dim for job in request.jobs}) or [min(SEARCHED, images.pixels)]
     each = need((images.pixels, *recipe.hidden, latent_dims[-1]), recipe.starts_as_pca, len(images.x_train))
+    if request.own is not None:
+        each = request.own.need(images, max(request.tried_sizes(images)), recipe.batch_size)
     return Need(*_parent(images, recipe, latent_dims), each, min(jobs, crew.likely(jobs, each)))
 
 

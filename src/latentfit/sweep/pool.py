@@ -39,6 +39,7 @@ from .workers import Crew, need
 if TYPE_CHECKING:
     from ..model import Start
     from .job import TrainedNetwork
+    from .own import Own
 
 Progress = Callable[[Job, Epoch | None], None]
 
@@ -64,6 +65,7 @@ class Work:
         device: `cpu`, `cuda` or `mps`.
         expected: Of a nested network: latent size to the error expected there, see `sweep.nested`.
         start: Of networks that start as PCA, see `train.build`.
+        own: The user's function that makes the networks.
     """
 
     images: ImageSet
@@ -72,6 +74,14 @@ class Work:
     device: str = "cpu"
     expected: Mapping[int, float] | None = None
     start: Start | None = None
+    own: Own | None = None
+
+    def need(self, latent_dim: int) -> int:
+        """Bytes of memory that a worker needs for a network of this size."""
+        images, recipe = self.images, self.recipe
+        if self.own is not None:
+            return self.own.need(images, latent_dim, recipe.batch_size)
+        return need((images.pixels, *recipe.hidden, latent_dim), recipe.starts_as_pca)
 
 
 @contextmanager
@@ -103,7 +113,7 @@ def training(
     if executor is not None:
         from .job import train_group
 
-        rest = (work.images, work.recipe, work.products, work.device, None, work.expected, work.start)
+        rest = (work.images, work.recipe, work.products, work.device, None, work.expected, work.start, work.own)
         futures = [executor.submit(train_group, [job], *rest) for job in jobs]
         try:
             yield (trained for future in _in_time(futures, end) for trained in future.result())
@@ -208,11 +218,9 @@ class _LocalPools:
     ) -> None:
         self.missing = set(jobs)
         self.work, self.folder, self.progress, self.crew, self.end = work, folder, progress, crew, end
-        sizes = (work.images.pixels, *work.recipe.hidden, max(job.latent_dim for job in jobs))
         spare, crew.spare = crew.spare, None
-        self.workers = crew.size(
-            len(self.missing), need(sizes, work.recipe.starts_as_pca), work.device, spare.count if spare else 0
-        )
+        each = work.need(max(job.latent_dim for job in jobs))
+        self.workers = crew.size(len(self.missing), each, work.device, spare.count if spare else 0)
         if spare and spare.count != self.workers and not spare.count > self.workers == len(self.missing):
             spare.stop()
             spare = None
@@ -291,5 +299,5 @@ def _train(job: Job, work: Work, folder: str) -> TrainedNetwork:
         with suppress(OSError):  # a parent that does not listen does not matter
             _parent.send((job, epoch))
 
-    rest = (work.images, work.recipe, work.products, work.device, send, work.expected, work.start)
+    rest = (work.images, work.recipe, work.products, work.device, send, work.expected, work.start, work.own)
     return train_group([job], *rest)[0]

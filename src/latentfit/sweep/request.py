@@ -7,7 +7,7 @@ nested network may be asked of a study that is there; anything else that differs
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .. import hardware, pca
@@ -17,10 +17,13 @@ from ..errors import InputError, whole_number
 from ..hardware import best_device, precision_of, products_of
 from ..measure import verdict
 from ..measure.network import CURVE_SIZES
+from ..parts import OPTIONAL
 from ..recipe import CONVERGED, RECIPES, REFERENCE, Job, Recipe
 from ..results import SCHEMA, Keep
 from .files import from_json, read_json, to_json
+from .own import SIZES, Described, Make, Own
 
+LISTED = 12  # differences from another study that are listed: its networks may have many tensors
 DEFAULT_SIZES = (16, 48)  # of a study that names none
 GROWING = ("latent_dims", "seeds", "models", "keep", "search", "curve")  # what may be added to a study that is there
 NOT_COMPARED = (
@@ -29,6 +32,7 @@ NOT_COMPARED = (
     "dataset.stand_in",
     "dataset.flags",
     "dataset.prepared",
+    "network.name",
 )  # the same images may come by another way
 
 
@@ -49,6 +53,7 @@ class StudyFile:
     keep: Keep | None
     search: bool
     curve: bool
+    network: Described | None = field(default=None, metadata=OPTIONAL)  # of the user's own
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,8 @@ class Request:
         keep: The share of the variance that the study is asked about, None if it is not.
         search: Whether sizes are added until the answer is found.
         curve: Whether a nested network is trained for all sizes, see `sweep.nested`.
+        own: The user's function that makes the networks.
+        described: What `study.json` says of these; None until the images are known.
     """
 
     jobs: tuple[Job, ...]
@@ -82,6 +89,8 @@ class Request:
     keep: Keep | None = None
     search: bool = False
     curve: bool = False
+    own: Own | None = None
+    described: Described | None = None
 
     @property
     def nested(self) -> bool:
@@ -110,6 +119,7 @@ class Request:
         device: str = "auto",
         keep: Keep | None = None,
         curve: bool = False,
+        network: Make | None = None,
     ) -> Request:
         """Resolve what a user asked; `auto` stays open until the study's folder was read.
 
@@ -140,6 +150,12 @@ class Request:
                 "the knee is looked for with networks that are trained until they are done; "
                 f"expected recipe converged, not {chosen.name}"
             )
+        own = None if network is None else _own_of(network, chosen, keep, curve, precision)
+        if own is None and chosen.is_own:
+            raise InputError(
+                f"recipe {chosen.name} is for a network of your own; expected the function that makes it; call "
+                "latentfit.study(..., network=...) in Python"
+            )
         hardware.check("fp32", "cpu" if device == "auto" else device)
         hardware.check_precision(precision, "cpu" if device == "auto" else device)
         jobs = tuple(Job(size, seed) for size in sizes for seed in range(seeds))
@@ -154,12 +170,15 @@ class Request:
             keep=keep,
             search=search,
             curve=curve,
+            own=own,
         )
 
     def on_this_machine(self, before: StudyFile | None) -> Request:
         """The request with `auto` decided: as the study was begun, or as this machine does best."""
         device = before.device if before and self.device == "auto" else self.device
         precision = before.precision if before and self.precision == "auto" else self.precision
+        if self.own is not None and precision == "auto":
+            precision = "fp32"  # layers of any kind may not be made for less
         if device == "auto":
             device = "cpu" if precision == "bf16" else best_device()
         if before and precision == before.precision and before.products:
@@ -183,7 +202,9 @@ class Request:
             recipe = CONVERGED.fitting(len(images.x_train))
             epochs = recipe.epochs if self.recipe is CONVERGED else self.recipe.epochs
             fitted = replace(fitted, recipe=replace(recipe, epochs=epochs), fits=False)
-        if images.is_rows:
+        if self.own is not None:
+            fitted = replace(fitted, recipe=fitted.recipe.for_own())
+        elif images.is_rows:
             fitted = replace(fitted, recipe=fitted.recipe.for_rows())
         if self.keep == "knee" and images.x_val is None and not images.held_out.any():
             raise InputError(
@@ -202,6 +223,44 @@ class Request:
                 f"those of {images.name}; expected at most that"
             )
         return fitted
+
+    def tried_sizes(self, images: ImageSet) -> list[int]:
+        """The sizes at which a network of the user's own is tried before it is trained."""
+        if self.search:
+            return sorted({min(size, largest_size(images)) for size in SIZES})
+        return sorted({job.latent_dim for job in self.jobs})
+
+    def with_own_described(self, images: ImageSet, at: Described | None = None) -> Request:
+        """The request with what its own network is, if it has one; at the size of another description if one is given.
+
+        Args:
+            images: As networks see them.
+            at: What `study.json` says of the study that is there.
+        """
+        if self.own is None:
+            return self
+        size = self.tried_sizes(images)[0] if at is None else at.latent_dim
+        return replace(self, described=self.own.describe(images.image_shape, size))
+
+    def check_own(self, trained_on: ImageSet) -> None:
+        """Try the user's own network, if it is one; errors as of `Own.check`."""
+        if self.own is not None:
+            self.own.check(trained_on, self.tried_sizes(trained_on), self.recipe.batch_size)
+
+
+def _own_of(network: Make, recipe: Recipe, keep: Keep | None, curve: bool, precision: str) -> Own:
+    """The network of the user's own, if everything that is asked for is for one."""
+    recipe.for_own()
+    if keep == "knee":
+        raise InputError(
+            "the knee is looked for with short trainings of networks that start as PCA, which your own does not; "
+            "expected a share to keep; or give latent_dims and seeds=2, and look at `found.verdict.knee`"
+        )
+    if curve:
+        raise InputError("a nested network (curve) is one of latentfit's own layers; expected no curve with network")
+    if precision == "bf16":
+        raise InputError("precision bf16 is for latentfit's own layers; expected fp32 with network; leave it out")
+    return Own(network)
 
 
 def default_recipe(source: str | Path | ImageSet, keep: Keep | None = None) -> str:
@@ -256,6 +315,7 @@ def read_request(folder: Path) -> StudyFile | None:
 def joined(folder: Path, before: StudyFile, request: Request, images: ImageSet) -> Request:
     """The request with the networks that were asked for before, where it is the same study otherwise."""
     written = read_json(folder / "study.json")  # with keys of later versions
+    request = request.with_own_described(images.seen, before.network)
     if differences := _differences(_merged(to_json(before), written), to_json(describe(request, images))):
         raise InputError(
             f"{folder} holds another study; give another --out, or start over with --fresh", tuple(differences)
@@ -292,14 +352,16 @@ def describe(request: Request, images: ImageSet) -> StudyFile:
         keep=request.keep,
         search=request.search,
         curve=request.curve,
+        network=request.described,
     )
 
 
 def _differences(before: dict[str, object], wanted: dict[str, object]) -> list[str]:
-    """What two `study.json` differ in beside their networks, a line each."""
+    """What two `study.json` differ in beside their networks, a line each; of many the first."""
     old, new = _flat(before), _flat(wanted)
     keys = [key for key in {**old, **new} if key not in NOT_COMPARED]
-    return [f"{k}: there {old.get(k)!r}, asked {new.get(k)!r}" for k in keys if old.get(k) != new.get(k)]
+    found = [f"{k}: there {old.get(k)!r}, asked {new.get(k)!r}" for k in keys if old.get(k) != new.get(k)]
+    return found if len(found) <= LISTED else [*found[: LISTED - 1], f"and {len(found) - LISTED + 1} more"]
 
 
 def _merged(defaults: dict[str, object], given: dict[str, object]) -> dict[str, object]:

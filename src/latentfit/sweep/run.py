@@ -21,6 +21,7 @@ from ..hardware import reproducible
 from ..recipe import Recipe
 from ..results import Keep
 from . import lock, pool, store
+from .own import Make
 from .pool import Progress
 from .request import Request, default_recipe, recipe_of
 from .running import Run
@@ -37,6 +38,7 @@ def study(
     curve: bool = False,
     recipe: str | Recipe | None = None,
     epochs: int | None = None,
+    network: Make | None = None,
     out: str | Path | None = None,
     data_dir: str | Path | None = None,
     value_range: float | None = None,
@@ -75,6 +77,11 @@ def study(
         recipe: A name, or a `Recipe` of your own; `reference` for a data set with a name and no share to keep, and
             `converged` for everything else, if it is not given.
         epochs: In place of the recipe's own number.
+        network: A function that takes a latent size and makes a network of your own: a torch module of float32 with
+            `encode`, (B, D) to (B, K), and `decode`, (B, K) to (B, D), D = H × W (× 3) pixels in [0, 1]. If its
+            `takes_images` is true, it encodes and decodes (B, C, H, W) in place of (B, D). It gets rows of numbers
+            without constant columns, centred and scaled. Its initial weights come from torch's global generator, which
+            is seeded with (seed, latent size) meanwhile. `load` needs the same function. See docs/network.md.
         out: The study's folder; `runs/<name>` or `runs/<name>-<recipe>` if it is not given, see `store.default_folder`.
         data_dir: Where Fashion-MNIST's files are looked for first.
         value_range: Pixel values in the source's files run from 0 to this, see `data.load`.
@@ -110,7 +117,7 @@ def study(
     """
     clock = Clock(minutes)
     recipe = recipe_of(recipe, source, keep, None if fresh else out)
-    request = Request.of(latent_dims, seeds, recipe, epochs, precision, device, keep, curve)
+    request = Request.of(latent_dims, seeds, recipe, epochs, precision, device, keep, curve, network)
     if minutes is not None and not 0 < minutes < math.inf:
         raise InputError(f"minutes {minutes!r}; expected a number above 0")
     if minutes is not None and not request.search:
@@ -123,7 +130,9 @@ def study(
         by_name = source in data.NAMES and not images.stand_in
         request = replace(request, source=images.name if by_name else str(source))
     request = request.fitting(images.seen)
-    folder = Path(out) if out is not None else store.default_folder(images, request.recipe.name, default_recipe(source))
+    own = None if request.own is None else request.own.name
+    default = store.default_folder(images, request.recipe.name, default_recipe(source), own)
+    folder = default if out is None else Path(out)
     with lock.hold(folder) as check:
         run = Run(folder, images, request, executor, progress, tell, clock, check, crew)
         run.open(fresh)
@@ -137,7 +146,7 @@ def study(
                 raise
             finally:
                 crew.stop()
-        return store.load(folder)
+        return store.load(folder, network)
 
 
 def _load(source: str | Path | ImageSet, data_dir: str | Path | None, reading: Mapping[str, Any]) -> ImageSet:

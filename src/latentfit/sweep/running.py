@@ -21,18 +21,17 @@ from ..measure.rows import Units
 from ..measure.search import Step
 from ..measure.summary import Settings, summarize
 from ..measure.verdict import Size
-from ..model import Network
+from ..model import Codec
 from ..pca import PCA
 from ..recipe import Job, first_seeds
 from ..results import Model, ModelResult, NestedCurve
-from ..train import build
 from . import files, memory, pool, scaling, searching, store
 from .job import TrainedNetwork
 from .pool import Progress, TimeUp, Work
 from .request import Request, describe, joined, read_request
 from .searching import Forecast, Scout
 from .timing import Clock
-from .weights import from_weights, load_network, save_network
+from .weights import load_network, save_network
 from .workers import Crew
 
 
@@ -50,7 +49,7 @@ class Run:
     check: Callable[[], None]  # raises where the folder is no longer this study's
     crew: Crew
     models: dict[Job, Model] = field(default_factory=dict)
-    networks: dict[Job, Network] = field(default_factory=dict)
+    networks: dict[Job, Codec] = field(default_factory=dict)
     values: dict[Job, ImageValues] = field(default_factory=dict)
     forecast: Forecast | None = None  # of a search
 
@@ -64,9 +63,11 @@ class Run:
             self.request = self.request.on_this_machine(before)
             if before is not None:
                 self.request = joined(folder, before, self.request, self.images)
+            self.request = self.request.with_own_described(self.seen)
             trains = fresh or self.missing() or (self.request.nested and self.read_curve() is None)
             if trains:
                 hardware.check(self.request.products, self.request.device)
+                self.request.check_own(self.trained_on)
             if (trains or not self.request.jobs) and self.executor is None:
                 memory.check(self.request, self.seen, self.crew, self.say)
             if fresh:
@@ -82,7 +83,7 @@ class Run:
     def missing(self) -> list[Job]:
         """The networks that are not finished."""
         for job in self.request.jobs:
-            if job not in self.models and (found := store.finished(self.folder, job, self.images)):
+            if job not in self.models and (found := store.finished(self.folder, job, self.images, self.request.own)):
                 self.models[job] = found
         return [job for job in self.request.jobs if job not in self.models]
 
@@ -137,9 +138,9 @@ class Run:
         """The images as networks see them."""
         return self.images.seen
 
-    def load(self, folder: Path) -> Network:
+    def load(self, folder: Path) -> Codec:
         """A stored network, as a function of these."""
-        return scaling.seen(load_network(folder), self.seen.scaling)
+        return scaling.seen(load_network(folder, self.request.own), self.seen.scaling)
 
     @cached_property
     def quality(self) -> Quality:
@@ -173,7 +174,7 @@ class Run:
         start = None
         if request.recipe.starts_as_pca:
             start = self.trained_pca.start(max(job.latent_dim for job in jobs))
-        return Work(self.trained_on, request.recipe, request.products, request.device, expected, start)
+        return Work(self.trained_on, request.recipe, request.products, request.device, expected, start, request.own)
 
     def train(self) -> None:
         """Train the networks that are missing, and save each when it finishes."""
@@ -204,13 +205,12 @@ class Run:
         if trained.measurement is None:
             model: Model = measure.failed(job, trained.reason or "")
         else:
-            save_network(at, trained.weights, self.images, recipe, job)
+            save_network(at, trained.weights, self.images, recipe, job, self.request.own)
             model = measure.model_result(job, trained.measurement, trained.history, self.seen, recipe, self.baselines)
             self.values[job] = trained.measurement.per_image
             others = {o: n for o, n in self.networks.items() if o.latent_dim != job.latent_dim}
             if all(job < other for other in self.networks.keys() - others.keys()):  # of each size one is kept
-                stored = from_weights(build(self.images.pixels, recipe, *job), trained.weights)
-                self.networks = others | {job: scaling.seen(stored, self.seen.scaling)}
+                self.networks = others | {job: self.load(at)}
         files.write_json(at / "metrics.json", model)
         self.models[job] = model
 
@@ -290,7 +290,7 @@ class Run:
         request = self.request
         models = [self.models[job] for job in request.jobs]
         trained = [model.job for model in models if isinstance(model, ModelResult)]
-        first, networks = first_seeds(trained), dict[Job, Network]()
+        first, networks = first_seeds(trained), dict[Job, Codec]()
         for job in trained:
             if job in first or job not in self.values:
                 network = self.networks.get(job) or self.load(store.model_folder(self.folder, job))

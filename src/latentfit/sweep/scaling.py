@@ -2,6 +2,7 @@
 
 What is stored takes and gives rows in the data's own units, C columns; `folded` moves the scaling into the weights, and
 `seen` takes it out again, to the D columns that vary. Measured is always what was stored: `seen` of it, bit for bit.
+Into the weights of a network of the user's own nothing can be folded: it is stored as it was trained.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.scaling import Scaling
-from ..model import Network
+from ..model import Codec, Network
+from .own import OwnNetwork
 from .weights import from_weights
 
 Weights = dict[str, NDArray[np.float32]]
@@ -39,9 +41,16 @@ def folded(weights: Mapping[str, NDArray[np.float32]], scaling: Scaling) -> Weig
     return {name: array.astype(np.float32) for name, array in changed.items()}
 
 
-def seen(network: Network, scaling: Scaling | None) -> Network:
+def in_units(network: Codec, scaling: Scaling | None) -> Codec:
+    """A stored network as a function of rows in the data's units; of images, which have no scaling, itself."""
+    if scaling is None or not isinstance(network, OwnNetwork):
+        return network
+    return OwnNetwork(network.module, network.image_shape, network.latent_dim, scaling).eval()
+
+
+def seen(network: Codec, scaling: Scaling | None) -> Codec:
     """A stored network as a function of what `ImageSet.seen` holds; of images, which have no scaling, itself."""
-    if scaling is None:
+    if scaling is None or not isinstance(network, Network):
         return network
     weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
     last = _last(weights)

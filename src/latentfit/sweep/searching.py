@@ -24,9 +24,9 @@ from ..measure.verdict import Size
 from ..parts import OfNetwork
 from ..recipe import Job, Recipe
 from ..results import Keep, Model
-from ..train import build, fit
+from ..train import fit
 from .files import read, write_json
-from .job import train_group
+from .job import build, train_group
 from .pool import TimeUp, Work
 from .request import Request
 from .timing import Clock
@@ -93,7 +93,8 @@ def forecast(request: Request, work: Work, workers: int, finished: int) -> Forec
     """
     recipe, x_train = work.recipe, work.images.x_train
     ends, few = list[float](), replace(recipe, schedule="constant", epochs=3, learning_rate=1e-9)
-    network = build(work.images.pixels, recipe, 1, 0, work.start)
+    size = min(request.tried_sizes(work.images)) if work.own else 1
+    network = build(work.images, recipe, Job(size, 0), work.start, work.own)
     fit(network, x_train[: 10 * recipe.batch_size], few, progress=lambda _: ends.append(time.perf_counter()))
     timed = math.ceil(min(len(x_train), 10 * recipe.batch_size) / recipe.batch_size)
     an_epoch = math.ceil(len(x_train) / recipe.batch_size)

@@ -28,13 +28,14 @@ from ..data.images import ImageSet
 from ..data.preparation import Preparation
 from ..data.scaling import Scaling
 from ..errors import InputError
-from ..model import Network
+from ..model import Codec
 from ..recipe import Epoch, Job
 from ..results import SCHEMA, Model, ModelResult, NestedCurve, Results
 from . import lock
 from .files import PART, checked, from_json, read, read_json, write, write_csv
+from .own import Make, Own
 from .request import Request, read_request
-from .scaling import seen
+from .scaling import in_units, seen
 from .weights import NO_TENSORS, ModelError, load_network
 
 DERIVED = ("results.csv", "report.html", "report.md", "figures")
@@ -48,16 +49,15 @@ def model_folder(study: Path, job: Job) -> Path:
     return study / "models" / f"k{job.latent_dim:03d}-s{job.seed}"
 
 
-def default_folder(images: ImageSet, recipe: str, default: str) -> Path:
+def default_folder(images: ImageSet, recipe: str, default: str, own: str | None = None) -> Path:
     """`runs/<name of the data set>`, and `runs/<name>-<recipe>` for another recipe than its default without flags.
 
-    Without what a file system may refuse in a name.
+    The name of the function that makes a network of the user's own comes in between. Without what a file system may
+    refuse in a name.
     """
-    name, end = (
-        "".join(c if c.isalnum() or c in "-_. " else "-" for c in text).strip(". ")[:100]
-        for text in (images.name, recipe)
-    )
-    return Path("runs") / ((name or "images") + (f"-{end}" if recipe != default else ""))
+    parts = [images.name, *([] if own is None else [own]), *([recipe] if recipe != default else [])]
+    name, *ends = ("".join(c if c.isalnum() or c in "-_. " else "-" for c in p).strip(". ")[:100] for p in parts)
+    return Path("runs") / "-".join([name or "images", *ends])
 
 
 def write_history(folder: Path, history: Sequence[Epoch]) -> None:
@@ -98,7 +98,7 @@ def read_curve(study: Path, sizes: tuple[int, ...], seed: int) -> NestedCurve | 
     return None
 
 
-def finished(study: Path, job: Job, images: ImageSet) -> Model | None:
+def finished(study: Path, job: Job, images: ImageSet, own: Own | None = None) -> Model | None:
     """The result of a network that is finished and whose files are whole, for these images, else None."""
     folder = model_folder(study, job)
     if not (folder / "metrics.json").exists():
@@ -107,7 +107,7 @@ def finished(study: Path, job: Job, images: ImageSet) -> Model | None:
         result: Model = from_json(Model, read_json(folder / "metrics.json"))
         read_history(folder)
         if isinstance(result, ModelResult):
-            load_network(folder)
+            load_network(folder, own)
             lengths = {len(values) for values in vars(result.codes).values()}
             classes = None if result.test_mse_by_class is None else len(result.test_mse_by_class)
             if lengths != {job.latent_dim} or classes != (images.classes and len(images.classes)):
@@ -130,18 +130,22 @@ class Study:
 
     Args:
         folder: What `latentfit study` wrote.
+        network: The function that makes its networks, where these are the user's own; only what runs them needs it.
 
     Attributes:
         results: `results.json` as plain JSON.
         found: The same as `results.Results`.
+        make: The function that was given.
+        own_name: What the function was called with which the study was made; None where its networks are latentfit's.
         source: The name or path that its images came from, None where they were made by hand.
 
     Raises:
         InputError: The folder holds no finished study.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path, network: Make | None = None) -> None:
+        self.folder, self.make = Path(folder), network
+        self._own = None if network is None else Own(network)
         asked = read_request(self.folder)
         if asked is None:
             raise InputError(f"{self.folder} has no study.json; expected a folder that `latentfit study` wrote")
@@ -149,6 +153,9 @@ class Study:
         if not path.exists():
             raise InputError(f"{self.folder} has no results.json yet; run the same `latentfit study` again to finish")
         self.source: str | None = asked.source
+        self.own_name: str | None = None if asked.network is None else asked.network.name
+        if network is not None and asked.network is None:
+            raise InputError(f"{self.folder} has networks of latentfit's own; expected load(FOLDER) without network")
         self.results: dict[str, Any] = read_json(path)
         if not isinstance(self.results, dict) or self.results.get("schema") != SCHEMA:
             raise InputError(f"{path} is not of schema {SCHEMA}; run the study again")
@@ -180,21 +187,25 @@ class Study:
             self._folder_of(size, seed)
         return min(models, key=lambda model: math.inf if model.val_mse is None else model.val_mse).job
 
-    def network(self, latent_dim: int, seed: int = 0) -> Network:
-        """The trained network of a size and seed.
+    def network(self, latent_dim: int, seed: int = 0) -> Codec:
+        """The trained network of a size and seed; your own is its `module`.
 
         Raises:
-            InputError: The study has none, or its files are damaged.
+            InputError: The study has none, its files are damaged, or it is your own and `network` was not given.
         """
-        return load_network(self._folder_of(latent_dim, seed))
+        stored = self._stored(latent_dim, seed)
+        return stored if self._own is None else in_units(stored, self.scaling)
+
+    def _stored(self, latent_dim: int, seed: int) -> Codec:
+        return load_network(self._folder_of(latent_dim, seed), self._own)
 
     def history(self, latent_dim: int, seed: int = 0) -> list[Epoch]:
         """Its errors, one row an epoch; errors as `network`."""
         return read_history(self._folder_of(latent_dim, seed))
 
-    def seen_network(self, latent_dim: int, seed: int = 0) -> Network:
+    def seen_network(self, latent_dim: int, seed: int = 0) -> Codec:
         """The same network as a function of what `shown` holds: of rows of numbers those that vary, in deviations."""
-        return seen(self.network(latent_dim, seed), self.scaling)
+        return seen(self._stored(latent_dim, seed), self.scaling)
 
     def preparation(self, latent_dim: int, seed: int = 0) -> Preparation:
         """What that network takes, and how data became that; errors as `network`."""
@@ -259,9 +270,18 @@ class Study:
         return f"Study({self.folder}, {len(self.jobs)} models)"
 
 
-def load(folder: str | Path) -> Study:
-    """Open the folder of a finished study; see `Study`."""
-    return Study(folder)
+def load(folder: str | Path, network: Make | None = None) -> Study:
+    """Open the folder of a finished study.
+
+    Args:
+        folder: What `latentfit study`, or `study`, wrote.
+        network: For a study of networks of your own the function that makes them, as for `study`. Without it there
+            are the results, and no network can be run.
+
+    Raises:
+        InputError: The folder holds no finished study, or one whose networks are latentfit's own.
+    """
+    return Study(folder, network)
 
 
 def is_free(folder: Path) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,15 +24,17 @@ from safetensors.numpy import save as dump_safetensors
 
 from ..data.images import ImageSet
 from ..errors import InputError
-from ..model import ACTIVATIONS, OUTPUTS, Network
+from ..model import ACTIVATIONS, OUTPUTS, Codec, Network
 from ..recipe import Job, Recipe
 from ..results import SCHEMA
 from .files import read_json, write, write_json
+from .own import Own, OwnNetwork
 
 # What safetensors, and NumPy below it, raise for a file of another kind.
 NO_TENSORS = (SafetensorError, ValueError, KeyError, TypeError, OverflowError)
 
 Shapes = dict[str, tuple[int, ...]]
+Weights = Mapping[str, NDArray[Any]]
 
 MAX_WIDTH = 1 << 20
 MAX_WEIGHTS = 1 << 28
@@ -45,15 +47,30 @@ class ModelError(InputError):
 
 
 def save_network(
-    folder: Path, weights: Mapping[str, NDArray[np.float32]], images: ImageSet, recipe: Recipe, job: Job
+    folder: Path, weights: Weights, images: ImageSet, recipe: Recipe, job: Job, own: Own | None = None
 ) -> None:
-    """Write weights (tensor name to float32 array) and what is needed to rebuild their network.
+    """Write weights (tensor name to array) and what is needed to rebuild their network.
+
+    Args:
+        folder: Where.
+        weights: float32; of a network of the user's own with its buffers, which may be of other types.
+        images: In the data's units.
+        recipe: How they were trained.
+        job: (latent_dim, seed).
+        own: The user's function that makes the network; without it the files cannot be loaded.
 
     Raises:
         ModelError: They are not the weights of such a network: an executor has returned something else.
     """
-    sizes, linear = [images.pixels, *recipe.hidden, job.latent_dim], recipe.starts_as_pca
-    _check_arrays(folder / "model.safetensors", weights, tensor_shapes(sizes, linear))
+    layers: dict[str, object]
+    if own is None:
+        sizes, linear = [images.pixels, *recipe.hidden, job.latent_dim], recipe.starts_as_pca
+        _check_arrays(folder / "model.safetensors", weights, tensor_shapes(sizes, linear))
+        layers = {"sizes": sizes, "activation": recipe.activation, "output": recipe.output, "linear": linear}
+    else:
+        network = own.build(images.seen.image_shape, job.latent_dim)
+        _check_arrays(folder / "model.safetensors", weights, *_expected(network))
+        layers = {"network": own.name, "input_shape": list(network.image_shape)}
     data = dump_safetensors(dict(weights))
     write(folder / "model.safetensors", data)
     write_json(
@@ -62,10 +79,7 @@ def save_network(
             "schema": SCHEMA,
             "latent_dim": job.latent_dim,
             "seed": job.seed,
-            "sizes": sizes,
-            "activation": recipe.activation,
-            "output": recipe.output,
-            "linear": linear,
+            **layers,
             "image_shape": list(images.image_shape),
             "preparation": {k: v for k, v in asdict(images.preparation).items() if k != "image_shape"},  # is above
             "recipe": asdict(recipe),
@@ -75,14 +89,21 @@ def save_network(
     )
 
 
-def load_network(folder: Path) -> Network:
+def load_network(folder: Path, own: Own | None = None) -> Codec:
     """Rebuild a network from `model.json` and `model.safetensors`.
+
+    Args:
+        folder: Where they are.
+        own: The user's function that makes it, for a network of the user's own. Of rows of numbers such a network is
+            one of what `ImageSet.seen` holds, every other one of rows in the data's units.
 
     Raises:
         ModelError: A file is missing or damaged, or they do not belong together.
     """
     path = folder / "model.safetensors"
     spec = _read_spec(folder / "model.json")
+    if isinstance(spec, dict) and "network" in spec:
+        return _load_own(folder, spec, own)
     sizes, linear = _checked_sizes(folder / "model.json", spec)
     shapes = tensor_shapes(sizes, linear)
     weights = _checked_weights(path, _read_hashed(path, spec.get("sha256"), shapes), shapes)
@@ -90,7 +111,33 @@ def load_network(folder: Path) -> Network:
     return from_weights(network, weights)
 
 
-def from_weights(network: Network, weights: Mapping[str, NDArray[np.float32]]) -> Network:
+def _load_own(folder: Path, spec: Mapping[str, Any], own: Own | None) -> OwnNetwork:
+    name, shape, latent_dim = (spec.get(key) for key in ("network", "input_shape", "latent_dim"))
+    if own is None:
+        raise ModelError(
+            f"{folder} holds a network of your own, {_shortened(name)}, whose layers only your function makes; "
+            "expected it; call latentfit.load(FOLDER, network=...) in Python"
+        )
+    if not isinstance(shape, list) or not shape or not all(type(n) is int and 0 < n <= MAX_WIDTH for n in shape):
+        raise ModelError(f"{folder / 'model.json'}: input_shape {_shortened(shape)}; expected what was written there")
+    if type(latent_dim) is not int or latent_dim < 1:
+        raise ModelError(f"{folder / 'model.json'}: latent_dim {_shortened(latent_dim)}; expected 1 or more")
+    network, path = own.build(shape, latent_dim), folder / "model.safetensors"
+    expected, kinds = _expected(network)
+    weights = _checked_weights(path, _read_hashed(path, spec.get("sha256"), expected), expected, kinds)
+    return from_weights(network, weights)
+
+
+def _expected(network: OwnNetwork) -> tuple[Shapes, dict[str, str]]:
+    """Shape and type of each tensor of a network of the user's own."""
+    arrays = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    return {name: a.shape for name, a in arrays.items()}, {name: str(a.dtype) for name, a in arrays.items()}
+
+
+AnyCodec = TypeVar("AnyCodec", bound=Codec)
+
+
+def from_weights(network: AnyCodec, weights: Weights) -> AnyCodec:
     """The network with these weights (tensor name to array)."""
     arrays = {name: array if array.flags.writeable else array.copy() for name, array in weights.items()}
     network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
@@ -107,7 +154,7 @@ def _read_spec(path: Path) -> Any:
 
 def _read_hashed(path: Path, sha256: Any, shapes: Shapes) -> bytes:
     numbers = sum(math.prod(shape) for shape in shapes.values())
-    _check_room(path, 4 * numbers + MAX_TEXT)
+    _check_room(path, 4 * numbers + MAX_TEXT)  # a buffer of 8 bytes a number is small, as MAX_TEXT is not
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -147,24 +194,28 @@ def _checked_sizes(path: Path, spec: Any) -> tuple[list[int], bool]:
     return sizes, linear
 
 
-def _checked_weights(path: Path, data: bytes, shapes: Shapes) -> dict[str, NDArray[np.float32]]:
+def _checked_weights(
+    path: Path, data: bytes, shapes: Shapes, kinds: Mapping[str, str] | None = None
+) -> dict[str, NDArray[Any]]:
     try:
         weights = parse_safetensors(data)
     except NO_TENSORS as error:
         raise ModelError(f"{path} is not a readable safetensors file: {error}") from None
-    _check_arrays(path, weights, shapes)
+    _check_arrays(path, weights, shapes, kinds)
     return weights
 
 
-def _check_arrays(path: Path, weights: Mapping[str, NDArray[Any]], expected: Shapes) -> None:
+def _check_arrays(path: Path, weights: Weights, expected: Shapes, kinds: Mapping[str, str] | None = None) -> None:
+    """Check names, shapes and types: float32 if `kinds` does not say otherwise."""
     found = {name: array.shape for name, array in weights.items()}
     if found != expected:
         odd = sorted(set(found.items()) ^ set(expected.items()))[0]
         named = f"tensor {_shortened(odd[0])} {_shortened(odd[1])}"
         raise ModelError(f"{path}: {named} does not fit the network of model.json")
     for name, array in weights.items():
-        if array.dtype != np.float32 or not np.isfinite(array).all():
-            raise ModelError(f"{path}: tensor {name} is {array.dtype} or not finite; expected finite float32")
+        kind = (kinds or {}).get(name, "float32")
+        if array.dtype != kind or not np.isfinite(array).all():
+            raise ModelError(f"{path}: tensor {name} is {array.dtype} or not finite; expected finite {kind}")
 
 
 def _shortened(value: Any) -> str:

@@ -1,0 +1,323 @@
+"""A network of the user's own: the function that makes it, and what it makes as a network like any other.
+
+`make(latent_dim)` gives a torch module with `encode` and `decode`. What is asked of a module is checked here, before
+anything is trained; from then on it is a `Codec`, and nothing else in the package knows of it but what stores networks.
+Code cannot be compared, so a network is recognised by the names and shapes of its tensors at one size.
+
+B images a batch, C channels or columns, D numbers an image, K latent dimensions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import cloudpickle
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+
+from .. import gradient
+from ..data.images import ImageSet
+from ..data.reading import shape_text
+from ..data.scaling import Scaling
+from ..errors import InputError
+from ..formatting import plural
+from ..model import Codec, to_tensor
+from .workers import BASE, COPIES, MEASURED
+
+Make = Callable[[int], nn.Module]
+
+SIZES = (8, 16)  # at which a network is tried where a search will choose the sizes
+PART = 100  # images that go through a module at once when nothing is trained: layers may be far larger than images
+KINDS = ("float32", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")  # of buffers
+
+
+@contextmanager
+def seeded(*numbers: int, device: str = "cpu") -> Iterator[None]:
+    """Draw from torch's global generators by these numbers within this context, and leave them as they were."""
+    state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
+    cuda = range(torch.cuda.device_count()) if device == "cuda" else ()
+    with torch.random.fork_rng(cuda):
+        torch.default_generator.manual_seed(int(state[0]))  # `torch.manual_seed` would seed every device
+        if cuda:
+            torch.cuda.manual_seed_all(int(state[0]))
+        yield
+
+
+class OwnNetwork(Codec):
+    """A module of the user's own as a network of flat images, or of rows.
+
+    Args:
+        module: With `encode`, (B, D) to (B, K), and `decode`, (B, K) to (B, D); both with (B, C, H, W) in place of
+            (B, D) where its `takes_images` is true.
+        image_shape: Of what it takes: (H, W), (H, W, 3), or (D,) of rows.
+        latent_dim: K.
+        scaling: Of rows of numbers in the data's units, which the module does not see; None where there is none.
+    """
+
+    def __init__(
+        self, module: nn.Module, image_shape: Sequence[int], latent_dim: int, scaling: Scaling | None = None
+    ) -> None:
+        super().__init__()
+        self.module, self.image_shape, self.latent_dim, self.scaling = module, (*image_shape,), latent_dim, scaling
+        self.pixels = math.prod(image_shape) if scaling is None else len(scaling.mean)
+        self.takes_images = bool(getattr(module, "takes_images", False))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes (B, K) of images (B, D)."""
+        return _in_parts(self._encode, x, self.latent_dim)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Images (B, D) of codes (B, K)."""
+        return _in_parts(self._decode, z, self.pixels)
+
+    def _encode(self, x: Tensor) -> Tensor:
+        if self.scaling is not None:
+            columns, mean, scale = _scaling(self.scaling)
+            x = ((x[:, columns].double() - mean[columns]) / scale).float()
+        z: Tensor = self.module.encode(self._as_images(x))  # type: ignore[operator]
+        return z
+
+    def _decode(self, z: Tensor) -> Tensor:
+        x_hat: Tensor = self.module.decode(z)  # type: ignore[operator]
+        if self.takes_images:
+            x_hat = x_hat.permute(0, 2, 3, 1)  # (B, H, W, C)
+        x_hat = x_hat.reshape(len(z), -1)  # (B, D)
+        if self.scaling is None:
+            return x_hat
+        columns, mean, scale = _scaling(self.scaling)
+        rows = mean.repeat(len(z), 1)  # (B, C)
+        rows[:, columns] = x_hat.double() * scale + mean[columns]
+        return rows.float()
+
+    def _as_images(self, x: Tensor) -> Tensor:
+        """Flat images (B, D) as the module takes them."""
+        if not self.takes_images:
+            return x
+        height, width, *channels = self.image_shape
+        return x.reshape(len(x), height, width, *(channels or [1])).permute(0, 3, 1, 2).contiguous()  # (B, C, H, W)
+
+    @property
+    def decoder_weights(self) -> int:
+        """How many numbers decoding takes: of the parameters that change what is decoded."""
+        weights = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        with torch.enable_grad():
+            x_hat = self.module.decode(torch.zeros(2, self.latent_dim))  # type: ignore[operator]
+            slopes = torch.autograd.grad(x_hat.sum(), weights, allow_unused=True) if x_hat.requires_grad else ()
+        return sum(slope.numel() for slope in slopes if slope is not None)
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """The tensors of the module under its own names."""
+        return self.module.state_dict(*args, **kwargs)
+
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Give the module these tensors."""
+        return self.module.load_state_dict(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"OwnNetwork({self.module!r})"
+
+
+def _scaling(scaling: Scaling) -> tuple[Tensor, ...]:
+    return tuple(torch.from_numpy(values) for values in (scaling.columns, scaling.mean, scaling.scale))
+
+
+def _in_parts(step: Callable[[Tensor], Tensor], values: Tensor, width: int) -> Tensor:
+    """A step of a whole batch while training, and otherwise of a part of it at a time."""
+    if torch.is_grad_enabled():
+        return step(values)
+    parts = [step(part) for part in torch.split(values, PART) if len(part)]
+    return torch.cat(parts) if parts else values.new_empty(0, width)
+
+
+@dataclass(frozen=True)
+class Described:
+    """What `study.json` says of a network of the user's own.
+
+    Attributes:
+        name: Of the function that makes it; another name is no other network.
+        latent_dim: The size whose tensors are described.
+        tensors: Shape of each parameter and buffer at that size.
+    """
+
+    name: str
+    latent_dim: int
+    tensors: dict[str, tuple[int, ...]]
+
+
+class Own:
+    """The user's function that makes a network; its pickle holds the function itself, also one of a notebook.
+
+    Args:
+        make: The function.
+
+    Attributes:
+        name: What the function is called.
+    """
+
+    def __init__(self, make: Make) -> None:
+        if isinstance(make, nn.Module) or not callable(make):
+            what = "a module" if isinstance(make, nn.Module) else repr(make)
+            raise InputError(f"network is {what}; expected a function that takes a latent size and makes a module")
+        self.make = make
+        self.name = str(getattr(make, "__qualname__", type(make).__qualname__))
+
+    def __getstate__(self) -> tuple[str, bytes]:
+        with _told(f"network {self.name} cannot be sent to other processes: it", "define it in a file or a notebook"):
+            return self.name, cloudpickle.dumps(self.make)
+
+    def __setstate__(self, state: tuple[str, bytes]) -> None:
+        self.name, self.pickled = state
+
+    @cached_property
+    def make(self) -> Make:
+        """The function, in another process from its pickle: an error there is told when it is used."""
+        with _told(f"network {self.name} is not there in another process: it", "define it where it is called"):
+            made: Make = cloudpickle.loads(self.pickled)
+            return made
+
+    def build(self, image_shape: Sequence[int], latent_dim: int, seed: int = 0) -> OwnNetwork:
+        """An untrained network in evaluation mode; its weights are drawn by (seed, latent_dim).
+
+        Args:
+            image_shape: Of what it gets: (H, W), (H, W, 3), or (D,) of rows.
+            latent_dim: K.
+            seed: Of the initial weights.
+
+        Raises:
+            InputError: What the function makes is no such network.
+        """
+        call = f"network {self.name}({latent_dim})"
+        with seeded(seed, latent_dim), torch.no_grad():
+            with _told(call, "expected a torch module"), torch.enable_grad():
+                module = self.make(latent_dim)
+            if fault := _fault_of_module(module):
+                raise InputError(f"{call} {fault}")
+            network = OwnNetwork(module.cpu(), image_shape, latent_dim).eval()
+            if network.takes_images and len(network.image_shape) == 1:
+                raise InputError(f"{call} takes images, and these are rows of numbers; expected takes_images false")
+            _try(call, network)
+        if fault := _fault_of_tensors(module):
+            raise InputError(f"{call} {fault}")
+        return network
+
+    def check(self, images: ImageSet, latent_dims: Iterable[int], batch_size: int) -> None:
+        """Try the network at these sizes, on the first images.
+
+        Args:
+            images: As networks see them, without those that are held out.
+            latent_dims: The sizes.
+            batch_size: Images of a step; the last one of an epoch has fewer.
+
+        Raises:
+            InputError: It cannot be trained, its weights are not drawn by the seed, or the function that makes it
+                cannot be sent to other processes.
+        """
+        count = len(images.x_train)
+        for k in sorted({*latent_dims}):
+            call = f"network {self.name}({k})"
+            network, other = (self.build(images.image_shape, k) for _ in range(2))
+            if {id(tensor) for tensor in _tensors(network)} & {id(tensor) for tensor in _tensors(other)}:
+                raise InputError(f"{call} gives the same module twice; expected a new one at each call")
+            if not all(map(torch.equal, _tensors(network), _tensors(other))):
+                raise InputError(
+                    f"{call} draws its weights otherwise than from torch's global generator, which is seeded; "
+                    "expected the same weights for the same seed"
+                )
+            for size in sorted({min(batch_size, count), count % batch_size} - {0}, reverse=True):
+                with seeded(0, k), _told(f"{call}: a step of {plural(size, 'image')}", "expected one that trains"):
+                    gradient.by_autograd(network.train(), to_tensor(images.x_train[:size]))
+        self.__getstate__()
+
+    def describe(self, image_shape: Sequence[int], latent_dim: int) -> Described:
+        """The network at a size, for `study.json`; errors as of `build`."""
+        tensors = self.build(image_shape, latent_dim).state_dict()
+        return Described(self.name, latent_dim, {name: tuple(tensor.shape) for name, tensor in tensors.items()})
+
+    def need(self, images: ImageSet, latent_dim: int, batch_size: int) -> int:
+        """Bytes of memory that a worker needs: weights, and what the layers keep of a batch for its gradient."""
+        network, kept = self.build(images.image_shape, latent_dim).train(), dict[int, int]()
+
+        def note(saved: Tensor) -> Tensor:
+            kept[saved.untyped_storage().data_ptr()] = saved.untyped_storage().nbytes()
+            return saved
+
+        with seeded(0, latent_dim), torch.autograd.graph.saved_tensors_hooks(note, lambda saved: saved):
+            network(torch.zeros(2, network.pixels))
+        weights = sum(tensor.numel() for tensor in network.parameters())
+        layers = max(0, sum(kept.values()) - 4 * weights) // 2  # an image
+        rest = MEASURED * network.pixels * min(len(images.x_train), 1000)
+        return BASE + COPIES * 4 * weights + rest + 2 * layers * max(batch_size, PART)
+
+
+@contextmanager
+def _told(what: str, expected: str) -> Iterator[None]:
+    """Tell an error of the user's code as an InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise InputError(f"{what} raises {type(error).__name__}: {text}; {expected}") from error
+
+
+def _fault_of_module(module: object) -> str | None:
+    """What is wrong with what a function made; None if nothing is."""
+    if not isinstance(module, nn.Module):
+        return f"is {_indefinite(type(module).__name__)}; expected a torch module with encode and decode"
+    if lacking := [name for name in ("encode", "decode") if not callable(getattr(module, name, None))]:
+        return f"has no {' and no '.join(lacking)}; expected a torch module with encode and decode"
+    for name, parameter in module.named_parameters():
+        if parameter.dtype != torch.float32:
+            return f"has the parameter {name} of type {_kind(parameter)}; expected float32; call .float()"
+    return None
+
+
+def _fault_of_tensors(module: nn.Module) -> str | None:
+    """The same of what is trained and stored."""
+    if not any(parameter.requires_grad for parameter in module.parameters()):
+        return "has no parameters that can be trained; expected some"
+    for name, tensor in module.state_dict().items():
+        kind = _kind(tensor) if isinstance(tensor, Tensor) else type(tensor).__name__
+        if isinstance(tensor, UninitializedParameter | UninitializedBuffer) or kind not in KINDS:
+            return f"has {name} of type {kind} in its state; expected tensors of {', '.join(KINDS)}"
+    return None
+
+
+def _try(call: str, network: OwnNetwork) -> None:
+    """Encode and decode two images of 0; an InputError where that fails or the shapes are wrong."""
+    x = network._as_images(torch.zeros(2, network.pixels))
+    given = shape_text(x.shape)
+    with _told(f"{call}: encode of {given}", "expected codes"):
+        z = network.module.encode(x)  # type: ignore[operator]
+    _check_shape(f"{call}: encode of {given}", z, (2, network.latent_dim), "one code of the latent size for each image")
+    with _told(f"{call}: decode of {shape_text(z.shape)}", "expected images"):
+        x_hat = network.module.decode(z)  # type: ignore[operator]
+    _check_shape(f"{call}: decode of {shape_text(z.shape)}", x_hat, tuple(x.shape), "what encode takes")
+
+
+def _check_shape(what: str, value: object, shape: tuple[int, ...], meaning: str) -> None:
+    if not isinstance(value, Tensor):
+        raise InputError(f"{what} gives {_indefinite(type(value).__name__)}; expected a tensor, {shape_text(shape)}")
+    if tuple(value.shape) != shape or value.dtype != torch.float32:
+        found = f"{shape_text(value.shape)}, {_kind(value)}"
+        raise InputError(f"{what} gives {found}; expected {shape_text(shape)}, float32: {meaning}")
+
+
+def _tensors(network: nn.Module) -> list[Tensor]:
+    return [*network.parameters(), *network.buffers()]
+
+
+def _kind(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _indefinite(name: str) -> str:
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
