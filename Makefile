@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install study test test-processors check notebook bench bench-precision bench-quality evidence evidence-one fuzz results flagship reliability mutants screenshots bench-setup clean
+.PHONY: help install study test test-processors check notebook bench bench-precision bench-quality evidence evidence-one fuzz results flagship network reliability mutants screenshots bench-setup clean
 
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60
@@ -74,8 +74,8 @@ evidence: .venv/id ## studies whose answer is known (long; it goes on where it w
 evidence-one: .venv/id ## one of each kind, printed
 	$(BIN)/python benchmarks/evidence.py --one
 
-fuzz: .venv/fuzz ## damage files at each of the five doors, FUZZ_SECONDS (60) a door; what breaks one stays in .fuzz/
-	@for door in idx arrays tables pictures model; do \
+fuzz: .venv/fuzz ## damage files at each of the six doors, FUZZ_SECONDS (60) a door; what breaks one stays in .fuzz/
+	@for door in idx arrays items tables pictures model; do \
 		mkdir -p .fuzz/$$door; \
 		$(BIN)/python fuzz/$$door.py -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=20 -dict=fuzz/words.dict \
 			-print_final_stats=1 -artifact_prefix=.fuzz/$$door- .fuzz/$$door fuzz/corpus/$$door || exit 1; \
@@ -89,6 +89,9 @@ results: .venv/study ## make the reference study again; fill README and docs/per
 flagship: .venv/id ## ten sizes with five seeds each, until they are done (long; it goes on where it was stopped); fill README
 	$(BIN)/latentfit study fashion-mnist --recipe converged --latent-dims 2 4 8 16 24 32 48 64 96 190 --seeds 5 --keep 0.9 --out runs/flagship
 	$(BIN)/python tools/fill_readme.py runs/flagship
+
+network: .venv/study ## train the convolutional autoencoder of docs/network.md on Fashion-MNIST; fill the page
+	$(BIN)/python tools/fill_network.py --train
 
 reliability: .venv/test ## the crash tests; writes docs/reliability.md
 	$(BIN)/python tools/fill_reliability.py --crash

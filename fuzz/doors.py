@@ -21,9 +21,11 @@ from unittest.mock import patch
 import numpy as np
 from PIL import Image
 
-from latentfit.data import files
+from latentfit.data import files, stream
 from latentfit.data import idx as idx_format
 from latentfit.data.images import ImageSet
+from latentfit.data.items import Block
+from latentfit.data.preparation import Preparation
 from latentfit.data.reading import Array, Reading
 from latentfit.errors import InputError
 from latentfit.model import Codec, Network
@@ -74,6 +76,24 @@ def tables(data: bytes, folder: Path) -> ImageSet | None:
         seen = outcome(lambda: images.seen)  # one door: rows that are all alike are refused here
         assert seen is None or np.isfinite(seen.x_train).all()
     return images
+
+
+def items(data: bytes, folder: Path) -> list[Block] | None:
+    """Read new data for a network a block at a time. The first byte is a flag, the rest the content of a file.
+
+    0: an .npy of images of 2 × 2; 1: an .npz; 2: a CSV with columns `a` and `b`.
+    """
+    flag, data = data[0] % 3 if data else 0, data[1:]
+    path = folder / ("new.npy", "new.npz", "new.csv")[flag]
+    path.write_bytes(data)
+    wanted = Preparation((2,), "float32", columns=("a", "b")) if flag == 2 else Preparation((2, 2), "uint8")
+    blocks = outcome(lambda: [*stream(path, wanted).blocks(3)])
+    for block in blocks or ():
+        assert 0 < len(block.x) <= 3
+        assert block.x.shape[1:] == wanted.image_shape
+        assert {len(block.names), len(block.splits), len(block.labels)} == {len(block.x)}
+        _check_pixels(block.x)
+    return blocks
 
 
 def pictures(data: bytes, folder: Path) -> ImageSet | None:

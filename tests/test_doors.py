@@ -38,6 +38,7 @@ from latentfit.sweep import weights as stored
 DOORS = {
     "idx": doors.idx,
     "arrays": doors.arrays,
+    "items": doors.items,
     "tables": doors.tables,
     "pictures": doors.pictures,
     "model": doors.model,

@@ -57,6 +57,58 @@ def test_fewer_than_two_steps_are_refused(steps):
         latent.interpolate(codes(), codes(), steps)
 
 
+def _with(values, value):
+    changed = values.astype(np.float32)
+    changed[3].flat[1] = value
+    return changed
+
+
+UNIT = X[:5] / np.float32(255)
+Z = np.zeros((5, 4), np.float32)
+UNUSABLE = {
+    "images of another size": (
+        lambda: latent.encode(NETWORK, X[:, :5]),
+        "of 1040 × 5 × 5; expected .* 30 numbers",
+    ),
+    "one image alone": (lambda: latent.encode(NETWORK, UNIT[0, 0]), "images of 5; expected"),
+    "an image with NaN": (
+        lambda: latent.encode(NETWORK, _with(UNIT, np.nan)),
+        "image 3 has numbers that are NaN",
+    ),
+    "a late one": (lambda: latent.encode(NETWORK, np.repeat(_with(UNIT, -np.inf), BATCH, 0)), f"image {3 * BATCH} has"),
+    "other codes": (
+        lambda: latent.decode(NETWORK, Z[:, :3], (6, 5)),
+        "of 5 × 3; expected any number of codes of 4",
+    ),
+    "a code with inf": (lambda: latent.decode(NETWORK, _with(Z, np.inf), (6, 5)), "code 3 has numbers that are NaN"),
+    "another picture": (
+        lambda: latent.decode(NETWORK, Z, (6, 6)),
+        r"\(6, 6\); expected one of .* 30 numbers",
+    ),
+    "codes of two sizes": (lambda: latent.interpolate(Z, Z[:, :3]), "codes of 5 × 4 and 5 × 3; expected one shape"),
+    "codes of two counts": (lambda: latent.interpolate(Z, Z[:1]), "codes of 5 × 4 and 1 × 4; expected one shape"),
+    "a single code": (lambda: latent.interpolate(Z[0], Z[0]), r"codes of 4 and 4; expected one shape, \(pairs, K\)"),
+    "an end with NaN": (lambda: latent.interpolate(Z, _with(Z, np.nan)), "code 3 has numbers that are NaN"),
+    "pairs of two sizes": (
+        lambda: latent.interpolate_images(NETWORK, X[:2], X[:2, :3]),
+        "of 2 × 3 × 5; expected",
+    ),
+    "reconstructions": (lambda: evaluate.reconstruct(NETWORK, X[:, :5]), "images of 25 numbers; expected 30"),
+    "errors": (lambda: evaluate.mse(NETWORK, X[:, :5]), "images of 25 numbers; expected 30"),
+}
+
+
+@pytest.mark.parametrize(("call", "message"), UNUSABLE.values(), ids=UNUSABLE)
+def test_what_the_network_does_not_take_is_one_line(call, message):
+    with pytest.raises(InputError, match=message):
+        call()
+
+
+def test_no_images_have_no_codes():
+    assert latent.encode(NETWORK, X[:0]).shape == (0, 4)
+    assert latent.decode(NETWORK, Z[:0], (6, 5)).shape == (0, 6, 5)
+
+
 def test_interpolation_is_five_even_steps_on_a_line():
     z_a, z_b = codes(), codes()
     t = np.array([0, 0.25, 0.5, 0.75, 1])[:, None]

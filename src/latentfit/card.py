@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from importlib.metadata import version
-from typing import Any
 
 from .data.reading import number, shape_text
 from .formatting import mse, of_rows, plural
@@ -38,7 +37,7 @@ def _front(found: Results, model: ModelResult) -> str:
     task = {"type": "feature-extraction" if rows else "image-feature-extraction"}
     data = {"name": found.dataset.name, "type": found.dataset.name, "split": "test"}
     name = f"autoencoder-{model.latent_dim}"
-    facts: dict[str, Any] = {
+    facts: dict[str, object] = {
         "license": LICENCES.get(found.dataset.name, "unknown"),
         "library_name": "latentfit",
         "pipeline_tag": task["type"],

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .errors import InputError
 from .model import BATCH, Codec, batches, to_unit
 
 Array = NDArray[Any]
@@ -32,13 +33,19 @@ def reconstruct_batches(network: Codec, x: Array | Tensor) -> Iterator[tuple[sli
     Network and images are on the same device. Callers fill arrays that they allocated before: small arrays kept among
     large ones make the heap grow.
     """
+    if isinstance(network, Codec) and (numbers := math.prod(x.shape[1:])) != network.pixels:
+        raise InputError(f"images of {numbers} numbers; expected {network.pixels}, which the network takes")
     for i, batch in enumerate(batches(x)):
         z = network.encode(batch)
         yield slice(i * BATCH, i * BATCH + len(batch)), batch, z, network.decode(z)
 
 
 def reconstruct(network: Codec, x: Array) -> Array:
-    """Reconstructions of images (N, H, W[, 3]): the same shape, float32."""
+    """Reconstructions of images (N, H, W[, 3]): the same shape, float32.
+
+    Raises:
+        InputError: They have another number of pixels than the network takes.
+    """
     made = np.empty((len(x), network.pixels), np.float32)  # (N, D)
     for part, _, _, x_hat in reconstruct_batches(network, x):
         made[part] = x_hat.numpy()

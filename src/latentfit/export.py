@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from . import card
 from .errors import InputError
@@ -211,7 +212,11 @@ def check(network: Network, folder: Path, x: Array, z: Array) -> None:
     options.log_severity_level = 3
     for name, (source, target) in PARTS.items():
         given = {"x": x, "z": z}[source]
-        functions: dict[str, Any] = {"encoder": network.encode, "decoder": network.decode, "autoencoder": network}
+        functions: dict[str, Callable[[Tensor], Tensor]] = {
+            "encoder": network.encode,
+            "decoder": network.decode,
+            "autoencoder": network,
+        }
         with torch.no_grad(), reproducible():
             expected = functions[name](torch.from_numpy(given)).numpy()
         session = runtime.InferenceSession(folder / f"{name}.onnx", options, providers=["CPUExecutionProvider"])

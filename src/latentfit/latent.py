@@ -5,12 +5,14 @@ N images, P pairs, S steps, K latent dimensions.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .data.reading import shape_text
 from .errors import InputError
 from .model import BATCH, Codec, batches
 
@@ -19,17 +21,33 @@ Array = NDArray[Any]
 
 @torch.no_grad()
 def encode(network: Codec, x: Array) -> Array:
-    """Codes of images (N, H, W[, 3]): (N, K) float32."""
+    """Codes of images (N, H, W[, 3]), or of rows (N, D): (N, K) float32.
+
+    Raises:
+        InputError: They have another number of pixels than the network takes, or are not finite.
+    """
+    _check_width("images", x, network.pixels)
     z = np.empty((len(x), network.latent_dim), np.float32)
     for i, batch in enumerate(batches(x)):
+        if x.dtype != np.uint8:
+            _check_finite("image", batch.numpy(), i * BATCH)
         z[i * BATCH : i * BATCH + len(batch)] = network.encode(batch).numpy()
     return z
 
 
 @torch.no_grad()
 def decode(network: Codec, z: Array, image_shape: tuple[int, ...]) -> Array:
-    """Images of codes: (N, K) to (N, *image_shape), float32."""
+    """Images of codes: (N, K) to (N, *image_shape), float32.
+
+    Raises:
+        InputError: The codes have another number of dimensions than the network's, or are not finite; or the shape is
+            not that of its images.
+    """
     z = np.array(z, dtype=np.float32)
+    _check_width("codes", z, network.latent_dim)
+    _check_finite("code", z)
+    if math.prod(image_shape) != network.pixels:
+        raise InputError(f"image_shape {image_shape}; expected one of the network's {network.pixels} numbers an image")
     x_hat = np.empty((len(z), network.pixels), np.float32)  # (N, D)
     for i in range(0, len(z), BATCH):
         x_hat[i : i + BATCH] = network.decode(torch.from_numpy(z[i : i + BATCH])).numpy()
@@ -51,15 +69,31 @@ def interpolate(z_a: Array, z_b: Array, steps: int = 5, spherical: bool = False)
         (P, S, K) float32; the first vector of each pair is `z_a`, the last is `z_b`, bit for bit.
 
     Raises:
-        InputError: Fewer than 2 steps.
+        InputError: Fewer than 2 steps, codes of different shapes, or codes that are not finite.
     """
     if steps < 2:
         raise InputError(f"steps {steps}; expected 2 or more, since both ends are included")
     a, b = (np.asarray(z, dtype=np.float32) for z in (z_a, z_b))
+    if a.shape != b.shape or a.ndim != 2:
+        raise InputError(f"codes of {shape_text(a.shape)} and {shape_text(b.shape)}; expected one shape, (pairs, K)")
+    for z in (a, b):
+        _check_finite("code", z)
     t = np.linspace(0, 1, steps, dtype=np.float32)[:, None]  # (S, 1)
     z = _on_circles(a, b, t) if spherical else (1 - t) * a[:, None] + t * b[:, None]  # (P, S, K)
     z[:, 0], z[:, -1] = a, b
     return z
+
+
+def _check_width(what: str, values: Array, numbers: int) -> None:
+    if values.ndim < 2 or math.prod(values.shape[1:]) != numbers:
+        raise InputError(f"{what} of {shape_text(values.shape)}; expected any number of {what} of {numbers} numbers")
+
+
+def _check_finite(what: str, values: Array, first: int = 0) -> None:
+    finite = np.isfinite(values).all(axis=1)
+    if not finite.all():
+        at = first + int(finite.argmin())
+        raise InputError(f"{what} {at} has numbers that are NaN or infinite; expected finite ones; leave it out")
 
 
 def _on_circles(a: Array, b: Array, t: Array) -> Array:

@@ -77,8 +77,10 @@ class Lines:
 
     def _draw(self, job: Job, row: Epoch) -> None:
         if job not in self.bars:
-            look: dict[str, Any] = {"bar_format": "{desc} {bar}{postfix}", "ncols": 100, "disable": False}
-            self.bars[job] = tqdm(desc=name(job), total=self.epochs or None, file=self.stream, **look)
+            total, form = self.epochs or None, "{desc} {bar}{postfix}"
+            self.bars[job] = tqdm(
+                desc=name(job), total=total, file=self.stream, bar_format=form, ncols=100, disable=False
+            )
         bar = self.bars[job]
         bar.set_postfix_str(self._text(job, row), refresh=False)
         bar.update(row.epoch - bar.n)

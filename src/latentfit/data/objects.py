@@ -61,7 +61,7 @@ def read(source: Any, test: Any, name: str, requested: Reading) -> ImageSet:
 
 def _parts(source: Any, test: Any, requested: Reading) -> dict[str, _Part]:
     """Training images, test images and validation images, as far as they are given."""
-    given: dict[str, Any] = {"train": source}
+    given: dict[str, object] = {"train": source}
     if isinstance(source, Mapping):
         given = {SPLITS[key]: value for key, value in source.items() if key in SPLITS}
         if "train" not in given:

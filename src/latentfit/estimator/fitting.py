@@ -103,10 +103,12 @@ def search(
     test, reading = choose_test_images(len(x), DEFAULT), replace(DEFAULT, scale=scale if x.ndim == 2 else None)
     images = ImageSet("X", x[~test], x[test], reading=reading)
     workers = effective_n_jobs(n_jobs)
-    where: dict[str, Any] = {"executor": Here()} if workers == 1 else {"workers": workers}
+    here = Here() if workers == 1 else None
     with tempfile.TemporaryDirectory(prefix="latentfit-") as folder:
         out = Path(folder) / "search"
-        found = study(images, keep=keep, recipe=recipe, epochs=epochs, device=device, out=out, **where).found.verdict
+        found = study(
+            images, keep=keep, recipe=recipe, epochs=epochs, device=device, out=out, executor=here, workers=workers
+        ).found.verdict
     assert isinstance(found, Verdict)
     return found
 

@@ -44,7 +44,7 @@ COARSE = 2**-6  # the first step that is tried, in standard deviations of the la
 TRIES = 12
 
 
-def content(study: Study, codecs: Mapping[int, Codec]) -> dict[str, Any] | None:
+def content(study: Study, codecs: Mapping[int, Codec]) -> dict[str, object] | None:
     """Everything the explorer's script reads.
 
     None for a study without networks of plain layers or without images to explore, and where the page has no room for
@@ -100,9 +100,9 @@ def order(sizes: list[int], answer: int | None) -> list[int]:
     return [sizes[i] for i in chosen]
 
 
-def _that_fit(sizes: list[int], told: Callable[[int], dict[str, Any]], room: int) -> dict[int, dict[str, Any]]:
+def _that_fit(sizes: list[int], told: Callable[[int], dict[str, object]], room: int) -> dict[int, dict[str, object]]:
     """The first sizes that there is room for."""
-    fitting: dict[int, dict[str, Any]] = {}
+    fitting: dict[int, dict[str, object]] = {}
     for two in (sizes[i : i + 2] for i in range(0, len(sizes), 2)):
         for k, network in zip(two, side_by_side(*(partial(told, k) for k in two)), strict=True):
             room -= len(json.dumps(network))
@@ -193,7 +193,7 @@ class Points:
         return np.concatenate([np.where(upper, self.box.high, self.box.low), turned]).astype(np.float32)
 
 
-def _weights(network: Network, x: Array, z: Array, points: Points, stray: float = STRAY) -> dict[str, Any]:
+def _weights(network: Network, x: Array, z: Array, points: Points, stray: float = STRAY) -> dict[str, object]:
     """The weights as integers: the coarsest steps that are near enough, the decoder's first, then the encoder's."""
     near, corners = points.near(z), points.corners(z)
     right, right_corners = _decoded(network, near), _decoded(network, corners)
@@ -283,7 +283,7 @@ def _stray(right: Array, shipped: Array) -> float:
     return stray if np.isfinite(stray) else np.inf
 
 
-def _network(network: Network, x: Array, box: Codes, curves: Curves | None) -> dict[str, Any]:
+def _network(network: Network, x: Array, box: Codes, curves: Curves | None) -> dict[str, object]:
     """What a network is, its weights, and where the codes of the images lie along their principal directions."""
     z, errors = latent.encode(network, x), evaluate.image_errors(network, x)  # (N, K), (N,)
     directions = Directions.of(z)

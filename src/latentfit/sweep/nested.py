@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -63,15 +64,15 @@ def fit(
         rows += 1
         progress(row._replace(epoch=rows))
 
-    options: dict[str, Any] = {"x_test": images.x_test, "seed": seed, "progress": count_on, "products": products}
+    fit = partial(train.fit, x_test=images.x_test, seed=seed, progress=count_on, products=products)
     longer = replace(recipe, epochs=LONGER * recipe.epochs)
     if recipe.holds_out:
         longer = replace(recipe, schedule="cosine", epochs=math.ceil(recipe.epochs / SHORTER))
     if not recipe.starts_as_pca:
         before = replace(recipe, epochs=math.ceil(BEFORE * longer.epochs))
-        train.fit(network, images.x_train, before, **options)
+        fit(network, images.x_train, before)
         turn(network.cpu(), images.x_train)
-    train.fit(network.to(device), images.x_train, longer, truncate=truncation(expected, seed, device), **options)
+    fit(network.to(device), images.x_train, longer, truncate=truncation(expected, seed, device))
 
 
 @torch.no_grad()

@@ -5,17 +5,23 @@ from __future__ import annotations
 import platform
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from ..errors import InputError
 from ..hardware import peak_memory, processor
-from ..recipe import Job
-from .files import read_json, write_json
+from ..parts import OfNetwork
+from .files import from_json, read_json, write_json
 from .job import TrainedNetwork
 
 RESERVE, RESERVED = 15, 0.05  # seconds, or a share of a run's minutes, for the summing up and the report
+
+
+@dataclass(frozen=True)
+class Timed(OfNetwork):
+    """Seconds that the training of a network took."""
+
+    seconds: float
 
 
 class Clock:
@@ -30,7 +36,7 @@ class Clock:
         self.last = time.perf_counter()
         self.end = None if minutes is None else self.last + 60 * minutes - max(RESERVE, RESERVED * 60 * minutes)
         self.seconds: dict[str, float] = {}
-        self.networks: list[dict[str, Any]] = []
+        self.networks: list[Timed] = []
         self.worker_memory: list[int] = []
 
     def left(self) -> float | None:
@@ -40,7 +46,7 @@ class Clock:
     @property
     def trained(self) -> list[float]:
         """Seconds of each network that this run trained."""
-        return [network["seconds"] for network in self.networks]
+        return [network.seconds for network in self.networks]
 
     def lap(self, what: str) -> None:
         """Add the seconds since the last lap to what there is of that name."""
@@ -49,18 +55,18 @@ class Clock:
 
     def note(self, trained: TrainedNetwork) -> None:
         """Keep the seconds and the memory of a network that was trained."""
-        self.networks.append(trained.job._asdict() | {"seconds": trained.seconds})
+        self.networks.append(Timed(*trained.job, trained.seconds))
         self.worker_memory.append(trained.peak_memory or 0)
 
     def write(self, folder: Path) -> None:
         """Write `timing.json`; what it holds of networks that were trained before stays."""
-        before: list[dict[str, Any]] = []
-        with suppress(InputError, KeyError, TypeError):
-            before = read_json(folder / "timing.json")["models"]
-        models = {Job(m["latent_dim"], m["seed"]): m for m in (*before, *self.networks)}
+        before: tuple[Timed, ...] = ()
+        with suppress(ValueError, KeyError, TypeError):
+            before = from_json(tuple[Timed, ...], read_json(folder / "timing.json")["models"])
+        models = {network.job: network for network in (*before, *self.networks)}
         write_json(folder / "timing.json", self._report() | {"models": [models[job] for job in sorted(models)]})
 
-    def _report(self) -> dict[str, Any]:
+    def _report(self) -> dict[str, object]:
         return {
             "started": self.started.isoformat(timespec="seconds"),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
