@@ -308,6 +308,12 @@ def test_a_search_finds_a_size_without_short_trainings(tmp_path):
     assert again.found == done.found
 
 
+def test_a_search_tries_the_network_before_anything_is_written(tmp_path):
+    with pytest.raises(InputError, match=r"\(8\): encode of 2 × 784 gives 2 × 3, float32; expected 2 × 8"):
+        latentfit.study(IMAGES, keep=0.3, network=lambda _: Flat(3), out=tmp_path, executor=Inline())
+    assert not [*tmp_path.rglob("*.json")]
+
+
 def test_the_default_recipe_stops_by_held_out_images(tmp_path):
     done = latentfit.study(IMAGES, [2], network=Flat, epochs=3, out=tmp_path, recipe="converged", executor=Inline())
     (model,) = done.found.models

@@ -26,7 +26,7 @@ from latentfit.data.large import Place
 from latentfit.errors import InputError
 from latentfit.measure import network
 from latentfit.recipe import CONVERGED, Job, Recipe
-from latentfit.sweep import files, request, run, running, store
+from latentfit.sweep import files, request, run, running, store, study_file
 from latentfit.sweep.job import train_group
 
 IMAGES = small_clothes()
@@ -352,7 +352,7 @@ def test_workers_that_always_die_end_the_study_and_keep_what_is_finished(tmp_pat
     monkeypatch.setattr(pool, "_train", lambda *_: os.abort())
     with pytest.raises(pool.WorkersLost, match="2 times"):
         study(tmp_path, executor=None)
-    assert request.read_request(tmp_path).latent_dims == (2, 4)
+    assert study_file.read_request(tmp_path).latent_dims == (2, 4)
 
 
 @pytest.mark.parametrize("executor", [None, Inline()])

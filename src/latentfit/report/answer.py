@@ -133,7 +133,9 @@ def _test_explained(model: ModelResult) -> float | None:
 def _next(results: Results, source: str | None) -> tuple[str, str | None]:
     """What to do next, in words, and the command for it where there is one."""
     asked = results.verdict
-    again = f"latentfit study {shlex.quote(source)}{_reading(results)}" if source and source.isprintable() else None
+    again = None
+    if source and source.isprintable() and not results.recipe.is_own:  # a network of the user's own is for Python
+        again = f"latentfit study {shlex.quote(source)}{_reading(results)}"
     if isinstance(asked, NotAsked):
         return "How many do you need? Say how much of the variance to keep:", again and f"{again} --keep 0.9"
     keep = asked.keep

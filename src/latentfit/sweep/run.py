@@ -23,8 +23,9 @@ from ..results import Keep
 from . import lock, pool, store
 from .own import Make
 from .pool import Progress
-from .request import Request, default_recipe, recipe_of
+from .request import Request, default_recipe
 from .running import Run
+from .study_file import recipe_of
 from .timing import Clock
 from .workers import Crew
 

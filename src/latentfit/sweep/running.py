@@ -28,8 +28,9 @@ from ..results import Model, ModelResult, NestedCurve
 from . import files, memory, pool, scaling, searching, store
 from .job import TrainedNetwork
 from .pool import Progress, TimeUp, Work
-from .request import Request, describe, joined, read_request
+from .request import Request
 from .searching import Forecast, Scout
+from .study_file import describe, joined, read_request
 from .timing import Clock
 from .weights import load_network, save_network
 from .workers import Crew
@@ -67,6 +68,7 @@ class Run:
             trains = fresh or self.missing() or (self.request.nested and self.read_curve() is None)
             if trains:
                 hardware.check(self.request.products, self.request.device)
+            if self.request.own is not None and (trains or not self.request.jobs):
                 self.request.check_own(self.trained_on)
             if (trains or not self.request.jobs) and self.executor is None:
                 memory.check(self.request, self.seen, self.crew, self.say)

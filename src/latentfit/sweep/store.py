@@ -34,8 +34,9 @@ from ..results import SCHEMA, Model, ModelResult, NestedCurve, Results
 from . import lock
 from .files import PART, checked, from_json, read, read_json, write, write_csv
 from .own import Make, Own
-from .request import Request, read_request
+from .request import Request
 from .scaling import in_units, seen
+from .study_file import read_request
 from .weights import NO_TENSORS, ModelError, load_network
 
 DERIVED = ("results.csv", "report.html", "report.md", "figures")
