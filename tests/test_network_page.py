@@ -1,8 +1,6 @@
-"""docs/network.md: its code is run on small data, its numbers and its picture are those of the committed results."""
+"""docs/network.md: its code is run on small data. That its numbers are those of the results is in test_repository."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -45,8 +43,3 @@ def test_the_code_of_the_page(tmp_path, monkeypatch):
 def test_the_definition_has_about_20_lines():
     inside = TRAINING.partition("class ")[2].partition("\n\n\nif")[0]
     assert sum(bool(line.strip()) for line in inside.splitlines()) <= 21
-
-
-def test_the_numbers_are_those_of_the_results():
-    tool = [sys.executable, str(ROOT / "tools" / "fill_network.py"), "--print"]
-    assert subprocess.run(tool, capture_output=True, text=True, check=True, encoding="utf-8").stdout == TEXT

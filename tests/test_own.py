@@ -22,7 +22,7 @@ from safetensors.numpy import load_file
 from torch import nn
 
 import latentfit
-from latentfit import cli, codes, evaluate, export, latent, report, train
+from latentfit import cli, codes, evaluate, export, hardware, latent, report, train
 from latentfit.data.images import ImageSet
 from latentfit.errors import InputError
 from latentfit.hardware import reproducible
@@ -39,13 +39,14 @@ TWO = Recipe(name="two", epochs=2, batch_size=64)
 
 
 class Flat(nn.Module):
-    """Rows in, rows out, with what a plain network does not have: normalisation, dropout, a weight that is shared."""
+    """Rows in, rows out, with what a plain network does not have: normalisation, dropout, a buffer."""
 
     def __init__(self, latent_dim, pixels=784, width=12):
         super().__init__()
         self.into = nn.Linear(pixels, width)
         self.norm = nn.BatchNorm1d(width)
         self.drop = nn.Dropout(0.1)
+        self.register_buffer("mask", torch.tensor([0.0, -torch.inf]))  # as attention has it
         self.code = nn.Linear(width, latent_dim)
         self.back = nn.Linear(latent_dim, width)
         self.out = nn.Linear(width, pixels)
@@ -158,7 +159,7 @@ def test_loading_wants_the_same_function(done, capsys):
     assert plain.found == done.found  # the results need no network
     with pytest.raises(InputError, match=r"holds a network of your own, 'Flat', .*latentfit\.load\(FOLDER, network="):
         plain.network(2)
-    with pytest.raises(InputError, match=r"does not fit the network of model\.json"):
+    with pytest.raises(InputError, match="does not fit the network of the function that was given"):
         latentfit.load(done.folder, network=partial(Flat, width=13)).network(2)
     with pytest.raises(InputError, match="network is a module; expected a function"):
         latentfit.load(done.folder, network=Flat(2))
@@ -482,6 +483,12 @@ def test_a_damaged_file_is_trained_again(tmp_path):
     study(tmp_path, sizes=(2,), executor=(again := Inline()))
     assert again.jobs == [(2, 0)]
     assert contents(tmp_path) == before
+
+
+def test_bf16_is_refused_where_buffers_would_be_lost(monkeypatch):
+    monkeypatch.setitem(hardware.PRODUCTS, "bf16-tensors", lambda: True)
+    with pytest.raises(InputError, match="has buffers, which a copy in bf16 would keep to itself"):
+        train.fit(Flat(2), IMAGES.x_train, TWO, products="bf16-tensors")
 
 
 def test_what_it_is_called_as_text():

@@ -229,7 +229,7 @@ def test_no_file_names_a_place_of_one_machine():
         assert found is None, (name, found[0])
 
 
-@pytest.mark.parametrize("page", ["performance", "reliability", "verdict"])
+@pytest.mark.parametrize("page", ["network", "performance", "reliability", "verdict"])
 def test_a_generated_page_is_what_its_script_makes(page):
     made = subprocess.run(
         [sys.executable, str(ROOT / f"tools/fill_{page}.py"), "--print"], capture_output=True, text=True, check=True

@@ -15,7 +15,8 @@ from pathlib import Path
 from latentfit import figures
 from latentfit.figures import COLOURS, LABEL, MARKERS
 from latentfit.formatting import mse, percent, plural
-from latentfit.report import markdown_table
+from latentfit.measure.checks import GATES
+from latentfit.measure.gates import bounding
 from latentfit.report.pictures import png
 from latentfit.results import Results
 from latentfit.sweep import files
@@ -50,9 +51,18 @@ def table() -> str:
     rows = [["PCA", "", *(cell for k in SIZES for cell in _cells(pca[k], variance))]]
     for name, results in found.items():
         means = {size.latent_dim: size.test_mse.mean for size in results.sizes if size.test_mse}
-        rows.append([NAMES[name], _trained(results), *(cell for k in SIZES for cell in _cells(means[k], variance))])
-    header = ["network", "recipe", *(f"{what}, {k}" for k in SIZES for what in ("test MSE", "variance kept"))]
-    return markdown_table(header, rows)
+        cells = (cell for k in SIZES for cell in _cells(means[k], variance))
+        rows.append([NAMES[name], _trained(results), *cells, _failed(results)])
+    rows[0].append("")
+    header = ["network", "recipe", *(f"{what}, {k}" for k in SIZES for what in ("test MSE", "variance kept")), "checks"]
+    lines = ["---", "---", *("---:" for _ in header[3:]), "---"]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (header, lines, *rows))
+
+
+def _failed(results: Results) -> str:
+    """Training checks that failed at these sizes."""
+    failed = [name for size in results.sizes if size.latent_dim in SIZES for name in size.gates]
+    return ", ".join(GATES[name].short for name in dict.fromkeys(failed)) or "passed"
 
 
 def _cells(error: float, variance: float) -> tuple[str, str]:
@@ -75,10 +85,15 @@ def picture() -> bytes:
     figure = figures.variance_by_size(known, pca, variance)
     ax, colour = figure.axes[0], COLOURS[1]
     points = {s.latent_dim: 100 * s.test_explained_variance.mean for s in other.sizes if s.test_explained_variance}
-    ax.plot([*points], [*points.values()], color=colour, marker=MARKERS[1], linewidth=1.2)
-    last = max(points)
-    place, beside = (last, points[last]), (2, -6)
-    ax.annotate("convolutional", place, beside, textcoords="offset points", size=LABEL, va="top", color=colour)
+    ax.plot([*points], [*points.values()], color=colour, linewidth=1.2)
+    for size in other.sizes:
+        k, failed = size.latent_dim, bounding(size.gates)
+        ax.plot([k], [points[k]], color=colour, marker=MARKERS[1], markerfacecolor="white" if failed else colour)
+    first = min(points)
+    place, beside = (first, points[first]), (8, -8)
+    ax.annotate(
+        "convolutional", place, beside, textcoords="offset points", size=LABEL, ha="right", va="top", color=colour
+    )
     return png(figure)
 
 

@@ -69,6 +69,8 @@ def of(network: nn.Module, products: str = "fp32") -> tuple[nn.Parameter, Loss]:
     flat = flatten(network)
     if products != "bf16-tensors":
         return flat, partial(compute, network)
+    if type(network) is not Network and next(network.buffers(), None) is not None:
+        raise InputError("network: has buffers, which a copy in bf16 would keep to itself; expected products fp32")
     copy = deepcopy(network).bfloat16()
     if type(network) is Network:
         copy.register_buffer("mean", network.mean, persistent=False)  # pixels are centred and scaled in float32

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from .. import hardware, pca, train
 from ..data.images import ImageSet
+from ..data.scaling import Scaling
 from ..measure.network import Measurement
 from ..model import Codec, Network, Start
 from ..recipe import Epoch, Job, Recipe
 from ..train import Diverged, fit
 from . import nested
 from .own import Own, seeded
-from .scaling import folded, seen
+from .scaling import Weights, folded, seen
 from .weights import from_weights
 
 ONE_AT_A_TIME = RLock()  # threads and the precision of products are set for the whole process, which may have threads
@@ -135,14 +136,19 @@ def _train(
     if expected is None:
         weights = {name: tensor.contiguous().numpy() for name, tensor in network.state_dict().items()}
         if images.scaling is not None and own is None:
-            weights = folded(weights, images.scaling)
-            stored = train.build(len(images.scaling.mean), recipe, *job)
-            network = seen(from_weights(stored, weights), images.scaling)
+            weights, network = _as_stored(weights, images.scaling, recipe, job)
         measurement = Measurement.of(network, images)
     else:
         assert isinstance(network, Network)
         errors = nested.errors(network, images.x_test, sorted(expected))
     return result(seconds)
+
+
+def _as_stored(weights: Weights, scaling: Scaling, recipe: Recipe, job: Job) -> tuple[Weights, Codec]:
+    """Weights for rows in the data's units, and that network as a function of what it was trained on."""
+    whole = folded(weights, scaling)
+    stored = train.build(len(scaling.mean), recipe, *job)
+    return whole, seen(from_weights(stored, whole), scaling)
 
 
 def build(images: ImageSet, recipe: Recipe, job: Job, start: Start | None = None, own: Own | None = None) -> Codec:

@@ -109,21 +109,9 @@ class Request:
         fits = chosen is CONVERGED
         if epochs is not None:
             chosen = replace(chosen, epochs=epochs)
-        if keep == "knee" and seeds < 2:
-            raise InputError(
-                "the knee takes two trainings of a size or more, to know how sure it is; expected --seeds 2"
-            )
-        if keep == "knee" and not (chosen.starts_as_pca and chosen.holds_out):
-            raise InputError(
-                "the knee is looked for with networks that are trained until they are done; "
-                f"expected recipe converged, not {chosen.name}"
-            )
-        own = None if network is None else _own_of(network, chosen, keep, curve, precision)
-        if own is None and chosen.is_own:
-            raise InputError(
-                f"recipe {chosen.name} is for a network of your own; expected the function that makes it; call "
-                "latentfit.study(..., network=...) in Python"
-            )
+        if keep == "knee":
+            _check_knee(chosen, seeds)
+        own = _own_of(network, chosen, keep, curve, precision)
         hardware.check("fp32", "cpu" if device == "auto" else device)
         hardware.check_precision(precision, "cpu" if device == "auto" else device)
         jobs = tuple(Job(size, seed) for size in sizes for seed in range(seeds))
@@ -216,9 +204,26 @@ class Request:
             self.own.check(trained_on, self.tried_sizes(trained_on), self.recipe.batch_size)
 
 
-def _own_of(network: Make, recipe: Recipe, keep: Keep | None, curve: bool, precision: str) -> Own:
-    """The network of the user's own, if everything that is asked for is for one."""
-    recipe.for_own()
+def _check_knee(recipe: Recipe, seeds: int) -> None:
+    if seeds < 2:
+        raise InputError("the knee takes two trainings of a size or more, to know how sure it is; expected --seeds 2")
+    if not (recipe.starts_as_pca and recipe.holds_out):
+        raise InputError(
+            "the knee is looked for with networks that are trained until they are done; "
+            f"expected recipe converged, not {recipe.name}"
+        )
+
+
+def _own_of(network: Make | None, recipe: Recipe, keep: Keep | None, curve: bool, precision: str) -> Own | None:
+    """The network of the user's own, if there is one; an InputError where what is asked for is not for it."""
+    if network is None:
+        if recipe.is_own:
+            raise InputError(
+                f"recipe {recipe.name} is for a network of your own; expected the function that makes it; call "
+                "latentfit.study(..., network=...) in Python"
+            )
+        return None
+    recipe.for_own()  # which raises
     if keep == "knee":
         raise InputError(
             "the knee is looked for with short trainings of networks that start as PCA, which your own does not; "

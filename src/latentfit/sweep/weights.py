@@ -206,16 +206,21 @@ def _checked_weights(
 
 
 def _check_arrays(path: Path, weights: Weights, expected: Shapes, kinds: Mapping[str, str] | None = None) -> None:
-    """Check names, shapes and types: float32 if `kinds` does not say otherwise."""
+    """Check names, shapes and types.
+
+    Finite float32, or the types of a network of the user's own, whose buffers may hold anything.
+    """
     found = {name: array.shape for name, array in weights.items()}
     if found != expected:
         odd = sorted(set(found.items()) ^ set(expected.items()))[0]
         named = f"tensor {_shortened(odd[0])} {_shortened(odd[1])}"
-        raise ModelError(f"{path}: {named} does not fit the network of model.json")
+        whose = "model.json" if kinds is None else "the function that was given"
+        raise ModelError(f"{path}: {named} does not fit the network of {whose}")
     for name, array in weights.items():
-        kind = (kinds or {}).get(name, "float32")
-        if array.dtype != kind or not np.isfinite(array).all():
-            raise ModelError(f"{path}: tensor {name} is {array.dtype} or not finite; expected finite {kind}")
+        if kinds is not None and array.dtype != kinds[name]:
+            raise ModelError(f"{path}: tensor {name} is {array.dtype}; expected {kinds[name]}")
+        if kinds is None and (array.dtype != np.float32 or not np.isfinite(array).all()):
+            raise ModelError(f"{path}: tensor {name} is {array.dtype} or not finite; expected finite float32")
 
 
 def _shortened(value: Any) -> str:
