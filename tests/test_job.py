@@ -94,7 +94,7 @@ def test_a_network_that_diverges_does_not_change_the_others(images, quick, train
             torch.nn.init.constant_(network.encoder.layers[0].weight, float("nan"))
         return network
 
-    monkeypatch.setattr(job, "build", poisoned)
+    monkeypatch.setattr(job.train, "build", poisoned)
     first, failed, last = train_group([(2, 0), (3, 0), (9, 0)], images, quick)
     assert "epoch 1, batch 1" in failed.reason
     assert bits(first.weights) == bits(trained[0].weights)

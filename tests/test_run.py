@@ -823,7 +823,7 @@ def test_each_network_that_is_finished_is_verified_once(tmp_path, monkeypatch, f
     loaded = {store: [], running: []}  # to verify, and to sum up
     for module, names in loaded.items():
         real = module.load_network
-        noting = lambda folder, names=names, real=real: (names.append(folder.name), real(folder))[1]  # noqa: E731
+        noting = lambda folder, *own, names=names, real=real: (names.append(folder.name), real(folder, *own))[1]  # noqa: E731
         monkeypatch.setattr(module, "load_network", noting)
     done = run.study(IMAGES, **options)
     assert len(done.found.sizes) > 2

@@ -32,7 +32,7 @@ def fitted(recipe=SMALL, seed=0, **options):
 
 def plateau(epochs, errors, steps=10):
     """The schedule after it was shown these held-out errors, the first before any training."""
-    schedule = Plateau(replace(SMALL, epochs=epochs), steps, torch.zeros(1), errors[0])
+    schedule = Plateau(replace(SMALL, epochs=epochs), steps, torch.nn.Module(), errors[0])
     for epoch, error in enumerate(errors[1:], 1):
         if epoch <= schedule.end:
             schedule.look(Epoch(epoch, error, None, error))

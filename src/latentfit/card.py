@@ -20,9 +20,10 @@ from .sweep.store import Study
 LICENCES = {"fashion-mnist": "mit", "garments": "mit"}  # of the data; that of others is not known here
 
 
-def write(study: Study, job: Job, network: Network) -> str:
+def write(study: Study, job: Job) -> str:
     """The card of one network of a study."""
-    found, model = study.found, study.found.trained[job]
+    found, model, network = study.found, study.found.trained[job], study.network(*job)
+    assert isinstance(network, Network)  # others have no export
     body = "\n\n".join(_sections(study, found, model, network))
     body = of_rows(body, tuple(map(plain, found.dataset.names))) if found.dataset.is_rows else body
     return f"---\n{_front(found, model)}---\n\n{body}\n"

@@ -73,7 +73,7 @@ def write(study: Study, out: str | Path, latent_dim: int | None = None, seed: in
     job, folder = study.chosen(latent_dim, seed), _checked(Path(out))
     network = study.network(*job)
     assert isinstance(network, Network)
-    text = card.write(study, job, network)
+    text = card.write(study, job)
     with _replacing(folder) as part:
         for name in PARTS:
             model = graph(network, name)

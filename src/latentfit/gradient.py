@@ -69,8 +69,11 @@ def of(network: nn.Module, products: str = "fp32") -> tuple[nn.Parameter, Loss]:
     flat = flatten(network)
     if products != "bf16-tensors":
         return flat, partial(compute, network)
-    if type(network) is not Network and next(network.buffers(), None) is not None:
-        raise InputError("network: has buffers, which a copy in bf16 would keep to itself; expected products fp32")
+    weights = {name for name, _ in network.named_parameters(remove_duplicate=False)}
+    if buffers := sorted(network.state_dict().keys() - weights):
+        raise InputError(
+            f"network: a copy in bf16 would keep its buffer {buffers[0]} to itself; expected products fp32"
+        )
     copy = deepcopy(network).bfloat16()
     if type(network) is Network:
         copy.register_buffer("mean", network.mean, persistent=False)  # pixels are centred and scaled in float32

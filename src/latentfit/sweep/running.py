@@ -26,13 +26,13 @@ from ..pca import PCA
 from ..recipe import Job, first_seeds
 from ..results import Model, ModelResult, NestedCurve
 from . import files, memory, pool, scaling, searching, store
-from .job import TrainedNetwork
+from .job import TrainedNetwork, build
 from .pool import Progress, TimeUp, Work
 from .request import Request
 from .searching import Forecast, Scout
 from .study_file import describe, joined, read_request
 from .timing import Clock
-from .weights import load_network, save_network
+from .weights import from_weights, load_network, save_network
 from .workers import Crew
 
 
@@ -212,7 +212,10 @@ class Run:
             self.values[job] = trained.measurement.per_image
             others = {o: n for o, n in self.networks.items() if o.latent_dim != job.latent_dim}
             if all(job < other for other in self.networks.keys() - others.keys()):  # of each size one is kept
-                self.networks = others | {job: self.load(at)}
+                own = self.request.own
+                blank = build(self.images if own is None else self.seen, recipe, job, own=own)
+                stored = scaling.seen(from_weights(blank, trained.weights), self.seen.scaling)
+                self.networks = others | {job: stored}
         files.write_json(at / "metrics.json", model)
         self.models[job] = model
 
