@@ -103,6 +103,9 @@ def grey_of(page, selector, n=0):
     return np.array(pixels_of(page, selector, n))[::4]
 
 
+ALPHABET = "!#$%&'()*+,-./0123456789:;=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_`abcdefghijklmnopqrstuvwxyz{|}~"
+
+
 def shipped(study, k):
     """The network with the weights that the page contains, read bit by bit from it."""
     network = study.network(k)
@@ -111,10 +114,25 @@ def shipped(study, k):
     return network
 
 
+def unpacked(text):
+    """The bytes that a text of the page holds."""
+    digits = [ALPHABET.index(c) for c in text]
+    bits = "".join(f"{91 * a + b:013b}" for a, b in zip(digits[::2], digits[1::2], strict=False))
+    bits += f"{digits[-1]:06b}" * (len(digits) % 2)
+    return zlib.decompress(bytes(int(bits[i : i + 8], 2) for i in range(0, len(bits) - 7, 8)))
+
+
+@pytest.mark.parametrize("count", range(40))
+def test_any_number_of_bytes_is_text_and_these_bytes_again(count):
+    data = np.random.default_rng(count).integers(0, 256, count, np.uint8).tobytes()
+    assert unpacked(explorer.pack(data)) == data
+    assert set(explorer.pack(data)) <= set(ALPHABET)
+
+
 def carry(network, weights):
     """Put the weights of a page into a network."""
-    text = iter(zlib.decompress(b64decode(weights["planes"])))
-    offsets = np.frombuffer(zlib.decompress(b64decode(weights["biases"])), np.uint8).reshape(4, -1).T.copy().view("<f4")
+    text = iter(unpacked(weights["planes"]))
+    offsets = np.frombuffer(unpacked(weights["biases"]), np.uint8).reshape(4, -1).T.copy().view("<f4")
     matrices = [part for h in (network.encoder, network.decoder) for part in [*h.layers, h.linear] if part is not None]
     for part, low, step in zip(matrices, weights["low"], weights["steps"], strict=True):
         count = part.weight.numel()
@@ -628,7 +646,7 @@ def test_fewer_large_images_are_included(monkeypatch):
 def on_map(study, k):
     """Where the images lie on a map that is not zoomed: shares of its width and height."""
     told = next(net for net in data(study)["networks"] if net["latentDim"] == k)
-    packed = np.frombuffer(zlib.decompress(b64decode(told["plane"])), np.uint8)
+    packed = np.frombuffer(unpacked(told["plane"]), np.uint8)
     return 0.5 + packed.reshape(4, -1).T.copy().view("<f4").reshape(-1, 2)
 
 

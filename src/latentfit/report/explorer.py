@@ -12,7 +12,6 @@ from __future__ import annotations
 import copy
 import json
 import zlib
-from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -42,6 +41,7 @@ DECODER, BOTH = 0.6, 0.75  # shares of it for weights to be near enough; other p
 DRAWN = 500  # points of each kind at which weights are tried
 COARSE = 2**-6  # the first step that is tried, in standard deviations of the largest matrix
 TRIES = 12
+DIGITS = bytes(c for c in range(33, 127) if c not in b'"<\\')  # nothing that JSON or HTML would escape
 
 
 def content(study: Study, codecs: Mapping[int, Codec]) -> dict[str, object] | None:
@@ -112,10 +112,26 @@ def _that_fit(sizes: list[int], told: Callable[[int], dict[str, object]], room: 
     return fitting
 
 
-def pack(data: bytes, each: int = 1) -> str:
-    """Bytes as the page carries them: all first bytes of the numbers, then all second ones, ..., zlib, base64."""
+def pack(data: bytes, each: int = 1, strategy: int = zlib.Z_DEFAULT_STRATEGY) -> str:
+    """Bytes as the page carries them: all first bytes of the numbers, then all second ones, ..., zlib, base 91."""
     planes = np.frombuffer(data, np.uint8).reshape(-1, each).T.tobytes()
-    return b64encode(zlib.compress(planes)).decode()
+    deflate = zlib.compressobj(strategy=strategy)
+    return base91(deflate.compress(planes) + deflate.flush())
+
+
+def base91(data: bytes) -> str:
+    """Bytes as text that a page can hold as it is: two of `DIGITS` for 13 bits, one for up to 6 that are left.
+
+    8 % shorter than base64, which takes four characters for 24 bits.
+    """
+    bits = np.unpackbits(np.frombuffer(data, np.uint8))
+    left = len(bits) % 13
+    bits = np.pad(bits, (0, -len(bits) % 13)).reshape(-1, 13)
+    words = np.packbits(np.pad(bits, ((0, 0), (3, 0))), axis=1).view(">u2").ravel()
+    digits = np.stack(np.divmod(words, 91), axis=1).ravel()
+    if 0 < left <= 6:
+        digits = np.append(digits[:-2], words[-1] >> 7)
+    return np.frombuffer(DIGITS, np.uint8)[digits].tobytes().decode()
 
 
 def _floats(array: Array) -> str:
@@ -212,7 +228,7 @@ def _weights(network: Network, x: Array, z: Array, points: Points, stray: float 
     planes, low = zip(*(_planes(whole) for whole, _ in integers), strict=True)
     biases = [layer.bias.detach() for half in (shipped.encoder, shipped.decoder) for layer in half.layers]
     return {
-        "planes": pack(b"".join(planes)),
+        "planes": pack(b"".join(planes), strategy=zlib.Z_HUFFMAN_ONLY),  # nothing repeats in weights
         "low": low,
         "steps": [step for _, step in integers],
         "biases": _floats(torch.cat(biases).numpy()),
