@@ -74,8 +74,14 @@ THREE = {8: LACKING, 16: LACKING, 32: LACKING}
         ({16: ENOUGH}, {"components": None}, ["PCA does not keep it with any number of components."], ["saves"]),
         ({16: LACKING}, {}, ["PCA needs 85 components for that."], ["saves"]),
         ({1: ENOUGH}, {}, ["1 latent dimension is enough to keep 90 %"], ["smaller", "Next"]),
-        ({16: ENOUGH}, {}, ["no smaller size was tried"], []),
-        ({16: ENOUGH, 48: ENOUGH}, {}, ["16 latent dimensions are enough"], ["48"]),
+        (
+            {16: ENOUGH},
+            {},
+            ["At most 16 latent dimensions are needed to keep 90 %", "no smaller size was tried"],
+            ["upper bound", "are enough"],
+        ),
+        ({14: OPEN, 16: ENOUGH}, {}, ["At most 16 latent dimensions are needed", "14 may be enough (90.2 %"], []),
+        ({16: ENOUGH, 48: ENOUGH}, {}, ["At most 16 latent dimensions are needed"], ["48"]),
         (
             {8: LACKING, 16: ENOUGH, 48: LACKING},
             {},

@@ -6,9 +6,9 @@ import pytest
 from factories import BETTER, results
 
 from latentfit.measure import answer as sentences
-from latentfit.measure import network
+from latentfit.measure import headline, network
 from latentfit.recipe import RECIPES, Job
-from latentfit.report import answer
+from latentfit.report import answer, tables
 from latentfit.report.answer import Fact
 from latentfit.results import Gate, Knee, NestedCurve
 
@@ -73,7 +73,8 @@ def test_another_share_is_the_next_of_the_table(keep, other):
 
 def test_at_most_where_the_training_was_not_finished():
     found = tile(asked(0.75, fired=[16]))
-    assert (found.large, found.small) == ("At most 16 latent dimensions", "are needed to keep 75 % of the variance")
+    assert found.large == "At most 16 latent dimensions"
+    assert found.small == "are needed with this training to keep 75 % of the variance"
     assert (found.next, found.command) == ("Training was not finished; until it is:", f"{AGAIN} --keep 0.75")
     done = tile(asked(0.75, fired=[16], recipe=RECIPES["converged"]))
     assert done.large == "At most 16 latent dimensions"
@@ -109,7 +110,7 @@ def test_not_reached_the_next_command_has_the_next_sizes():
     found = tile(asked(0.95, following=(64, 96), components=1234))
     assert (found.large, found.small) == (
         "Not reached",
-        "to keep 95 % of the variance takes more than this training got",
+        "no size of this study keeps 95 % of the variance",
     )
     assert [fact[:2] for fact in found.facts[:3]] == [
         ("48 keep", "90.0 %"),
@@ -151,11 +152,65 @@ def test_the_knee_is_an_answer_of_its_own(knee, large, small):
     assert (got.next, got.command) == ("Or say how much of the variance to keep:", f"{AGAIN} --keep 0.9")
 
 
-def test_a_knee_of_trainings_that_were_not_finished_is_at_most():
+def test_a_knee_of_trainings_that_were_not_finished_may_be_another():
     found = asked(0.75, fired=[16])
     decided = sentences.answer_of_knee(found.models, Knee(16, 0.029, 0.0004, 31.2))
     got = tile(replace(found, verdict=decided))
-    assert (got.large, got.command) == ("At most 16 latent dimensions", f"{AGAIN} --keep knee")
+    assert (got.large, got.command) == ("16 latent dimensions", f"{AGAIN} --keep knee")
+    assert got.small.endswith("; better training may change that")
+    assert "Better training may change that: " in decided.sentence
+
+
+ONE, TWO = {(16, 0): 0.02}, {(16, 0): 0.02, (16, 1): 0.0201, (16, 2): 0.0199}
+BELOW = {(8, s): e + 0.01 for (_, s), e in TWO.items()}
+STATES = {  # errors, share, sizes whose training was not finished; the two lines of the tile
+    "enough": (TWO | BELOW, 0.75, (), "16 latent dimensions", "are enough to keep 75 % of the variance"),
+    "no smaller size": (TWO, 0.75, (), "At most 16 latent dimensions", "are needed to keep 75 % of the variance"),
+    "smaller ones open": (
+        TWO | {(8, 0): 0.0249, (8, 1): 0.0252, (8, 2): 0.0245},
+        *(0.75, (), "At most 16 latent dimensions", "are needed to keep 75 % of the variance"),
+    ),
+    "not finished": (
+        TWO | BELOW,
+        *(0.75, (16,), "At most 16 latent dimensions", "are needed with this training to keep 75 % of the variance"),
+    ),
+    "one dimension": (
+        {(1, s): e for (_, s), e in TWO.items()},
+        *(0.75, (), "1 latent dimension", "is enough to keep 75 % of the variance"),
+    ),
+    "one seed": (ONE, 0.75, (), "Undecided", "16 latent dimensions may be enough to keep 75 % of the variance"),
+    "undecided": (
+        {(16, 0): 0.0201, (16, 1): 0.0195, (16, 2): 0.022},
+        *(0.79, (), "Undecided", "16 latent dimensions may be enough to keep 79 % of the variance"),
+    ),
+    "not reached": (TWO, 0.95, (), "Not reached", "no size of this study keeps 95 % of the variance"),
+    "not reached by one seed": (
+        ONE,
+        *(0.95, (), "Not reached", "no size of this study is shown to keep 95 % of the variance"),
+    ),
+}
+
+
+@pytest.mark.parametrize("rows", [False, True], ids=["images", "rows"])
+@pytest.mark.parametrize("following", [(), (12,)], ids=["sizes", "search"])
+@pytest.mark.parametrize("state", STATES)
+def test_tile_sentence_and_table_say_the_same(state, following, rows):
+    errors, keep, fired, large, small = STATES[state]
+    found = asked(keep, errors, following, fired)
+    decided = found.verdict
+    found = replace(found, answers=(decided,))
+    if rows:
+        found = replace(found, dataset=replace(found.dataset, scale="columns"))
+    got = tile(found)
+    assert (got.large, got.small) == (large, small)
+    said = headline.headline(found)
+    if decided.status == "found":
+        assert said.startswith(f"{large} {small} of the test {'rows' if rows else 'images'}")
+    elif decided.status == "not_reached":
+        assert said.startswith(f"N{small[1:]} of the test {'rows' if rows else 'images'}")
+    else:
+        assert "enough to keep" not in said.replace("cannot be called enough to keep", "")
+    assert ("t most" in said) == ("At most" in large) == ("at most" in tables.answers(found)[1][0][1])
 
 
 def test_explained_variance_below_0_is_told_in_words():
@@ -228,3 +283,20 @@ def test_the_command_is_quoted_only_where_it_makes_the_same_study(source, change
     )
     command = answer.command(found, source, given.get("seeds"), given.get("also", ()))
     assert command is None if expected is None else expected in command
+
+
+@pytest.mark.parametrize(
+    ("jobs", "expected"),
+    [
+        (GRID, ["2 16 --seeds 2"]),
+        ([*GRID, (4, 0), (8, 0), (32, 0), (32, 1), (32, 2)], ["32 --seeds 3", "2 16 --seeds 2", "4 8 --seeds 1"]),
+        ([*GRID, (4, 1)], []),  # seeds are counted from 0
+    ],
+)
+def test_sizes_with_different_seeds_have_a_command_for_each_number(jobs, expected):
+    found = replace(results(BETTER), models=tuple(network.failed(Job(*job), "it broke") for job in jobs))
+    lines = answer.commands(found, "x.npz")
+    assert [line.partition(" --recipe ")[0] for line in lines] == [
+        f"latentfit study x.npz --latent-dims {sizes}" for sizes in expected
+    ]
+    assert answer.command(found, "x.npz") == (lines[0] if len(lines) == 1 else None)

@@ -100,7 +100,6 @@ def test_a_failed_seed_is_not_counted_and_the_next_one_takes_its_place():
 def test_p_of_several_comparisons_is_holms():
     found = results({4: 0.04, 16: 0.02, 48: 0.01})
     assert {(c.test_mse.family, c.sharpness.family) for c in found.comparisons} == {(3, 3)}
-    assert pca_text(found).count("by Holm over 3 comparisons") == 3
     sizes = results(
         {(k, seed): e * (1 + seed / 50) for k, e in ((4, 0.04), (16, 0.02), (48, 0.01)) for seed in (0, 1, 2)}
     )
@@ -121,13 +120,13 @@ def test_without_explained_variance_no_size_is_called_better(errors):
 @pytest.mark.parametrize(
     ("own", "p", "claim"),
     [
-        (0.0201, 0.049, "is 33 % below that of 16 PCA components (0.0201 against 0.0300, paired p = 0.049)"),
-        (0.029999, 0.0, "is under 1 % below that of 16 PCA components (0.029999 against 0.030000, paired p < 0.001)"),
-        (0.030001, 0.0, "is above that of 16 PCA components (0.030001 against 0.030000, paired p < 0.001)"),
-        (0.04, 0.001, "is above that of 16 PCA components (0.0400 against 0.0300, paired p = 0.001)"),
-        (0.02, 0.05, "and that of 16 PCA components are not told apart (0.0200 against 0.0300, p = 0.0500)"),
-        (0.04, 0.3, "and that of 16 PCA components are not told apart (0.0400 against 0.0300, p = 0.300)"),
-        (0.02, None, "and that of 16 PCA components are not told apart (0.0200 against 0.0300, p unknown)"),
+        (0.0201, 0.049, "is 33 % below that of 16 PCA components (0.0201 against 0.0300)"),
+        (0.029999, 0.0, "is under 1 % below that of 16 PCA components (0.029999 against 0.030000)"),
+        (0.030001, 0.0, "is above that of 16 PCA components (0.030001 against 0.030000)"),
+        (0.04, 0.001, "is above that of 16 PCA components (0.0400 against 0.0300)"),
+        (0.02, 0.05, "and that of 16 PCA components are not told apart (0.0200 against 0.0300)"),
+        (0.04, 0.3, "and that of 16 PCA components are not told apart (0.0400 against 0.0300)"),
+        (0.02, None, "and that of 16 PCA components are not told apart (0.0200 against 0.0300)"),
     ],
 )
 def test_a_network_is_above_or_below_pca_only_where_the_paired_test_is_significant(own, p, claim):
@@ -169,7 +168,7 @@ def test_pca_may_have_one_component_or_fewer_than_dimensions_or_too_few():
     assert "is 25 % below that of 1 PCA component (" in pca_text(results({1: 0.06}))
     found = results({16: 0.03, 48: 0.01})
     fewer = replace(found, against_pca=tuple(replace(tested, components=15) for tested in found.against_pca))
-    assert "15 PCA components are not told apart (0.0300 against 0.0300, p = " in pca_text(fewer)
+    assert "15 PCA components are not told apart (0.0300 against 0.0300)" in pca_text(fewer)
     assert re.search(r"50 % below that of 15 PCA components .*; no number of PCA components reaches", pca_text(fewer))
 
 
@@ -177,8 +176,8 @@ def test_a_network_that_is_not_below_pca_is_named_however_many_there_are():
     text = pca_text(results(MANY))
     assert "With 32 dimensions the test error is above that of 32 PCA components" in text
     assert "With 16 dimensions the test error and that of 16 PCA components are not told apart" in text
-    assert "With 2 and 8 dimensions it is below PCA's too (in the table)." in text
-    assert re.findall(r"With (\d+) dimensions? the test error is [^(]* below that of", text) == ["1", "4", "24", "48"]
+    assert "With 2, 4, 8 and 24 dimensions it is below PCA's too (in the table)." in text
+    assert re.findall(r"With (\d+) dimensions? the test error is [^(]* below that of", text) == ["1", "48"]
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,11 @@ class CodeBytes(OfNetwork):
     bits: tuple[Quantised, ...]
     jpeg_bytes: float | None = None
 
+    @property
+    def fine(self) -> Quantised:
+        """Codes of 8 bits a dimension, the finest that are rounded."""
+        return self.bits[1]
+
 
 @dataclass(frozen=True)
 class Compression:

@@ -109,6 +109,32 @@ def share(keep: float) -> str:
     return f"{100 * keep:.10g} %"
 
 
+def at_most(a: Verdict) -> bool:
+    """Whether a size that is enough is an upper bound: a training check failed, or no smaller size was too small."""
+    return bool(gates.bounding(a.gates)) or (not a.not_enough and a.latent_dim != 1)
+
+
+def claim(a: Verdict, known: Mapping[int, Size]) -> tuple[str, str]:
+    """What an answer says of a share, in a few large words and a small line; its sentence has the same words.
+
+    Args:
+        a: The answer for a share of the variance.
+        known: The sizes that were trained, see `verdict.sizes`.
+    """
+    wanted = f"{share(float(a.keep or 0))} of the variance"
+    if a.latent_dim is not None:
+        verb, size = "is" if a.latent_dim == 1 else "are", latent(a.latent_dim)
+        if not at_most(a):
+            return size, f"{verb} enough to keep {wanted}"
+        training = " with this training" if gates.bounding(a.gates) else ""
+        return f"At most {size}", f"{verb} needed{training} to keep {wanted}"
+    if a.status == "undecided" and a.best is not None:
+        return "Undecided", f"{latent(a.best)} may be enough to keep {wanted}"
+    every = all(size.mean.interval for size in known.values())
+    surely = every and a.interval and a.interval[1] < float(a.keep or 0)
+    return "Not reached", f"no size of this study {'keeps' if surely else 'is shown to keep'} {wanted}"
+
+
 def explained_text(size: Size, keep: float) -> str:
     """`91.2 %, 95 % interval 90.8 to 91.6 % over 3 seeds and the test images`, rounded to their sides of the share."""
     mean, interval = f"{_sided(size.mean.mean, keep)} %", size.mean.interval
@@ -137,11 +163,8 @@ def _sided(value: float, keep: float) -> str:
 def _found(a: Verdict, keep: float, known: Mapping[int, Size], recipe: Recipe) -> str:
     k = a.latent_dim
     assert k is not None
-    verb = "is" if k == 1 else "are"
-    head = f"{latent(k)[0].upper()}{latent(k)[1:]} {verb} enough to keep {share(keep)} of the variance"
+    head = " ".join(claim(a, known))
     bounding = gates.bounding(a.gates)
-    if bounding:
-        head = f"At most {latent(k)} {verb} needed with this training to keep {share(keep)} of the variance"
     parts = [f"{head} of the test images ({explained_text(known[k], keep)})", *_below(a, keep, known)]
     told = ["; ".join(parts) + "."]
     if bounding:
@@ -154,9 +177,10 @@ def _found(a: Verdict, keep: float, known: Mapping[int, Size], recipe: Recipe) -
 def _below(a: Verdict, keep: float, known: Mapping[int, Size]) -> list[str]:
     """What is said of the sizes below the one that is enough."""
     k, lacking = a.latent_dim or 0, a.not_enough or 0
-    parts = [f"{j} may be ({explained_text(known[j], keep)})" for j in a.open if j > lacking]
+    enough = " enough" if at_most(a) else ""  # which the claim has said where it is no upper bound
+    parts = [f"{j} may be{enough} ({explained_text(known[j], keep)})" for j in a.open if j > lacking]
     if lacking:
-        parts.append(f"{lacking} {'is' if lacking == 1 else 'are'} not ({_mean(known[lacking], keep)})")
+        parts.append(f"{lacking} {'is' if lacking == 1 else 'are'} not{enough} ({_mean(known[lacking], keep)})")
     if not parts:
         return ["no smaller size was tried"] if k > 1 else []
     nearest = max(j for j in (lacking, *a.open) if j < k)
@@ -196,13 +220,11 @@ def _not_reached(a: Verdict, keep: float, known: Mapping[int, Size], recipe: Rec
         return "No training came to its end, so no size can be recommended."
     bounding = gates.bounding(a.gates)
     better = f" Better training may get further: {check_text(bounding, recipe)}." if bounding else ""
+    told = claim(a, known)[1]
+    none = f"{told[0].upper()}{told[1:]} of the test images"
     if a.explained_variance < 0:
-        return f"No size of this study keeps {share(keep)} of the variance of the test images; {WORSE}.{better}"
-    surely = all(size.mean.interval for size in known.values()) and a.interval and a.interval[1] < keep
-    text = (
-        f"No size of this study {'keeps' if surely else 'is shown to keep'} {share(keep)} of the variance of the "
-        f"test images; the best it got is {explained_text(known[k], keep)} with {latent(k)}.{better}"
-    )
+        return f"{none}; {WORSE}.{better}"
+    text = f"{none}; the best it got is {explained_text(known[k], keep)} with {latent(k)}.{better}"
     if a.stuck:
         text += f" More dimensions did not help: {gates.better_training(recipe)}."
     elif limit is not None and max(known) >= limit:

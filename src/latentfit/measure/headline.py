@@ -149,7 +149,7 @@ def _alone(size: SizeResult) -> str:
     if size.seeds == 1:
         return f"The network with {latent(k)} reconstructs the test images with an error of {mse(error.mean)}{share}."
     verb = "reconstructs" if k == 1 else "reconstruct"
-    seeds = f"a mean error over {size.seeds} seeds of {_with_half(error, mse)}"
+    seeds = f"a mean error over {size.seeds} seeds of {with_half(error, mse)}"
     return f"{latent(k)} {verb} the test images with {seeds}{share}."
 
 
@@ -179,7 +179,7 @@ def table(results: Results) -> Table:
         k = size.latent_dim
         fired = ", ".join(GATES[name].short for name in size.gates) or "-"
         numbers = [
-            _with_half(size.test_mse, mse) if size.seeds else "failed",
+            with_half(size.test_mse, mse) if size.seeds else "failed",
             _explained(size.test_explained_variance),
             mse(pca[k]),
             or_dash(results.components[k], "d"),
@@ -200,10 +200,10 @@ def _explained(value: Mean | None) -> str:
     if value is None or value.mean < 0:
         return "-" if value is None else "none (below 0)"
     interval = value.interval and (100 * value.interval[0], 100 * value.interval[1])
-    return _with_half(Mean(100 * value.mean, interval), "{:.1f}".format, " %")
+    return with_half(Mean(100 * value.mean, interval), "{:.1f}".format, " %")
 
 
-def _with_half(value: Mean | None, form: Callable[[float], str], unit: str = "") -> str:
+def with_half(value: Mean | None, form: Callable[[float], str], unit: str = "") -> str:
     """A mean, with half of its interval where there is one: `0.0100 ± 0.00008`."""
     if value is None:
         return "-"

@@ -34,7 +34,7 @@ BITS = (8, 6, 4)
 NEIGHBOURS = 10
 FITTED_ON, TESTED_ON = 10_000, 2_000  # images of the nearest-neighbour classifier, at most
 PACKED = 1_000  # test images whose packed size is measured, at most
-QUALITIES = range(1, 96, 2)  # of JPEG
+QUALITIES = range(1, 96)  # of JPEG
 
 
 def worst(errors: Mapping[Job, Array]) -> NDArray[np.int64]:

@@ -95,12 +95,17 @@ def render(
     style = Markup("".join((HERE / name).read_text() for name in styles))
     scripts = {name: Markup((HERE / f"{name}.js").read_text()) for name in ("article", "explorer")}
     named = results if template.endswith(".html.j2") else _in_markdown(results)
-    found, drawn = findings.analysis(named), tables.all_tables(named)
+    answered, drawn = headline.headline(results), tables.all_tables(named)
+    found = [
+        finding._replace(sentences=new)
+        for finding in findings.analysis(named)
+        if (new := [sentence for sentence in finding.sentences if sentence not in answered])
+    ]
     recipe = f"{results.recipe.name}: {recipe_text(results.recipe, study.own_name)}"
     text = ENVIRONMENT.get_template(template).render(
         results=results,
         title=title(results),
-        headline=headline.headline(results),
+        headline=answered,
         tile=answer.tile(results, study.source),
         notes=results.quality.notes if results.quality else (),
         pictures=shown,
@@ -118,7 +123,7 @@ def render(
         explored=explored,
         no_explorer=_no_explorer(study) if explorer and not explored else None,
         explorer_data=Markup(json.dumps(explored, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")),
-        command=answer.command(results, study.source),
+        commands=answer.commands(results, study.source),
     )
     return _on_rows(text, results) if results.dataset.is_rows else text
 

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from ..data.reading import Reading
 from ..formatting import explained_share, latent, listed, mse, plural
-from ..measure.answer import share
+from ..measure import verdict
+from ..measure.answer import claim
 from ..measure.checks import GATES
 from ..measure.gates import bounding
 from ..measure.headline import flat_text
-from ..measure.verdict import KEEPS
 from ..recipe import RECIPES
 from ..results import ModelResult, NotAsked, Results, SizeResult, Verdict
 from .chosen import answered
@@ -48,26 +48,18 @@ def tile(results: Results, source: str | None) -> Tile | None:
         large, small = f"Test error {' and '.join(errors)}", "latent dimensions; no share of the variance was asked for"
         facts = [fact for size in ends for fact in (_kept(results, size), *_worth(results, size))]
     else:
-        large, small = _head(asked)
+        large, small = _head(results, asked)
         facts = _facts(results, asked)
     return Tile(large, small, [*facts, *_trust(results)], *_next(results, source))
 
 
-def _head(asked: Verdict) -> tuple[str, str]:
-    keep = asked.keep
-    wanted = "at the knee" if keep == "knee" else f"to keep {share(float(keep))} of the variance"
-    if asked.status == "found" and asked.latent_dim is not None:
-        bounded = bounding(asked.gates) or (keep != "knee" and not asked.not_enough and asked.latent_dim != 1)
-        at_most = "At most " if bounded else ""
-        verb = "is" if asked.latent_dim == 1 else "are"
-        if asked.keep == "knee":
-            return f"{at_most}{latent(asked.latent_dim)}", "after which explained variance stops rising"
-        return f"{at_most}{latent(asked.latent_dim)}", f"{verb} {'needed' if at_most else 'enough'} {wanted}"
-    if asked.keep == "knee":
+def _head(results: Results, asked: Verdict) -> tuple[str, str]:
+    if asked.keep != "knee":
+        return claim(asked, verdict.sizes(results.models))
+    if asked.latent_dim is None:
         return "No knee", "explained variance does not surely stop rising at any size"
-    if asked.status == "undecided" and asked.best is not None:
-        return "Undecided", f"{latent(asked.best)} may be enough {wanted}"
-    return "Not reached", f"{wanted} takes more than this training got"
+    better = "; better training may change that" if bounding(asked.gates) else ""
+    return latent(asked.latent_dim), f"after which explained variance stops rising{better}"
 
 
 def _facts(results: Results, asked: Verdict) -> list[Fact]:
@@ -152,7 +144,7 @@ def _next(results: Results, source: str | None) -> tuple[str, str | None]:
         return f"{why}; next to train, {sizes}:", more
     if keep == "knee":
         return "Or say how much of the variance to keep:", again and f"{again} --keep 0.9"
-    other = next((k for k in (*KEEPS,) if k > float(keep)), KEEPS[0])
+    other = next((k for k in verdict.KEEPS if k > float(keep)), verdict.KEEPS[0])
     return "Another share, from the same folder:", again and f"{again} --keep {other}"
 
 
@@ -164,28 +156,45 @@ def _reading(results: Results) -> str:
 
 
 def command(results: Results, source: str | None, seeds: int | None = None, also: tuple[int, ...] = ()) -> str | None:
-    """The command that makes a study again, without `--out`; None where no single command does.
+    """The one command that makes a study again, see `commands`, with another number of seeds or more sizes.
+
+    None where no single one does.
+    """
+    lines = commands(results, source, seeds, also)
+    return lines[0] if len(lines) == 1 else None
+
+
+def commands(results: Results, source: str | None, seeds: int | None = None, also: tuple[int, ...] = ()) -> list[str]:
+    """The commands that make a study again in one folder, without `--out`: one for each number of seeds.
 
     Args:
         results: The study's.
         source: The name or path that its images came from, None where they were made by hand.
-        seeds: Another number of seeds.
+        seeds: Another number of seeds than each size has.
         also: More sizes.
+
+    Returns:
+        None of them where its images, its recipe or its seeds can only be given in Python.
     """
-    recipe = results.recipe
-    jobs = sorted(model.job for model in results.models)
-    sizes = sorted({job.latent_dim for job in jobs})
+    recipe, seeds_of = results.recipe, dict[int, list[int]]()
+    for job in sorted(model.job for model in results.models):
+        seeds_of.setdefault(job.latent_dim, []).append(job.seed)
     known = RECIPES.get(recipe.name)
     fitted = known and known.fitting(results.dataset.train_images)
     if fitted and results.dataset.is_rows and fitted.output != "sigmoid":
         fitted = fitted.for_rows()
     same = fitted is not None and replace(fitted, epochs=recipe.epochs) == recipe
-    if source is None or not source.isprintable() or not same or jobs != [(k, s) for k in sizes for s in results.seeds]:
-        return None
+    from_0 = all(these == [*range(len(these))] for these in seeds_of.values())
+    if source is None or not source.isprintable() or not same or not from_0:
+        return []
+    sizes_with: dict[int, list[int]] = {}
+    for k, these in seeds_of.items():
+        sizes_with.setdefault(len(these), []).append(k)
     keep, environment = results.verdict.keep, results.environment
     flags = (f" --keep {keep}" if keep is not None else "") + (" --curve" if results.curve is not None else "")
-    return (
+    return [
         f"latentfit study {shlex.quote(source)} --latent-dims {' '.join(map(str, sorted({*sizes, *also})))} "
-        f"--seeds {seeds or len(results.seeds)}{flags}{_reading(results)} --recipe {recipe.name} "
+        f"--seeds {seeds or count}{flags}{_reading(results)} --recipe {recipe.name} "
         f"--epochs {recipe.epochs} --precision {environment.precision} --device {environment.device}"
-    )
+        for count, sizes in sorted(sizes_with.items(), reverse=True)
+    ]

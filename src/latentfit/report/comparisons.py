@@ -10,7 +10,6 @@ from ..formatting import (
     dims,
     distinguishable,
     listed,
-    p_text,
     plural,
     relative_decrease,
 )
@@ -18,7 +17,7 @@ from ..measure import headline
 from ..measure.headline import Couple, comparable, flat_text, widest_first, worse_than_mean
 from ..results import ModelResult, Results, SizeResult
 from ..stats import PairedTest
-from .chosen import SPOKEN, of_interest
+from .chosen import of_interest
 
 
 def error_sentences(results: Results) -> list[str]:
@@ -84,7 +83,6 @@ class _Beside(NamedTuple):
     linear: float
     components: int
     side: int
-    sure: str
 
 
 def pca_sentences(results: Results) -> list[str]:
@@ -92,7 +90,7 @@ def pca_sentences(results: Results) -> list[str]:
     if flat_text(results):
         return []
     found = [beside for size in results.sizes if (beside := _beside(results, size))]
-    spoken = of_interest(results, SPOKEN)
+    spoken = of_interest(results, 2)
     shown = [beside for beside in found if beside.side >= 0 or beside.latent_dim in spoken]
     sentences = [_pca_sentence(beside, results.components[beside.latent_dim]) for beside in shown]
     if others := [str(beside.latent_dim) for beside in found if beside not in shown]:
@@ -116,16 +114,14 @@ def _beside(results: Results, size: SizeResult) -> _Beside | None:
     components, error = tests[0].components, size.test_mse.mean
     if size.above_pca is None or size.above_pca.interval is None:
         test: PairedTest = tests[0].test_mse
-        sure = f"paired {p_text(test.p, test.family)}" if test.significant else p_text(test.p, test.family)
-        return _Beside(k, error, test.means[0], components, (1 if test.difference > 0 else -1) * test.significant, sure)
+        return _Beside(k, error, test.means[0], components, (1 if test.difference > 0 else -1) * test.significant)
     low, high = size.above_pca.interval
-    return _Beside(k, error, error - size.above_pca.mean, components, (low > 0) - (high < 0), "")
+    return _Beside(k, error, error - size.above_pca.mean, components, (low > 0) - (high < 0))
 
 
 def _pca_sentence(beside: _Beside, needed: int | None) -> str:
     components = plural(beside.components, "PCA component")
-    errors = " against ".join(distinguishable(beside.error, beside.linear))
-    told = f"{errors}, {beside.sure}" if beside.sure else errors
+    told = " against ".join(distinguishable(beside.error, beside.linear))
     subject = f"With {dims(beside.latent_dim)} the test error"
     if not beside.side:
         return f"{subject} and that of {components} are not told apart ({told})."

@@ -126,12 +126,12 @@ def base91(data: bytes) -> str:
     """
     bits = np.unpackbits(np.frombuffer(data, np.uint8))
     left = len(bits) % 13
-    bits = np.pad(bits, (0, -len(bits) % 13)).reshape(-1, 13)
-    words = np.packbits(np.pad(bits, ((0, 0), (3, 0))), axis=1).view(">u2").ravel()
+    rows = np.pad(bits, (0, -len(bits) % 13)).reshape(-1, 13)
+    words = np.packbits(np.pad(rows, ((0, 0), (3, 0))), axis=1).view(">u2").ravel()
     digits = np.stack(np.divmod(words, 91), axis=1).ravel()
     if 0 < left <= 6:
         digits = np.append(digits[:-2], words[-1] >> 7)
-    return np.frombuffer(DIGITS, np.uint8)[digits].tobytes().decode()
+    return bytes(np.frombuffer(DIGITS, np.uint8)[digits]).decode()
 
 
 def _floats(array: Array) -> str:

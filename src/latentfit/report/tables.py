@@ -13,7 +13,6 @@ from ..formatting import (
     listed,
     mse,
     or_dash,
-    p_text,
     percent,
     plural,
     share_text,
@@ -28,7 +27,7 @@ from ..measure.verdict import sizes
 from ..parts import InterpolationMeans
 from ..pca import is_exact
 from ..results import Results, SizeResult
-from ..stats import NORMAL, PairedTest, WelchTest, mean_interval
+from ..stats import NORMAL, Mean, PairedTest, WelchTest, mean_interval
 from . import lost_columns
 from .tradeoffs import of_seed
 
@@ -56,8 +55,9 @@ TERMS = {
     "error at to": "Test MSE of the larger size.",
     "change": "From the first to the second, as a share of the first.",
     "lower on": "Share of the test images that the second network reconstructs better.",
-    "p": "Chance of so large a difference if there were none, by Holm over the rows: of one training each in pairs "
-    "over the test images (Student's t), otherwise for other seeds and other images together.",
+    "difference": "Second less first, ± half of its own 95 % interval: of one training each in pairs over the test "
+    "images (Student's t), otherwise for other seeds and other images together. Not sure: p by Holm is 0.05 or "
+    "more.",
     "column": "Of the rows of numbers, those that lose the largest share of their variance.",
     "deviation": "Standard deviation of the training rows, in the column's own unit.",
     "RMSE": "Root mean square error of the test rows in the column's own unit, a mean over seeds.",
@@ -133,7 +133,8 @@ def all_tables(results: Results) -> dict[str, Noted]:
         "Columns that lose most": (lost_columns.table(results), ""),
         "Walks in numbers": (interpolations(results), f"Means over {pairs} of training images. {of_first}"),
         "The codes of each size": (codes(results), told),
-        "Bytes of a code": (compression(results), of_first),
+        "Bytes of a code of 8 bits a dimension": (compression(results), of_first),
+        "Codes of other bits a dimension": (bits(results), of_first),
         "What the numbers rest on": (trust(results), ""),
     }
     return {name: Noted(*table, note.strip()) for name, (table, note) in drawn.items() if table}
@@ -191,9 +192,8 @@ def answers(results: Results) -> Table:
     """The verdict at several shares, a row a share."""
     rows = []
     for a in results.answers:
-        bounded = bounding(a.gates) or (not a.not_enough and a.latent_dim != 1)
         size = {
-            "found": f"{'at most ' if bounded else ''}{a.latent_dim}",
+            "found": f"{'at most ' if answer.at_most(a) else ''}{a.latent_dim}",
             "undecided": f"undecided, perhaps {a.best}{'' if a.not_enough or a.best == 1 else ' or fewer'}",
             "not_reached": "-" if a.best is None else "not reached in this training",
         }[a.status]
@@ -207,13 +207,11 @@ def compared(results: Results) -> Table | None:
     if len(couples) < 2:
         return None
     once = isinstance(couples[0].test, PairedTest)
-    header = ["from", "to", "error at from", "error at to", "change", *(["lower on"] if once else []), "p"]
+    header = ["from", "to", "error at from", "error at to", "change", "difference", *(["lower on"] if once else [])]
     rows = []
     for latent_dims, test in couples:
-        row = [*map(str, latent_dims), *distinguishable(*test.means), _change(test)]
-        if isinstance(test, PairedTest):
-            row.append(share_text(test.share_lower))
-        rows.append([*row, _p(test)])
+        row = [*map(str, latent_dims), *distinguishable(*test.means), _change(test), _difference(test)]
+        rows.append([*row, share_text(test.share_lower)] if isinstance(test, PairedTest) else row)
     return header, rows
 
 
@@ -223,8 +221,13 @@ def _change(test: PairedTest | WelchTest) -> str:
     return f"{100 * (after / before - 1):+.2g} %" if before > 0 else "-"
 
 
-def _p(test: PairedTest | WelchTest) -> str:
-    return "-" if test.p is None else p_text(test.p).removeprefix("p ").removeprefix("= ")
+def _difference(test: PairedTest | WelchTest) -> str:
+    """The difference with half of its interval, and whether the test carries it after Holm."""
+    if test.interval is None:
+        return "-"
+    half = (test.interval[1] - test.interval[0]) / 2
+    text = headline.with_half(Mean(test.difference, test.interval), mse) if half else mse(test.difference)
+    return text if test.significant else f"{text}, not sure"
 
 
 def interpolations(results: Results) -> Table:
@@ -269,20 +272,30 @@ def codes(results: Results) -> Table | None:
 
 
 def compression(results: Results) -> Table | None:
-    """Bits per dimension, bytes and error for each size, beside PCA and JPEG."""
+    """Bytes and error of codes of 8 bits a dimension, a row a size, beside PCA and JPEG."""
     if not results.lost:
         return None
     found = results.lost.compression
     count = results.dataset.train_images + results.dataset.test_images
     rows = []
     for model in found.models:
-        for row in model.bits:
-            jpeg = model.jpeg_bytes if row.bits == 8 else None
-            cells = [str(model.latent_dim), str(row.bits), f"{row.bytes:g}"]
-            cells += [f"{row.bytes + model.decoder_bytes / count:.0f}", mse(row.test_mse)]
-            rows.append([*cells, or_dash(row.pca_test_mse, "#.3g"), or_dash(jpeg, ".0f")])
-    header = ["latent", "bits", "bytes", "with decoder", "test MSE", "PCA, same bytes", "JPEG bytes"]
+        row = model.fine
+        cells = [str(model.latent_dim), f"{row.bytes:g}", mse(row.test_mse), or_dash(row.pca_test_mse, "#.3g")]
+        rows.append([*cells, or_dash(model.jpeg_bytes, ".0f"), f"{row.bytes + model.decoder_bytes / count:.0f}"])
+    header = ["latent", "bytes", "test MSE", "PCA, same bytes", "JPEG bytes", "with decoder"]
     return _without(results, (header, rows), "JPEG bytes")
+
+
+def bits(results: Results) -> Table | None:
+    """Bytes and error of codes of several numbers of bits a dimension."""
+    if not results.lost:
+        return None
+    rows = [
+        [str(model.latent_dim), str(row.bits), f"{row.bytes:g}", mse(row.test_mse), or_dash(row.pca_test_mse, "#.3g")]
+        for model in results.lost.compression.models
+        for row in model.bits
+    ]
+    return ["latent", "bits", "bytes", "test MSE", "PCA, same bytes"], rows
 
 
 def trust(results: Results) -> Table:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from ..formatting import dims, listed, mse, p_text, percent, plural, signed
+from ..formatting import dims, listed, mse, percent, plural, signed
 from ..measure.interpolation import AMONG
 from ..parts import Compression, OfSize, TestedInterpolation
 from ..results import Results
@@ -52,21 +52,24 @@ def compression_sentences(results: Results) -> list[str]:
     found = results.lost.compression
     count = results.dataset.train_images + results.dataset.test_images
     sentences = [_image_bytes(results, found)]
-    for model in spoken(results, found.models):
-        fine = model.bits[1]
-        beside = []
-        if fine.pca_test_mse is not None:
-            beside.append(f"PCA has {mse(fine.pca_test_mse)} with the same bytes, its axes and the decoder apart")
-        if model.jpeg_bytes is not None:
-            beside.append(f"JPEG takes {model.jpeg_bytes:.0f} for no more error")
-        whole = fine.bytes + model.decoder_bytes / count
-        beside.append(
-            f"with the decoder's {plural(model.decoder_bytes, 'byte')} spread over {plural(count, 'image')} a code is "
-            f"{whole:.0f}"
-        )
+    k = answered(results)
+    for model in found.models[-1:] if k is None else [m for m in found.models if m.latent_dim == k][:1]:
+        fine = model.fine
         sentences.append(
             f"A code of {dims(model.latent_dim)} at {fine.bits} bits a dimension is "
-            f"{plural(round(fine.bytes), 'byte')}, with an error of {'; '.join([mse(fine.test_mse), *beside])}."
+            f"{plural(round(fine.bytes), 'byte')}, with an error of {mse(fine.test_mse)}."
+        )
+        beside = []
+        if fine.pca_test_mse is not None:
+            beside.append(f"PCA has {mse(fine.pca_test_mse)} with as many bytes")
+        if model.jpeg_bytes is not None:
+            beside.append(f"JPEG takes {model.jpeg_bytes:.0f} bytes for no more error")
+        if beside:
+            sentences.append(f"{' and '.join(beside)}.")
+        whole = fine.bytes + model.decoder_bytes / count
+        sentences.append(
+            f"The decoder comes on top: {plural(model.decoder_bytes, 'byte')}, which over {plural(count, 'image')} "
+            f"makes {whole:.0f} an image, code included."
         )
     return sentences
 
@@ -198,11 +201,14 @@ def _networks_compared(results: Results) -> list[str]:
         (only.drift, "drifted less", -1),
     ):
         winner = None if not test.significant else large if more * test.difference > 0 else small
-        better[winner].append(f"{verb} (paired {p_text(test.p, test.family)})")
+        better[winner].append(verb)
     parts = [f"the one with {k} {listed(better[k])}" for k in (large, small) if better[k]]
     if better[None]:
         parts.append(f"{listed([f'which one {verb}' for verb in better[None]])} is not settled")
-    return [f"Of the networks with {small} and {dims(large)}, {', and '.join(parts)}."]
+    return [
+        f"Of the networks with {small} and {dims(large)}, {', and '.join(parts)} (tests in pairs over the same walks, "
+        "5 % level by Holm)."
+    ]
 
 
 def code_sentences(results: Results) -> list[str]:
