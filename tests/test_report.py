@@ -61,7 +61,7 @@ def test_the_page_opens_without_a_request_or_a_word_on_the_console(browser, requ
     assert [u for u in asked if u != url and not u.startswith("data:")] == []
     assert said == []
     assert page.locator("img").evaluate_all("all => all.every(i => i.complete && i.naturalWidth > 0 && i.alt)")
-    assert page.locator("svg:visible").count() == 2  # the third is folded; each is there for wide and narrow screens
+    assert page.locator("svg:visible").count() == 1  # the others are folded; each is there for wide and narrow screens
     assert page.locator("svg").count() == 6
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     context.close()
@@ -122,7 +122,7 @@ def test_the_page_says_what_the_study_found(study):
         assert note in unescape(html)
         assert report.markdown_table(head, lines) in markdown
         assert all(f">{text}</t" in html for text in (*head, *(cell for line in lines for cell in line)))
-    for finding in findings.analysis(study.found):
+    for finding in findings.analysis(study.found, headline.headline(study.found)):
         assert f"<h3>{finding.title}</h3>" in html or finding.section == "walks"
         assert f"### {finding.title}" in markdown
         assert all(sentence in unescape(html) for sentence in finding.sentences)
@@ -214,6 +214,8 @@ def test_the_answer_stands_on_the_page_and_in_its_twin(study):
     for text in (tile.large, tile.small, tile.next, headline.headline(study.found)):
         assert escape(text, quote=False) in html
     assert headline.headline(study.found) in markdown
+    sentences = [sentence for line in markdown.split("\n\n") for sentence in line.split(". ") if len(sentence) > 40]
+    assert len(sentences) == len({*sentences})  # nothing is said twice
     for name, value, beside in tile.facts:
         assert f"<dt>{name}</dt><dd><strong>{value}</strong> <span>{beside}</span></dd>" in html
         assert f"- {name}: {value} ({beside})" in markdown
@@ -227,7 +229,7 @@ def test_every_column_of_the_page_says_what_it_means(study):
         assert f"<dt>{column}</dt><dd>{words}</dd>" in html
 
 
-FEW = ["variance-by-size", "reconstructions-test", "reconstructions-train", "gained", "worst", "error-by-class"]
+FEW = ["variance-by-size", "reconstructions-test", "reconstructions-train", "gained", "error-by-class", "worst"]
 ENDS = ["interpolations", "error-curves"]
 
 
@@ -242,10 +244,9 @@ ENDS = ["interpolations", "error-curves"]
     ],
 )
 def test_pictures_are_in_the_order_of_the_page(found, names):
-    classes = ["error-by-class"] if found.dataset.classes else []
-    named = [name for name in ("gained", "worst") if name in found.shown]
-    assert pictures.names(found) == [*names, *named, *classes, *ENDS]
-    assert ("gained" in named) == (len(found.first) > 1)
+    there = {*found.shown, *(["error-by-class"] if found.dataset.classes else [])}
+    assert pictures.names(found) == [*names, *(name for name in FEW[3:] if name in there), *ENDS]
+    assert ("gained" in pictures.names(found)) == (len(found.first) > 1)
 
 
 def test_every_picture_is_drawn_in_this_order_and_every_chart_for_a_telephone_too(shown):
@@ -336,7 +337,7 @@ def test_the_committed_reports_are_what_this_code_says_of_their_results(name):
     assert escape(headline.headline(results), quote=False) in lines
     for title, table in tables.all_tables(results).items():
         assert report.markdown_table(table.header, table.rows) in text, title
-    for finding in findings.analysis(results):
+    for finding in findings.analysis(results, headline.headline(results)):
         assert escape(" ".join(finding.sentences), quote=False) in lines, finding.title
     assert f"- Recipe: {results.recipe.name}: {report.recipe_text(results.recipe)}" in lines
     made = io.StringIO()

@@ -96,11 +96,7 @@ def render(
     scripts = {name: Markup((HERE / f"{name}.js").read_text()) for name in ("article", "explorer")}
     named = results if template.endswith(".html.j2") else _in_markdown(results)
     answered, drawn = headline.headline(results), tables.all_tables(named)
-    found = [
-        finding._replace(sentences=new)
-        for finding in findings.analysis(named)
-        if (new := [sentence for sentence in finding.sentences if sentence not in answered])
-    ]
+    found = findings.analysis(named, answered)
     recipe = f"{results.recipe.name}: {recipe_text(results.recipe, study.own_name)}"
     text = ENVIRONMENT.get_template(template).render(
         results=results,

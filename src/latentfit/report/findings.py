@@ -28,8 +28,8 @@ class Finding(NamedTuple):
     section: str
 
 
-def analysis(results: Results) -> list[Finding]:
-    """What a study found, as headings and sentences; only those for which it has numbers."""
+def analysis(results: Results, said: str = "") -> list[Finding]:
+    """What a study found, as headings and sentences; only those for which it has numbers, and that are not yet said."""
     parts: list[tuple[str, str, Sequence[Callable[[Results], list[str]]]]] = [
         ("sizes", "Error and latent dimension", [comparisons.error_sentences]),
         ("sizes", "Against PCA", [comparisons.pca_sentences]),
@@ -45,7 +45,8 @@ def analysis(results: Results) -> list[Finding]:
         ("trust", "Other images", [_sampling]),
     ]
     findings = [
-        Finding(title, [s for make in makers for s in make(results)], section) for section, title, makers in parts
+        Finding(title, [s for make in makers for s in make(results) if s not in said], section)
+        for section, title, makers in parts
     ]
     return [finding for finding in findings if finding.sentences]
 

@@ -44,10 +44,9 @@ def names(results: Results) -> list[str]:
     if any(size.test_explained_variance for size in results.sizes):
         names.append("variance-by-size")
     names += ["reconstructions-test", "reconstructions-train"]
-    names += [name for name in ("gained", "worst") if name in results.shown]
-    if results.lost and results.lost.by_class:
-        names.append("error-by-class")
-    return [*names, "interpolations", "error-curves"]
+    by_class = results.lost and results.lost.by_class
+    there = {"gained": "gained" in results.shown, "error-by-class": by_class, "worst": "worst" in results.shown}
+    return [*names, *(name for name, is_there in there.items() if is_there), "interpolations", "error-curves"]
 
 
 @dataclass(frozen=True)
