@@ -61,7 +61,7 @@ def compression_sentences(results: Results) -> list[str]:
         )
         beside = []
         if fine.pca_test_mse is not None:
-            beside.append(f"PCA has {mse(fine.pca_test_mse)} with as many bytes")
+            beside.append(f"PCA has {mse(fine.pca_test_mse)} with as many bytes (its axes apart)")
         if model.jpeg_bytes is not None:
             beside.append(f"JPEG takes {model.jpeg_bytes:.0f} bytes for no more error")
         if beside:
@@ -69,7 +69,7 @@ def compression_sentences(results: Results) -> list[str]:
         whole = fine.bytes + model.decoder_bytes / count
         sentences.append(
             f"The decoder comes on top: {plural(model.decoder_bytes, 'byte')}, which over {plural(count, 'image')} "
-            f"makes {whole:.0f} an image, code included."
+            f"makes {whole:.0f} each, code included."
         )
     return sentences
 
