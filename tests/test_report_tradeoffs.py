@@ -31,9 +31,9 @@ def test_a_code_stands_beside_pca_and_jpeg_and_with_its_share_of_the_decoder():
     decoder = 4 * (48 * 20 + 20)
     assert code == "A code of 48 dimensions at 8 bits a dimension is 48 bytes, with an error of 0.0210."
     assert beside == "PCA has 0.0300 with as many bytes (its axes apart) and JPEG takes 200 bytes for no more error."
+    each = 48 + decoder / 70_000
     assert whole == (
-        f"The decoder comes on top: {decoder:,} bytes, which over 70,000 images makes {48 + decoder / 70_000:.0f} each, "
-        "code included."
+        f"The decoder comes on top: {decoder:,} bytes, which over 70,000 images makes {each:.0f} each, code included."
     )
     assert compressed(results({1: 0.02}), 2.0, 0.1)[1].startswith(
         "A code of 1 dimension at 8 bits a dimension is 1 byte,"
