@@ -190,6 +190,11 @@ def _prose(sentences: Sequence[str]) -> Markup:
     return Markup(" ".join(sentences).replace(" < ", " &lt; "))
 
 
+def _words(command: str) -> Markup:
+    """A command that breaks between its words alone, and not after a hyphen."""
+    return Markup(" ").join(Markup("<span>{}</span>").format(word) for word in command.split(" "))
+
+
 def markdown(name: str) -> Markup:
     """A name as text in Markdown: no markup of either kind, on one line."""
     return Markup(re.sub(r"([\\`*_\[\]!#|$~])", r"\\\1", escape(" ".join(name.split()), quote=False)))
@@ -247,6 +252,7 @@ ENVIRONMENT = Environment(
 )
 ENVIRONMENT.filters["markdown"] = markdown
 ENVIRONMENT.filters["prose"] = _prose
+ENVIRONMENT.filters["words"] = _words
 ENVIRONMENT.filters["listed"] = listed
 ENVIRONMENT.filters["plural"] = plural
 ENVIRONMENT.filters["sizes"] = tables.sizes_text

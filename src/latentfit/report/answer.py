@@ -110,8 +110,8 @@ def _trust(results: Results) -> list[Fact]:
     train, test = (results.mean(k, of) for of in (_train_explained, _test_explained))
     if train is None or test is None:
         return facts
-    gap = f"{100 * max(train - test, 0):.1f} points more"
-    return [*facts, Fact("Training images", gap, f"are kept of them with {k}: more images could win no more")]
+    gap = f"{100 * max(train - test, 0):.1f} points"
+    return [*facts, Fact("More images", gap, f"could be gained at most: {k} keep so much more of the training images")]
 
 
 def _train_explained(model: ModelResult) -> float | None:
