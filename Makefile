@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install study test test-processors check notebook bench bench-precision bench-quality evidence evidence-one fuzz results flagship network reliability mutants screenshots bench-setup clean
+.PHONY: help install study test test-processors check notebook bench bench-precision bench-quality evidence evidence-one fuzz results flagship network reliability mutants screenshots docs bench-setup clean
 
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60
@@ -102,5 +102,8 @@ mutants: .venv/test ## take each safety line out and see a test fail
 screenshots: .venv/test ## the reference report at three widths, light and dark, into runs/screenshots
 	$(BIN)/python tools/screenshots.py runs/reference runs/screenshots
 
+docs: .venv/docs ## the documentation as a site, built offline, into site/: open site/index.html
+	$(BIN)/python -m sphinx -q -W --keep-going -d site/.trees docs site
+
 clean: ## remove .venv and what the tools cache; runs/ stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .fuzz .hypothesis
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .fuzz .hypothesis site

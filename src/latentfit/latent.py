@@ -37,7 +37,7 @@ def encode(network: Codec, x: Array) -> Array:
 
 @torch.no_grad()
 def decode(network: Codec, z: Array, image_shape: tuple[int, ...]) -> Array:
-    """Images of codes: (N, K) to (N, *image_shape), float32.
+    """Images of codes: (N, K) to `(N, *image_shape)`, float32.
 
     Raises:
         InputError: The codes have another number of dimensions than the network's, or are not finite; or the shape is

@@ -241,7 +241,7 @@ class ImageSet:
 
     @cached_property
     def fingerprint(self) -> str:
-        """`sha256:` and the hash of shapes, types and bytes of images, labels and groups, whatever they came from."""
+        """Shapes, types and bytes of images, labels and groups as SHA-256, in hex after the name of the hash."""
         digest = hashlib.sha256()
         held_out = [] if self.x_val is None else [self.x_val]
         held_out += [] if self.groups is None else [np.unique(self.groups, return_inverse=True)[1]]
