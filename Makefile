@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install study test test-processors check notebook bench bench-precision bench-quality evidence evidence-one fuzz results flagship network reliability mutants screenshots docs bench-setup clean
+.PHONY: help install study test test-processors check notebook bench bench-precision bench-quality evidence evidence-one fuzz results flagship network reliability mutants screenshots docs release-check bench-setup clean
 
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60
@@ -105,5 +105,8 @@ screenshots: .venv/test ## the reference report at three widths, light and dark,
 docs: .venv/docs ## the documentation as a site, built offline, into site/: open site/index.html
 	$(BIN)/python -m sphinx -q -W --keep-going -d site/.trees docs site
 
+release-check: .venv/release ## build the package; try it in empty environments with newest and oldest versions (long); PYTHONS=python3.11
+	$(BIN)/python tools/release_check.py $(PYTHONS)
+
 clean: ## remove .venv and what the tools cache; runs/ stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .fuzz .hypothesis site
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .fuzz .hypothesis site dist

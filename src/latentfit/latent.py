@@ -114,7 +114,7 @@ def interpolate_images(network: Codec, x_a: Array, x_b: Array, steps: int = 5) -
 
 
 def decode_steps(network: Codec, z: Array, image_shape: tuple[int, ...]) -> Array:
-    """Images of interpolated codes: (P, S, K) to (P, S, *image_shape), float32."""
+    """Images of interpolated codes: (P, S, K) to `(P, S, *image_shape)`, float32."""
     return decode(network, z.reshape(-1, z.shape[-1]), image_shape).reshape(*z.shape[:2], *image_shape)
 
 
