@@ -80,8 +80,7 @@ def study(world: World) -> dict[str, Any]:
         step = Search(KEEP, SEEDS, world.pca, len(world.pca) - 1, tried, sizes, scouts).next()
         if step == Step():
             break
-        if step.scout is not None:
-            scouts[step.scout] = Size((world.scout(step.scout),), (world.error,), (0,))
+        scouts |= {k: Size((world.scout(k),), (world.error,), (0,)) for k in step.scouts}
         for size, seed in sorted(step.jobs):
             old = sizes.get(size, Size((), (), ()))
             sizes[size] = Size((*old.explained, world.network(size)), (*old.errors, world.error), (*old.seeds, seed))

@@ -148,6 +148,20 @@ MUTANTS = (
         ("test_cli.py", "-k", "parent"),
     ),
     Mutant(
+        "a training on a cluster that nobody waits for ends",
+        "sweep/cluster.py",
+        '    if task is None or task.state != "executing":',
+        "    if False:",
+        ("test_cluster.py", "-k", "signal"),
+    ),
+    Mutant(
+        "images that no worker has any more are scattered anew",
+        "sweep/cluster.py",
+        "                self.there = [None, None]\n",
+        "                pass\n",
+        ("test_cluster.py", "-k", "late"),
+    ),
+    Mutant(
         "hash of the data set",
         "data/fashion_mnist.py",
         "if sha256 != file.sha256:",

@@ -283,7 +283,7 @@ def test_help_lists_all_flags_and_verbs(capsys):
     flags = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
     sizes = "--latent-dims --seeds --keep --minutes --curve --recipe --epochs --data-dir --range --test"
     pictures = "--resize --shape --group --label --scale --skip-bad"
-    others = "--help --out --explorer --fresh --quiet --precision --device --workers --debug"
+    others = "--help --out --explorer --fresh --quiet --precision --device --workers --cluster --patience --debug"
     assert flags == {*sizes.split(), *pictures.split(), *others.split()}
     run("--help")
     verbs = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.M)

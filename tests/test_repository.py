@@ -115,7 +115,7 @@ TARGETS = dict(re.findall(r"^([a-z-]+): \.venv/(\w+) ##", MAKEFILE, re.M))
 def test_each_target_sets_up_an_extra_and_a_study_needs_none():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert TARGETS["study"] == "study"
-    assert set(TARGETS.values()) | {"onnx", "tables"} == {"study", *extras}  # which are for users
+    assert set(TARGETS.values()) | {"cluster", "onnx", "tables"} == {"study", *extras}  # which are for users
     recipes = re.findall(r"^([a-z-]+):(.*)\n((?:\t.*\n)+)", MAKEFILE, re.M)
     without = {name for name, needs, recipe in recipes if "$(BIN)/" in recipe and ".venv/" not in needs + recipe}
     assert without == set()
@@ -136,10 +136,18 @@ def asked(extra: str) -> set[str]:
 @pytest.mark.parametrize(
     ("extra", "folder", "besides"),
     [
-        ("study", "src", {"scikit-dimension", "pandas", "pyarrow", "onnx"}),  # imported where it is there
+        (
+            "study",
+            "src",
+            {"scikit-dimension", "pandas", "pyarrow", "onnx", "distributed"},
+        ),  # imported where it is there
         ("test", "tests", set()),
         ("test", "tools", set()),
-        ("bench", "benchmarks", {"playwright"}),  # of page.py, which `make bench` does not run
+        (
+            "bench",
+            "benchmarks",
+            {"playwright", "distributed"},
+        ),  # of page.py and cluster.py, which `make bench` does not run
         ("fuzz", "fuzz", set()),
     ],
 )

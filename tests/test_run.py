@@ -415,9 +415,9 @@ def test_measuring_uses_one_thread_like_training_and_gives_them_back(tmp_path, m
 class Noting(Inline):
     """Notes the products and the device of each job, and trains on the CPU in fp32 whatever was asked."""
 
-    def submit(self, fn, jobs, images, recipe, products, device, *_):
-        self.how = [*getattr(self, "how", []), (products, device)]
-        return super().submit(fn, jobs, images, recipe)
+    def submit(self, fn, jobs, work, *rest):
+        self.how = [*getattr(self, "how", []), (work.products, work.device)]
+        return super().submit(fn, jobs, replace(work, products="fp32", device="cpu"), *rest)
 
 
 def make(monkeypatch, *products):

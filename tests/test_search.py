@@ -20,19 +20,22 @@ def curve(true, largest, power=0.5, keep=0.9):
     return 1 - np.minimum(1, (1 - keep) * (sizes / (true - 0.5)) ** -power)
 
 
-def play(explained, pca, keep=0.9, seeds=SEEDS, scouting=True, noise=0.0, above=1.1, failing=(), error=0.0):
+def play(explained, pca, keep=0.9, seeds=SEEDS, scouting=True, noise=0.0, above=1.1, failing=(), error=0.0, ahead=None):
     """Let a search train networks whose explained variance is known; the steps, and the networks."""
     rng, steps = np.random.default_rng(0), list[Step]()
     sizes, scouts, tried = dict[int, Size](), dict[int, Size](), dict[int, list[int]]()
     likely = next((k for k, share in enumerate(pca) if share >= keep), len(pca) - 1)
     while True:
-        step = Search(keep, seeds, pca, likely, tried, sizes, scouts if scouting else None).next()
+        search = Search(keep, seeds, pca, likely, tried, sizes, scouts if scouting else None)
+        step = search.next()
         if step == Step():
             return steps, sizes, scouts
         assert step not in steps
         steps.append(step)
-        if step.scout is not None:
-            scouts[step.scout] = Size((1 - above * (1 - explained[step.scout]),), (error,), (0,))
+        if ahead is not None and step.jobs:
+            ahead.append((len(steps), search.expecting(step.jobs).next()))
+        for k in step.scouts:
+            scouts[k] = Size((1 - above * (1 - explained[k]),), (error,), (0,))
         for k, seed in sorted(step.jobs):
             assert seed not in tried.setdefault(k, [])
             tried[k].append(seed)
@@ -55,6 +58,17 @@ def test_the_search_finds_the_smallest_size_with_few_trainings(true, ratio):
     assert len(scouts) <= 4
     assert len(scouts) + sum(len(step.jobs) for step in steps) <= 13
     assert all(len(size.explained) in (1, 3) for size in sizes.values())
+
+
+def test_what_a_search_expects_next_is_mostly_what_it_wants_and_never_again_what_is_under_way():
+    right = []
+    for true in (3, 7, 12, 33, 80):
+        steps, _, _ = play(curve(true, 3 * true), curve(3 * true, 3 * true), ahead=(expected := []))
+        for number, step in expected:
+            assert not step.jobs & steps[number - 1].jobs
+            right += [step == (steps[number] if number < len(steps) else Step())]
+    assert sum(right) / len(right) > 0.5
+    assert len(right) >= 10
 
 
 def test_in_the_middle_it_takes_ten_trainings():
@@ -83,7 +97,7 @@ def test_a_first_network_is_trained_alone_and_then_counts():
 
 def test_without_short_trainings_networks_find_the_place():
     steps, sizes, _ = play(curve(16, 85), curve(85, 85), scouting=False)
-    assert all(step.scout is None for step in steps)
+    assert all(step.scouts == () for step in steps)
     assert decide(sizes, 0.9).latent_dim == 16
 
 
@@ -159,9 +173,8 @@ def factors(n, largest=40):
 def play_knee(explained, seeds=SEEDS, largest=40):
     baselines, models, scouts = SimpleNamespace(images=500, pixels=largest), [], {}
     while (step := knee_step(scouts, models, seeds, baselines)) != Step():
-        if step.scout is not None:
-            assert step.scout not in scouts
-            scouts[step.scout] = Size((float(explained[step.scout]),), (0.0,), (0,))
+        assert not {*step.scouts} & {*scouts}
+        scouts |= {k: Size((float(explained[k]),), (0.0,), (0,)) for k in step.scouts}
         assert not {model.job for model in models} & step.jobs
         models += [model_result(*job) for job in sorted(step.jobs)]
     return scouts, {k: {*found} for k, found in seeds_of(models).items()}

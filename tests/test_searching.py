@@ -286,7 +286,7 @@ def test_where_no_knee_could_be_found_none_is_looked_for(tmp_path, options, mess
 
 @pytest.mark.parametrize("keep", ["knee", 0.8])
 def test_short_trainings_that_diverge_do_not_turn_for_ever(tmp_path, monkeypatch, keep):
-    nothing = lambda job, *_: searching.Scout(*job, None, None)  # noqa: E731
+    nothing = lambda jobs, *_: [searching.Scout(*job, None, None) for job in jobs]  # noqa: E731
     monkeypatch.setattr(searching, "train", nothing)
     assert search(tmp_path, keep=keep, recipe=QUICK).found.models
 
@@ -313,7 +313,8 @@ def test_a_search_ends_in_time_with_what_it_knows_and_goes_on_later(tmp_path, mo
 
 
 def test_a_search_for_the_knee_that_ran_out_of_time_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(searching, "train", lambda job, *_: searching.Scout(*job, 0.9 - 0.5 ** job[0], 0.001))
+    found = lambda jobs, *_: [searching.Scout(*job, 0.9 - 0.5 ** job[0], 0.001) for job in jobs]  # noqa: E731
+    monkeypatch.setattr(searching, "train", found)
     monkeypatch.setattr("latentfit.sweep.timing.RESERVE", 0)
     clock = iter(())  # there is no time at all
     monkeypatch.setattr("latentfit.sweep.timing.Clock.left", lambda self: next(clock, 0.0) if self.end else None)

@@ -154,9 +154,8 @@ SECTIONS = {
         ),
         Row(
             "dask",
-            "the scheduler of a cluster goes away",
+            "the scheduler of a cluster goes away; networks never come back; a worker lacks what a study needs",
             "told; only what is missing is computed again",
-            "the cluster",
         ),
     ),
     "Loading what others made": (

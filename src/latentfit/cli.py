@@ -13,8 +13,8 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -82,12 +82,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _study(options: argparse.Namespace) -> int:
     from .progress import Lines
-    from .sweep import pool
 
     sizes = options.latent_dims and [size for group in options.latent_dims for size in group]
     if options.quiet:
         os.environ["TQDM_DISABLE"] = "1"  # for the progress bar of a download
-    with Lines(sys.stderr, quiet=options.quiet) as lines, pool.Workers(_first_workers(options, sizes)) as early:
+    with Lines(sys.stderr, quiet=options.quiet) as lines, _workers(options, sizes) as workers:
         lines.say(f"loading {one_line(options.data)}")  # before the import of PyTorch, which takes seconds
         from .sweep.request import default_recipe
         from .sweep.run import study
@@ -115,13 +114,31 @@ def _study(options: argparse.Namespace) -> int:
             precision=options.precision,
             device=options.device,
             fresh=options.fresh,
-            workers=options.workers,
-            early=early,
+            **workers,
             minutes=options.minutes,
             progress=note,
             tell=lines.say,
         )
     return _conclude(done, options, lines.say)
+
+
+@contextmanager
+def _workers(options: argparse.Namespace, sizes: list[int] | None) -> Iterator[dict[str, Any]]:
+    """Where networks are trained, as arguments of `study`."""
+    if options.cluster is None:
+        from .sweep.pool import Workers
+
+        with Workers(_first_workers(options, sizes)) as early:
+            yield {"workers": options.workers, "early": early, "patience": options.patience}
+    else:
+        from .sweep.cluster import connect
+
+        if options.workers is not None:
+            raise InputError(
+                "--workers is of this machine; expected --cluster without it, which takes all of its workers"
+            )
+        with connect(options.cluster) as client:
+            yield {"executor": client, "patience": options.patience}
 
 
 def _first_workers(options: argparse.Namespace, sizes: list[int] | None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 import textwrap
 from collections.abc import Callable
 from importlib.metadata import version
@@ -35,6 +36,7 @@ def _gates() -> str:
 STUDY = f"""examples:
   latentfit study photos/ --keep 0.95                   how many dimensions keep 95 % of the variance?
   latentfit study photos.npz --latent-dims 8 16 32      these sizes, each trained until it is done
+  latentfit study photos/ --keep 0.95 --cluster tcp://scheduler:8786 --patience 60      on the workers of Dask
 
 gates, which stand beside a size in the table:
 {_gates()}
@@ -236,6 +238,8 @@ def _add_hardware(verb: argparse.ArgumentParser) -> None:
         metavar="N",
         help="networks that train at once (as many as cores and memory allow; one on a GPU)",
     )
+    verb.add_argument("--cluster", type=_scheduler, metavar="ADDRESS", help="train on workers of Dask: tcp://HOST:PORT")
+    verb.add_argument("--patience", type=_minutes, metavar="M", help="with --cluster: end if none comes for M minutes")
 
 
 def _add_reading(verb: argparse.ArgumentParser) -> None:
@@ -330,6 +334,12 @@ def _share(text: str) -> float:
 
 def _minutes(text: str) -> float:
     return _positive(text, math.inf, "a number of minutes above 0: 10")
+
+
+def _scheduler(text: str) -> str:
+    if not re.fullmatch(r"(tcp|tls)://[^\s/]+:\d+", text):
+        raise argparse.ArgumentTypeError(f"{text!r}; expected the address of a Dask scheduler: tcp://scheduler:8786")
+    return text
 
 
 def _end(text: str) -> float:

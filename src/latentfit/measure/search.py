@@ -14,8 +14,8 @@ K sizes.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -43,9 +43,9 @@ FLOOR = 0.1  # of the share that may be lost: below it, curves have bends that s
 
 @dataclass(frozen=True)
 class Step:
-    """What to train next: a scout of one size, or networks; nothing at the end."""
+    """What to train next: scouts of some sizes, or networks; nothing at the end."""
 
-    scout: int | None = None
+    scouts: tuple[int, ...] = ()
     jobs: frozenset[Job] = frozenset()
 
 
@@ -109,10 +109,22 @@ class Search:
         """The sizes that were trained with every seed, smallest first."""
         return sorted(k for k, seeds in self.tried.items() if {*self.seeds} <= {*seeds})
 
+    def expecting(self, jobs: Iterable[Job]) -> Search:
+        """The same search if these networks come to what the curve says of their sizes."""
+        errors = [error for size in (*self.sizes.values(), *(self.scouts or {}).values()) for error in size.errors]
+        error = float(np.mean(errors)) if errors else 0.0
+        tried, found = {k: {*seeds} for k, seeds in self.tried.items()}, dict(self.sizes)
+        for k, seed in sorted(jobs):
+            there = found.get(k, Size((), (), ()))
+            mean = there.mean.mean if there.seeds else 1 - math.exp(float(self._curve[k - 1]))
+            found[k] = Size((*there.explained, mean), (*there.errors, error), (*there.seeds, seed))
+            tried[k] = tried.get(k, set()) | {seed}
+        return replace(self, tried=tried, sizes=dict(sorted(found.items())))
+
     def next(self) -> Step:
         """What to train next."""
         if not self.tried and self.scouts is not None and (scout := self._scout()) is not None:
-            return Step(scout=scout)
+            return Step(scouts=(scout,))
         wanted = self._wanted()
         return Step(jobs=frozenset(Job(k, seed) for k in wanted for seed in self._missing(k, wanted)))
 
@@ -221,13 +233,13 @@ def knee_step(scouts: Mapping[int, Size], models: Sequence[Model], seeds: Sequen
     explained = {0: 0.0} | {k: size.mean.mean for k, size in scouts.items()}
     doubled = [0, *(k for k in DOUBLED if k <= largest)]
     if unknown := [k for k in doubled if k not in explained]:
-        return Step(scout=unknown[0])
+        return Step(scouts=tuple(unknown))
     likeliest, ratio = _likeliest(explained, doubled)
     if ratio >= STOP:
         small = doubled[doubled.index(likeliest) - 1]
         between = range(small, min(likeliest + 1, largest) + 1)
         if unknown := [k for k in between if k not in explained]:
-            return Step(scout=unknown[0])
+            return Step(scouts=tuple(unknown))
         likeliest, ratio = _likeliest(explained, between)
     else:
         seeds = seeds[:1]

@@ -149,7 +149,7 @@ def _verdicts(
     def following(keep: Keep) -> list[int]:
         scouts = asked.scouts if keep == asked.keep else {}
         step = next_step(keep, asked.seeds, models, baselines, asked.recipe, scouts)
-        return sorted({job.latent_dim for job in step.jobs} | ({step.scout} if step.scout else set()))
+        return sorted({job.latent_dim for job in step.jobs} | {*step.scouts[:1]})
 
     def answered(keep: float) -> Verdict:
         components = baselines.components_for(keep)

@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, as_completed
+from concurrent.futures import Future, as_completed
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager, suppress
@@ -83,26 +83,33 @@ class Work:
             return self.own.need(images, latent_dim, recipe.batch_size)
         return need((images.pixels, *recipe.hidden, latent_dim), recipe.starts_as_pca)
 
+    def train(
+        self, jobs: Sequence[Job], progress: Callable[[Job, Epoch], object] | None = None
+    ) -> list[TrainedNetwork]:
+        """Train networks in this process, see `job.train_group`."""
+        from .job import train_group
+
+        rest = (progress, self.expected, self.start, self.own)
+        return train_group(jobs, self.images, self.recipe, self.products, self.device, *rest)
+
 
 @contextmanager
 def training(
     jobs: Sequence[Job],
     work: Work,
-    executor: Executor | None = None,
     progress: Progress | None = None,
     crew: Crew | None = None,
     seconds: float | None = None,
 ) -> Iterator[Iterator[TrainedNetwork]]:
-    """Start to train networks; the value is an iterator over them in the order in which they finish.
+    """Start to train networks in local processes; the value is an iterator over them in the order in which they finish.
 
     On exit, what still runs is stopped.
 
     Args:
         jobs: Which networks.
         work: What is the same for all of them.
-        executor: Where they are trained; it is not shut down. Local processes if it is not given.
-        progress: Called from another thread after each epoch; only local processes report epochs.
-        crew: How many local processes there are at once; its spare ones are used if they are enough, and left to it.
+        progress: Called from another thread after each epoch.
+        crew: How many processes there are at once; its spare ones are used if they are enough, and left to it.
         seconds: How long it may take.
 
     Raises:
@@ -110,17 +117,6 @@ def training(
         TimeUp: After so many seconds.
     """
     end = None if seconds is None else time.monotonic() + seconds
-    if executor is not None:
-        from .job import train_group
-
-        rest = (work.images, work.recipe, work.products, work.device, None, work.expected, work.start, work.own)
-        futures = [executor.submit(train_group, [job], *rest) for job in jobs]
-        try:
-            yield (trained for future in _in_time(futures, end) for trained in future.result())
-        finally:
-            for future in futures:
-                future.cancel()
-        return
     with _shared(work) as (shared, folder):
         pools = _LocalPools(jobs, shared, folder, progress, crew or Crew(), end)
         try:
@@ -290,8 +286,6 @@ def _end_with(parent: int) -> None:
 
 # A message is far shorter than PIPE_BUF: workers share one pipe without a lock, which could die with one of them.
 def _train(job: Job, work: Work, folder: str) -> TrainedNetwork:
-    from .job import train_group
-
     global _folder
     _folder = folder
 
@@ -299,5 +293,4 @@ def _train(job: Job, work: Work, folder: str) -> TrainedNetwork:
         with suppress(OSError):  # a parent that does not listen does not matter
             _parent.send((job, epoch))
 
-    rest = (work.images, work.recipe, work.products, work.device, send, work.expected, work.start, work.own)
-    return train_group([job], *rest)[0]
+    return work.train([job], send)[0]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from ..errors import InputError
 from ..hardware import reproducible
 from ..recipe import Recipe
 from ..results import Keep
-from . import lock, pool, store
+from . import lock, pool, remote, store
 from .own import Make
 from .pool import Progress
 from .request import Request, default_recipe
@@ -53,7 +54,8 @@ def study(
     precision: str = "auto",
     device: str = "auto",
     fresh: bool = False,
-    executor: Executor | None = None,
+    executor: Executor | Any = None,
+    patience: float | None = None,
     workers: int | None = None,
     early: pool.Workers | None = None,
     minutes: float | None = None,
@@ -97,7 +99,10 @@ def study(
             with it. Decided once for a study and recorded.
         device: `cpu`, `cuda`, `mps`, or `auto`: CUDA where there is one, otherwise the CPU.
         fresh: Start over in a folder that holds another study.
-        executor: Runs the jobs; local processes if it is not given. Not shut down.
+        executor: Runs the jobs: any `concurrent.futures.Executor`, or a Dask `Client`, see `sweep.remote`; local
+            processes if it is not given. Not shut down.
+        patience: Minutes without a network that comes back from the executor, after which the study ends with what is
+            finished; it waits on if it is not given.
         workers: Local processes that train at once, which results do not depend on; as many as networks, cores and
             memory allow if it is not given.
         early: Local processes that were started before: used for the first training if their number fits, else stopped.
@@ -113,8 +118,9 @@ def study(
     Raises:
         InputError: Something asked for cannot be used, or another process works in the folder; nothing was started
             or written.
-        Lost: Workers died again and again, the folder was removed while the study ran, or the minutes were too few
-            for a single network.
+        Lost: Workers died again and again, the executor lost its workers or its scheduler, one of them refuses the
+            study, nothing came back from it for too long, the folder was removed while the study ran, or the minutes
+            were too few for a single network.
     """
     clock = Clock(minutes)
     recipe = recipe_of(recipe, source, keep, None if fresh else out)
@@ -123,7 +129,7 @@ def study(
         raise InputError(f"minutes {minutes!r}; expected a number above 0")
     if minutes is not None and not request.search:
         raise InputError("minutes are for a search; expected a share to keep, and no latent sizes")
-    crew = Crew(workers, tell, early)
+    crew, elsewhere = Crew(workers, tell, early), remote.of(executor, patience, tell)
     reading = {"value_range": value_range, "test_share": test_share, "resize": resize, "skip_bad": skip_bad}
     reading |= {"shape": shape, "group": group, "label": label, "scale": scale}
     images = _load(source, data_dir, reading)
@@ -135,12 +141,12 @@ def study(
     default = store.default_folder(images, request.recipe.name, default_recipe(source), own)
     folder = default if out is None else Path(out)
     with lock.hold(folder) as check:
-        run = Run(folder, images, request, executor, progress, tell, clock, check, crew)
+        run = Run(folder, images, request, elsewhere, progress, tell, clock, check, crew)
         run.open(fresh)
         clock.lap("load")
         if not run.is_finished():
             try:
-                with reproducible():
+                with reproducible(), elsewhere or nullcontext():
                     run.finish()
             except (InputError, OSError):
                 check()  # a removed folder is the better error

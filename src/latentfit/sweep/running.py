@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Executor
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from .. import hardware, pca
 from ..data.images import ImageSet
 from ..data.quality import Quality, look, notes
 from ..errors import InputError, Lost
-from ..formatting import dims, of_rows, percent
+from ..formatting import dims, listed, of_rows, percent
 from ..measure import answer
 from ..measure import network as measure
 from ..measure.network import Baselines, ImageValues
@@ -28,7 +27,8 @@ from ..results import Model, ModelResult, NestedCurve
 from . import files, memory, pool, scaling, searching, store
 from .job import TrainedNetwork, build
 from .pool import Progress, TimeUp, Work
-from .request import Request
+from .remote import Remote
+from .request import Request, largest_size
 from .searching import Forecast, Scout
 from .study_file import describe, joined, read_request
 from .timing import Clock
@@ -43,7 +43,7 @@ class Run:
     folder: Path
     images: ImageSet  # in the data's units
     request: Request
-    executor: Executor | None
+    remote: Remote | None  # workers that are not this machine's
     progress: Progress | None
     tell: Callable[[str], None] | None
     clock: Clock
@@ -70,7 +70,7 @@ class Run:
                 hardware.check(self.request.products, self.request.device)
             if self.request.own is not None and (trains or not self.request.jobs):
                 self.request.check_own(self.trained_on)
-            if (trains or not self.request.jobs) and self.executor is None:
+            if (trains or not self.request.jobs) and self.remote is None:
                 memory.check(self.request, self.seen, self.crew, self.say)
             if fresh:
                 store.clear(folder)
@@ -110,6 +110,8 @@ class Run:
             self.give_up()
             in_time = False
         self.crew.stop()
+        if self.remote is not None:
+            self.remote.stop()
         self.clock.lap("train")
         if self.request.nested and in_time:
             self.train_nested()
@@ -178,6 +180,20 @@ class Run:
             start = self.trained_pca.start(max(job.latent_dim for job in jobs))
         return Work(self.trained_on, request.recipe, request.products, request.device, expected, start, request.own)
 
+    def training(
+        self, jobs: Sequence[Job], expected: Mapping[int, float] | None = None, left: float | None = None
+    ) -> AbstractContextManager[Iterator[TrainedNetwork]]:
+        """Start to train networks here or elsewhere, see `pool.training` and `Remote.train`."""
+        if self.remote is None:
+            crew, progress = (self.crew, self.progress) if expected is None else (None, None)
+            return pool.training(jobs, self.work(jobs, expected), progress, crew, left)
+        ahead, largest = None, max(job.latent_dim for job in jobs)
+        if self.request.search and expected is None:
+            largest = min(2 * largest, largest_size(self.trained_on))
+            known = (self.models, self.baselines, self.known_scouts)  # models come while it trains
+            ahead = partial(searching.likely_next, self.request, *known, largest)
+        return nullcontext(self.remote.train(jobs, self.work([Job(largest, 0)], expected), left, ahead))
+
     def train(self) -> None:
         """Train the networks that are missing, and save each when it finishes."""
         if not (missing := self.missing()):
@@ -185,7 +201,7 @@ class Run:
         request, left = self.request, self.clock.left()
         if left is not None and left <= 0:
             raise TimeUp
-        with pool.training(missing, self.work(missing), self.executor, self.progress, self.crew, left) as results:
+        with self.training(missing, left=left) as results:
             # while workers train
             self.baselines.ground.prepare(self.baselines.pca, {job.latent_dim for job in request.jobs})
             for trained in results:
@@ -240,16 +256,18 @@ class Run:
         """Train what a search wants next; whether there was anything."""
         step = self.next_step()
         if step != Step() and self.forecast is None:
-            workers, work = self.crew.likely(len(self.request.seeds) * 2), self.work([Job(1, 0)])
-            self.forecast = searching.forecast(self.request, work, workers, len(self.models))
+            remote, likely = self.remote, self.crew.likely(len(self.request.seeds) * 2)
+            workers = likely if remote is None else remote.count() or 1
+            self.forecast = searching.forecast(self.request, self.work([Job(1, 0)]), workers, len(self.models))
             self.say(f"expected to take {self.forecast}")
-        if step.scout is not None:
-            job = Job(step.scout, self.request.seeds[0])
-            self.say(f"looking for the size with a short training of {dims(job.latent_dim)}")
-            scout = searching.train(job, self.work([job]), self.baselines, self.executor, self.clock)
-            self.say(f"it keeps {'nothing: it diverged' if scout.explained is None else percent(scout.explained, 1)}")
-            searching.write_scout(self.folder, scout)
-            self.scouts[job.latent_dim] = scout
+        if step.scouts:
+            jobs = [Job(k, self.request.seeds[0]) for k in step.scouts]
+            self.say(f"looking for the size with a short training of {listed([*map(dims, step.scouts)])}")
+            for scout in searching.train(jobs, self.work(jobs), self.baselines, self.remote, self.clock):
+                kept = "nothing: it diverged" if scout.explained is None else percent(scout.explained, 1)
+                self.say(f"{'it' if len(jobs) == 1 else dims(scout.latent_dim)} keeps {kept}")
+                searching.write_scout(self.folder, scout)
+                self.scouts[scout.latent_dim] = scout
         elif step.jobs:
             self.request = replace(self.request, jobs=tuple(sorted(step.jobs.union(self.request.jobs))))
             files.write_json(self.folder / "study.json", describe(self.request, self.images))
@@ -283,7 +301,7 @@ class Run:
         expected = {k: max(self.baselines.pca.at("train", k), 1e-6) for k in sizes}
         job = Job(sizes[-1], request.jobs[0].seed)
         self.say(f"screening all sizes from {sizes[0]} to {sizes[-1]} with one network")
-        with pool.training([job], self.work([job], expected), self.executor) as results:
+        with self.training([job], expected) as results:
             for trained in results:
                 self.check()
                 self.clock.worker_memory.append(trained.peak_memory or 0)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,8 +25,9 @@ from ..recipe import Job, Recipe
 from ..results import Keep, Model
 from ..train import fit
 from .files import read, write_json
-from .job import build, train_group
+from .job import TrainedNetwork, build
 from .pool import TimeUp, Work
+from .remote import Remote
 from .request import Request
 from .timing import Clock
 
@@ -60,6 +60,31 @@ def next_step(
     if not baselines.varies and not models:  # no size keeps a share, and a study shows at least one network
         return Step(jobs=frozenset(Job(1, seed) for seed in request.seeds))
     return search.next_step(request.keep, request.seeds, models, baselines, request.recipe, scouts)
+
+
+def likely_next(
+    request: Request,
+    models: Mapping[Job, Model],
+    baselines: Baselines,
+    scouts: Mapping[int, Size] | None,
+    largest: int,
+    coming: Collection[Job],
+) -> Collection[Job]:
+    """What a search probably wants when some networks that are wanted or under way have been trained.
+
+    Args:
+        request: A search.
+        models: The networks that were trained in full.
+        baselines: As of `next_step`.
+        scouts: As of `next_step`.
+        largest: The largest size to name.
+        coming: The networks that are wanted or under way.
+    """
+    if not baselines.varies or not isinstance(request.keep, float):  # the networks of a knee are wanted all at once
+        return ()
+    known = search.Search.of(request.keep, request.seeds, [*models.values()], baselines, request.recipe, scouts)
+    new = [job for job in coming if job not in models and job.latent_dim <= known.largest]
+    return [job for job in known.expecting(new).next().jobs if job.latent_dim <= largest]
 
 
 @dataclass(frozen=True)
@@ -114,29 +139,33 @@ def recipe_of_scouts(recipe: Recipe, images: int) -> Recipe:
     )
 
 
-def train(job: Job, work: Work, baselines: Baselines, executor: Executor | None, clock: Clock) -> Scout:
-    """Train a scout: in this process, while workers start, or on an executor.
+def train(
+    jobs: Sequence[Job], work: Work, baselines: Baselines, remote: Remote | None, clock: Clock
+) -> Iterator[Scout]:
+    """Train scouts: one after the other in this process, while workers start, or elsewhere.
 
     Raises:
         TimeUp: The clock's time is over.
     """
 
-    def check(*_: object) -> None:
-        if (left := clock.left()) is not None and left <= 0:
+    def left(*_: object) -> float | None:
+        if (seconds := clock.left()) is not None and seconds <= 0:
             raise TimeUp
+        return seconds
 
-    check()
-    recipe = recipe_of_scouts(work.recipe, len(work.images.x_train))
-    settings = (work.images, recipe, work.products, work.device)
-    if executor is None:
-        trained = train_group([job], *settings, check, start=work.start)[0]
-    else:
-        trained = executor.submit(train_group, [job], *settings, start=work.start).result()[0]
+    seconds = left()
+    short = replace(work, recipe=recipe_of_scouts(work.recipe, len(work.images.x_train)))
+    here = (network for job in jobs for network in short.train([job], left))
+    for trained in here if remote is None else remote.train(jobs, short, seconds):
+        yield _scout(trained, baselines)
+
+
+def _scout(trained: TrainedNetwork, baselines: Baselines) -> Scout:
     if trained.measurement is None:
-        return Scout(*job, None, None)
+        return Scout(*trained.job, None, None)
     errors = trained.measurement.per_image.test_mse
     explained = baselines.explained(float(errors.mean()), baselines.variance.test)
-    return Scout(*job, explained, baselines.explained_error(errors))
+    return Scout(*trained.job, explained, baselines.explained_error(errors))
 
 
 def write_scout(study: Path, scout: Scout) -> None:
