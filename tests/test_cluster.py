@@ -378,6 +378,7 @@ def test_a_result_that_is_lost_on_its_way_is_computed_again():
 
     def submit(_, jobs, *rest):
         future: Future[object] = Future()
+        future.status = "finished"
         future.set_exception(TimeoutError()) if not submitted else future.set_result(remote.Reply("a network"))
         submitted.extend(jobs)
         return future

@@ -143,11 +143,7 @@ def asked(extra: str) -> set[str]:
         ),  # imported where it is there
         ("test", "tests", set()),
         ("test", "tools", set()),
-        (
-            "bench",
-            "benchmarks",
-            {"playwright", "distributed"},
-        ),  # of page.py and cluster.py, which `make bench` does not run
+        ("bench", "benchmarks", {"playwright", "distributed", "psutil"}),  # of what `make bench` does not run
         ("fuzz", "fuzz", set()),
     ],
 )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -165,7 +165,7 @@ class Cluster(Remote):
         work, images = self.there
         self._watch(job, self.client.submit(run, [job], work, images, self.versions, **self.options))
 
-    def reply(self, job: Job, future: Future[Reply], /) -> Reply | None:
+    def reply(self, job: Job, future: Any, /) -> Reply | None:
         """What a worker answered; None where that, or the images for it, are lost with the workers that had them.
 
         Raises:
@@ -176,9 +176,10 @@ class Cluster(Remote):
         there = self.sent[job]
         try:
             return super().reply(job, future)
-        except TimeoutError:
-            self._check()
-            self.client.cancel([future])
+        except OSError:  # the result does not arrive: its worker or the scheduler is gone
+            if future.status == "error":  # of the job itself
+                raise
+            self._ask(lambda: self.client.cancel([future]), None)
             return None
         except KilledWorker:
             raise WorkersLost(deaths(job, "several workers")) from None
