@@ -171,7 +171,8 @@ def from_frame(frame: Any, requested: Reading, what: str = "the frame") -> Table
         raise text_columns(what, [columns[i] for i in wrong])
     if not len(frame):
         raise InputError(f"{what}: has no rows; expected one for each item")
-    values = frame.iloc[:, kept].to_numpy(dtype=None if _is_whole(frame, kept) else np.float64, na_value=np.nan)
+    numbers = frame.iloc[:, kept]  # whole ones take no NaN in pandas before 3.1
+    values = numbers.to_numpy() if _is_whole(frame, kept) else numbers.to_numpy(dtype=np.float64, na_value=np.nan)
     others = {i: [*map(plain, frame.iloc[:, i].tolist())] for i in roles.text}
     if frame.index.dtype.kind not in "iu":
         others[-1] = [str(name) for name in frame.index.tolist()]
