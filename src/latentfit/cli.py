@@ -225,8 +225,8 @@ def _data(options: argparse.Namespace) -> int:
     }
     for name, value in facts.items():
         print(f"{words(name):32}{one_line(value)}")
-    for note in filter(None, [*quality.notes(quality.look(seen)), quality.no_variance(variance)]):
-        print(f"\nNote: {one_line(words(note))}")
+    for note in filter(None, [*quality.of(images).notes, words(quality.no_variance(variance) or "")]):
+        print(f"\nNote: {one_line(note)}")
     return 0
 
 

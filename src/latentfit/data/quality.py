@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..formatting import listed, percent, plural, share_text
+from ..formatting import listed, of_rows, percent, plural, share_text
 from .images import ImageSet
 from .reading import DARK, Array, choose_test_images, chunks, limits, natural, number
 
@@ -63,6 +63,13 @@ class Quality(Findings):
 def notes(found: Findings) -> list[str]:
     """What a reader of the answer has to know, in sentences on images; see `formatting.of_rows` for others."""
     return [*found.dropped, *_pixel_notes(found), *_label_notes(found), *_copy_notes(found), *_order_notes(found)]
+
+
+def of(images: ImageSet) -> Quality:
+    """What is odd about a set, with notes in the words of its kind."""
+    found, names = look(images.seen), (*(images.columns or ()), *(images.classes or ()))
+    told = (of_rows(note, names) if images.is_rows else note for note in notes(found))
+    return Quality(**vars(found), notes=tuple(told))
 
 
 def look(images: ImageSet) -> Findings:

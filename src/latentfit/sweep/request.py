@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import hardware, pca
 from ..data import NAMES
-from ..data.images import ImageSet
+from ..data.images import Dataset, ImageSet
+from ..data.quality import Quality
 from ..errors import InputError, whole_number
 from ..hardware import best_device, precision_of, products_of
 from ..measure import verdict
 from ..measure.network import CURVE_SIZES
+from ..measure.summary import Settings
 from ..recipe import CONVERGED, RECIPES, REFERENCE, Job, Recipe
-from ..results import Keep
+from ..results import Keep, NestedCurve
 from .own import SIZES, Described, Make, Own
 
 if TYPE_CHECKING:
@@ -69,6 +71,13 @@ class Request:
     def environment(self) -> hardware.Environment:
         """Versions and hardware that the numbers depend on."""
         return hardware.environment(self.device, self.precision, self.products)
+
+    def settings(
+        self, dataset: Dataset, quality: Quality, scouts: Mapping[int, verdict.Size] | None, curve: NestedCurve | None
+    ) -> Settings:
+        """What the summary of a study takes besides its networks."""
+        asked = self.seeds, self.search, self.keep
+        return Settings(dataset, self.recipe, self.environment, quality, *asked, scouts, curve)
 
     @property
     def nested_sizes(self) -> tuple[int, ...]:

@@ -9,8 +9,8 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from .. import hardware, pca
+from ..data import quality
 from ..data.images import ImageSet
-from ..data.quality import Quality, look, notes
 from ..errors import InputError, Lost
 from ..formatting import dims, listed, of_rows, percent
 from ..measure import answer
@@ -18,7 +18,7 @@ from ..measure import network as measure
 from ..measure.network import Baselines, ImageValues
 from ..measure.rows import Units
 from ..measure.search import Step
-from ..measure.summary import Settings, summarize
+from ..measure.summary import summarize
 from ..measure.verdict import Size
 from ..model import Codec
 from ..pca import PCA
@@ -75,12 +75,16 @@ class Run:
             if fresh:
                 store.clear(folder)
             store.remove_leftovers(folder)
-            path, wanted = folder / "study.json", files.dump_json(describe(self.request, self.images))
-            if not path.exists() or path.read_bytes() != wanted:
-                files.write(path, wanted)
+            self.write_request()
             (folder / "models").mkdir(exist_ok=True)
         except OSError as error:
             raise InputError(f"{folder} cannot be used: {error.strerror}; give another --out") from None
+
+    def write_request(self) -> None:
+        """Write `study.json`, unless it says the same."""
+        path, wanted = self.folder / "study.json", files.dump_json(describe(self.request, self.images))
+        if not path.exists() or path.read_bytes() != wanted:
+            files.write(path, wanted)
 
     def missing(self) -> list[Job]:
         """The networks that are not finished."""
@@ -147,12 +151,9 @@ class Run:
         return scaling.seen(load_network(folder, self.request.own), self.seen.scaling)
 
     @cached_property
-    def quality(self) -> Quality:
-        """What is unusual about the images."""
-        found = look(self.seen)
-        told = notes(found)
-        names = (*(self.images.columns or ()), *(self.images.classes or ()))
-        return Quality(**vars(found), notes=tuple(of_rows(n, names) if self.images.is_rows else n for n in told))
+    def quality(self) -> quality.Quality:
+        """What is odd about the images."""
+        return quality.of(self.images)
 
     @cached_property
     def trained_on(self) -> ImageSet:
@@ -270,7 +271,7 @@ class Run:
                 self.scouts[scout.latent_dim] = scout
         elif step.jobs:
             self.request = replace(self.request, jobs=tuple(sorted(step.jobs.union(self.request.jobs))))
-            files.write_json(self.folder / "study.json", describe(self.request, self.images))
+            self.write_request()
             self.train()
         return step != Step()
 
@@ -319,17 +320,8 @@ class Run:
                 network = self.networks.get(job) or self.load(store.model_folder(self.folder, job))
                 networks |= {job: network} if job in first else {}
                 self.values[job] = self.values.get(job) or ImageValues.of(network, self.seen.x_test)
-        settings = Settings(
-            dataset=self.images.description,
-            recipe=request.recipe,
-            environment=request.environment,
-            quality=self.quality,
-            seeds=request.seeds,
-            search=request.search,
-            keep=request.keep,
-            scouts=self.known_scouts,
-            curve=self.read_curve() if request.nested else None,
-        )
+        curve = self.read_curve() if request.nested else None
+        settings = request.settings(self.images.description, self.quality, self.known_scouts, curve)
         values = {job: self.values[job] for job in trained}
         results, shown = summarize(settings, models, networks, values, self.seen, self.baselines)
         store.write_shown(self.folder, shown, self.seen.scaling)
