@@ -178,6 +178,24 @@ def test_the_table_of_shares():
     ]
 
 
+def test_where_pca_needs_fewer_no_larger_size_is_said_to_be_needed():
+    found = replace(answer.answer(models({16: ENOUGH}), 0.8), pca_components=9)
+    _, rows = tables.answers(replace(results({16: 0.02}), answers=(found,)))
+    assert rows == [["80 %", "no size below 16 was tried", "-", "9"]]
+
+
+def test_no_size_keeps_a_share_only_if_every_interval_lies_below_it():
+    known = {8: [0.75, 0.95, 0.82], 16: [0.881, 0.882, 0.8805]}
+    for given, told in ((known, "is shown to keep"), ({16: known[16]}, "keeps")):
+        found = models(given)
+        decided = answer.answer(found, 0.9)
+        if decided.status == "not_reached":
+            assert (
+                answer.claim(decided, verdict.sizes(found))[1] == f"no size of this study {told} 90 % of the variance"
+            )
+    assert answer.answer(models(known), 0.9).status == "not_reached"
+
+
 @pytest.mark.parametrize(
     ("sizes", "others", "line"),
     [

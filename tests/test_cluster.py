@@ -385,9 +385,29 @@ def test_a_result_that_is_lost_on_its_way_is_computed_again():
 
     client = fake_client(SimpleNamespace(submit=submit))
     client.cancel = cancelled.extend
-    assert [*cluster.Cluster(client).train([Job(2, 0)], Work(IMAGES, RECIPE))] == ["a network"]
+    told: list[str] = []
+    assert [*cluster.Cluster(client, tell=told.append).train([Job(2, 0)], Work(IMAGES, RECIPE))] == ["a network"]
     assert submitted == [(2, 0), (2, 0)]
     assert len(cancelled) == 1
+    assert told[-1] == "2 dimensions, seed 0: a worker was lost, or what it sent; trained again"
+
+
+def test_images_that_cannot_be_scattered_end_the_study():
+    client = fake_client(Never())
+
+    def scatter(*_, **__):
+        raise OSError("no room")
+
+    client.scatter = scatter
+    with pytest.raises(cluster.SchedulerLost, match="does not answer"):
+        [*cluster.Cluster(client).train([Job(2, 0)], Work(IMAGES, RECIPE))]
+
+
+def test_a_line_for_each_finished_network():
+    told: list[str] = []
+    there = remote.Remote(Inline(), tell=told.append)
+    assert len([*there.train([Job(k, 0) for k in (1, 2, 3)], Work(IMAGES, RECIPE))]) == 3
+    assert [line.partition(",")[0] for line in told] == ["network 1 of 3 is trained", "network 2 of 3 is trained"]
 
 
 class Never(Executor):

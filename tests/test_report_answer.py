@@ -39,7 +39,7 @@ def test_not_asked_the_errors_of_the_ends_are_the_answer():
         Fact("PCA needs", "8", "components for the error of 4"),
         Fact("48 keep", "90.0 %", "trained once, seed 0"),
         Fact("Training", "sound", "no gate fired at any size"),
-        Fact("More images", "0.0 points", "could be gained at most: 48 keep so much more of the training images"),
+        Fact("Training images", "0.0 points more", "kept of them with 48; more images may win a part of that"),
     ]
     assert found.next == "How many do you need? Say how much of the variance to keep:"
     assert found.command == f"{AGAIN} --keep 0.9"
@@ -48,7 +48,7 @@ def test_not_asked_the_errors_of_the_ends_are_the_answer():
 def test_of_one_size_its_error_is_given_once():
     found = tile(results({1: 0.02}))
     assert found.large == "Test error 0.0200 with 1"
-    assert [fact.name for fact in found.facts] == ["1 keeps", "PCA needs", "Training", "More images"]
+    assert [fact.name for fact in found.facts] == ["1 keeps", "PCA needs", "Training", "Training images"]
 
 
 def test_found_the_size_that_is_enough_stands_beside_the_one_below_and_pca():
@@ -62,7 +62,7 @@ def test_found_the_size_that_is_enough_stands_beside_the_one_below_and_pca():
     assert linear == Fact("PCA needs", "49", "components for the same share")
     assert sound == Fact("Gates", "overfitted", "at 8 and 16")
     assert more == Fact(
-        "More images", "4.0 points", "could be gained at most: 16 keep so much more of the training images"
+        "Training images", "4.0 points more", "kept of them with 16; more images may win a part of that"
     )
     assert (found.next, found.command) == ("Another share, from the same folder:", f"{AGAIN} --keep 0.8")
 
@@ -83,11 +83,25 @@ def test_at_most_where_the_training_was_not_finished():
     assert done.next == "Another share, from the same folder:"
 
 
+def test_where_no_command_can_be_given_the_next_step_is_a_sentence():
+    for found in (asked(0.75), asked(0.75, fired=[16]), asked(0.75, following=(12,)), results({4: 0.04, 16: 0.02})):
+        told = answer.tile(found, None)
+        assert told.command is None
+        assert told.next.endswith("."), told.next
+
+
+def test_sizes_that_may_be_enough_too_have_a_next_step():
+    found = asked(0.75)
+    found = tile(replace(found, verdict=replace(found.verdict, open=(15,))))
+    assert found.next == "More test images, or more seeds, may tell whether 15 is enough too:"
+    assert found.command == f"{AGAIN} --keep 0.75 --seeds 9"
+
+
 def test_of_the_smallest_size_it_is_said_that_none_below_was_tried():
     errors = {(k, seed): 0.02 for k in (1, 4) for seed in (0, 1, 2)}
     one, four = asked(0.7, errors), asked(0.7, {job: e for job, e in errors.items() if job[0] == 4}, components=None)
     assert (tile(one).large, tile(one).small) == ("1 latent dimension", "is enough to keep 70 % of the variance")
-    assert [fact.name for fact in tile(one).facts] == ["1 keeps", "PCA needs", "Gates", "More images"]
+    assert [fact.name for fact in tile(one).facts] == ["1 keeps", "PCA needs", "Gates", "Training images"]
     assert tile(four).facts[1:3] == [
         Fact("Smaller sizes", "not tried"),
         Fact("PCA needs", "no number", "components for the same share"),
@@ -221,10 +235,10 @@ def test_explained_variance_below_0_is_told_in_words():
 
 
 @pytest.mark.parametrize(("train", "test", "gap"), [(0.9, 0.8, "10.0"), (0.8004, 0.8, "0.0"), (0.79, 0.8, "0.0")])
-def test_more_images_could_win_what_is_kept_more_of_those_trained_on(train, test, gap):
+def test_more_images_may_win_what_is_kept_more_of_those_trained_on(train, test, gap):
     shares = {"train_explained_variance": train, "test_explained_variance": test}
     fact = tile(results({16: 0.02}, **shares)).facts[-1]
-    assert fact.value == f"{gap} points"
+    assert fact.value == f"{gap} points more"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import flags
-from .errors import InputError, Lost, StandInWarning, one_line
+from .errors import KEPT, InputError, Lost, StandInWarning, one_line
 from .formatting import plural
 from .recipe import RECIPES, Epoch, Job
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 NAMED = 6  # columns that `data` names
 GRACE = 10  # seconds that an orderly stop may take
-GOES_ON = "what is finished is kept, the same command goes on"
 SPLITS = {
     "given": "",
     "tenth": ", every tenth image of the file",
@@ -70,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Lost as error:
         return _fail(error, 1, options)
     except OSError as error:
-        return _fail(f"{error.strerror or error}; {GOES_ON}", 1, options)
+        return _fail(f"{error.strerror or error}; {KEPT}", 1, options)
     except Exception as error:
         return _fail(f"{type(error).__name__}: {error}", 1, options)
     finally:
@@ -319,7 +318,7 @@ def _stop(signum: int, _frame: FrameType | None) -> None:
 
 
 def _stopped_by(signum: int) -> str:
-    return f"stopped by {'Ctrl-C' if signum == signal.SIGINT else 'SIGTERM'}; {GOES_ON}"
+    return f"stopped by {'Ctrl-C' if signum == signal.SIGINT else 'SIGTERM'}; {KEPT}"
 
 
 def _end_after_grace(signum: int) -> None:

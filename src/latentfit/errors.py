@@ -5,6 +5,7 @@ from __future__ import annotations
 from numbers import Integral
 
 LONGEST = 8000  # characters of a message; a path has at most 4096
+KEPT = "what is finished is kept, the same command goes on"
 
 
 class InputError(ValueError):

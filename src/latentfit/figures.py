@@ -76,7 +76,7 @@ def image_rows(rows: Sequence[tuple[str, Array]], breaks: Sequence[int] = (), sc
     height, width = tiles[0].shape[:2]
     zoom = max(1, round(scale * DPI / rows[0][1].shape[2])) / DPI  # a whole number, so that all pixels are equal
     across, down = width * zoom, height * zoom
-    top, left = 0.05, 1.0
+    top, left = 0.05, max(1.0, 0.0088 * LABEL * max(len(caption) for caption, _ in rows))
     gaps = [0.16 * sum(b <= i for b in breaks) for i in range(len(rows))]
     wide, total = left + across + top, len(rows) * (down + 0.04) + gaps[-1] + 2 * top
     figure = Figure(figsize=(wide, total), dpi=DPI, facecolor="white")

@@ -292,6 +292,5 @@ def _other_shape(what: str, shape: tuple[int, ...], wanted: Preparation) -> Inpu
 def _other_range(what: str, top: float, wanted: Preparation) -> InputError:
     return InputError(
         f"{what}: pixels run from 0 to {number(top)}, and those that the network was trained on from 0 to "
-        f"{number(wanted.top)}; expected the same; multiply them, or if it is meant so, read them with "
-        f"--range {number(top)}"
+        f"{number(wanted.top)}; if they are the same images on another scale, read them with --range {number(top)}"
     )

@@ -130,8 +130,8 @@ def claim(a: Verdict, known: Mapping[int, Size]) -> tuple[str, str]:
         return f"At most {size}", f"{verb} needed{training} to keep {wanted}"
     if a.status == "undecided" and a.best is not None:
         return "Undecided", f"{latent(a.best)} may be enough to keep {wanted}"
-    every = all(size.mean.interval for size in known.values())
-    surely = every and a.interval and a.interval[1] < float(a.keep or 0)
+    below = [size.mean.interval is not None and size.mean.interval[1] < float(a.keep or 0) for size in known.values()]
+    surely = bool(below) and all(below)
     return "Not reached", f"no size of this study {'keeps' if surely else 'is shown to keep'} {wanted}"
 
 

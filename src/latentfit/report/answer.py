@@ -99,7 +99,7 @@ def _worth(results: Results, size: SizeResult) -> list[Fact]:
 
 
 def _trust(results: Results) -> list[Fact]:
-    """Which gates fired at which sizes, and how much more images could win at most."""
+    """Which gates fired at which sizes, and how much more of the training images is kept."""
     fired = {size.latent_dim: size.gates for size in results.sizes if size.gates}
     names = dict.fromkeys(name for gates in fired.values() for name in gates)
     facts = [Fact("Training", "sound", "no gate fired at any size")]
@@ -110,8 +110,8 @@ def _trust(results: Results) -> list[Fact]:
     train, test = (results.mean(k, of) for of in (_train_explained, _test_explained))
     if train is None or test is None:
         return facts
-    gap = f"{100 * max(train - test, 0):.1f} points"
-    return [*facts, Fact("More images", gap, f"could be gained at most: {k} keep so much more of the training images")]
+    gap = f"{100 * max(train - test, 0):.1f} points more"
+    return [*facts, Fact("Training images", gap, f"kept of them with {k}; more images may win a part of that")]
 
 
 def _train_explained(model: ModelResult) -> float | None:
@@ -129,23 +129,30 @@ def _next(results: Results, source: str | None) -> tuple[str, str | None]:
     if source and source.isprintable() and not results.recipe.is_own:  # a network of the user's own is for Python
         again = f"latentfit study {shlex.quote(source)}{_reading(results)}"
     if isinstance(asked, NotAsked):
-        return "How many do you need? Say how much of the variance to keep:", again and f"{again} --keep 0.9"
-    keep = asked.keep
+        how = "Say how much of the variance to keep:" if again else "Say with keep= how much of the variance to keep."
+        return f"How many do you need? {how}", again and f"{again} --keep 0.9"
+    keep, closed = asked.keep, ":" if again else "."
     if any(GATES[name].advice is None for name in bounding(asked.gates)) and not results.recipe.holds_out:
-        return "Training was not finished; until it is:", again and f"{again} --keep {keep}"
+        until = "until it is:" if again else "train for more epochs, or with recipe converged."
+        return f"Training was not finished; {until}", again and f"{again} --keep {keep}"
     if asked.more_seeds:
         count = len(results.seeds) + asked.more_seeds
         more = command(results, source, seeds=count) or (again and f"{again} --keep {keep} --seeds {count}")
-        return "More seeds would settle it:", more
+        return f"More seeds would settle it{':' if more else '.'}", more
     if asked.next and keep != "knee":
         sizes = listed([*map(str, asked.next)])
         more = command(results, source, also=asked.next) or (again and f"{again} --keep {keep}")
         why = "Sizes between were not tested" if asked.status == "found" else "The question is still open"
-        return f"{why}; next to train, {sizes}:", more
+        return f"{why}; next to train, {sizes}{':' if more else '.'}", more
+    if asked.open and keep != "knee" and asked.status == "found":
+        which, verb = listed([*map(str, asked.open)]), "are" if len(asked.open) > 1 else "is"
+        count = 3 * len(results.seeds)
+        told = f"More test images, or more seeds, may tell whether {which} {verb} enough too"
+        return f"{told}{closed}", again and f"{again} --keep {keep} --seeds {count}"
     if keep == "knee":
-        return "Or say how much of the variance to keep:", again and f"{again} --keep 0.9"
+        return f"Or say how much of the variance to keep{closed}", again and f"{again} --keep 0.9"
     other = next((k for k in verdict.KEEPS if k > float(keep)), verdict.KEEPS[0])
-    return "Another share, from the same folder:", again and f"{again} --keep {other}"
+    return f"Another share, from the same folder{closed}", again and f"{again} --keep {other}"
 
 
 def _reading(results: Results) -> str:

@@ -192,8 +192,11 @@ def answers(results: Results) -> Table:
     """The verdict at several shares, a row a share."""
     rows = []
     for a in results.answers:
+        fewest = a.latent_dim is not None and not a.not_enough and a.pca_components is not None
         size = {
-            "found": f"{'at most ' if answer.at_most(a) else ''}{a.latent_dim}",
+            "found": f"{'at most ' if answer.at_most(a) else ''}{a.latent_dim}"
+            if not (fewest and (a.pca_components or 0) < (a.latent_dim or 0))
+            else f"no size below {a.latent_dim} was tried",
             "undecided": f"undecided, perhaps {a.best}{'' if a.not_enough or a.best == 1 else ' or fewer'}",
             "not_reached": "-" if a.best is None else "not reached in this training",
         }[a.status]

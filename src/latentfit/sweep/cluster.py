@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from ..data.images import ImageSet
-from ..errors import InputError, Lost
-from ..formatting import plural
+from ..errors import KEPT, InputError, Lost
+from ..formatting import dims, plural
 from ..recipe import Job
 from . import remote
 from .pool import RENEWALS, Work, WorkersLost
-from .remote import KEPT, Remote, Reply, deaths
+from .remote import Remote, Reply
 
 CONNECT = 10  # seconds in which a scheduler answers
 
@@ -109,7 +110,7 @@ class Cluster(Remote):
         self.sent: dict[Job, list[Any]] = {}
         self.threads: Mapping[str, int] = {}  # of each worker
         self.told: bool | None = None  # whether there was one
-        self.failures = 0
+        self.failures: Counter[str] = Counter()  # of each question, since it was last answered
 
     def __exit__(self, *_: object) -> None:
         if self.client.status != "running":
@@ -129,7 +130,7 @@ class Cluster(Remote):
 
     def count(self) -> int:
         """The number of workers, as it was when this was last ready."""
-        return len(self.threads or self._ask(self.client.nthreads, {}))
+        return len(self.threads or self._ask("workers", self.client.nthreads, {}))
 
     def idle(self) -> int:
         """How many workers have nothing to do."""
@@ -137,7 +138,7 @@ class Cluster(Remote):
 
     def is_ready(self) -> bool:
         """Whether there are workers, and they can have the work and the images."""
-        self.threads = self._ask(self.client.nthreads, {})
+        self.threads = self._ask("workers", self.client.nthreads, {})
         self._tell()
         if self.threads and None in self.there:
             whole = zip(self.there, (self.work, self.images), strict=True)
@@ -145,7 +146,7 @@ class Cluster(Remote):
         return bool(self.threads) and None not in self.there
 
     def _scatter(self, value: Any) -> Any:
-        return self._ask(lambda: self.client.scatter(value, hash=False), None)
+        return self._ask("scatter", lambda: self.client.scatter(value, hash=False), None)
 
     def _tell(self) -> None:
         if self.tell and self.told is not (ready := bool(self.threads)):
@@ -179,10 +180,13 @@ class Cluster(Remote):
         except OSError:  # the result does not arrive: its worker or the scheduler is gone
             if future.status == "error":  # of the job itself
                 raise
-            self._ask(lambda: self.client.cancel([future]), None)
+            self._ask("cancel", lambda: self.client.cancel([future]), None)
             return None
         except KilledWorker:
-            raise WorkersLost(deaths(job, "several workers")) from None
+            whose = f"{dims(job.latent_dim)}, seed {job.seed}"
+            raise WorkersLost(
+                f"several workers died that trained {whose}, most likely for lack of memory; {KEPT}"
+            ) from None
         except WorkersLost:
             self._check()
             if any(ours is lost for ours, lost in zip(self.there, there, strict=True)):  # or another job said so first
@@ -197,21 +201,17 @@ class Cluster(Remote):
         if self.client.status != "running":
             raise SchedulerLost(f"the scheduler at {self.address} went away; with a new one {KEPT}")
 
-    def _ask(self, question: Callable[[], Any], otherwise: Any) -> Any:
+    def _ask(self, name: str, question: Callable[[], Any], otherwise: Any) -> Any:
         """The scheduler's answer; something else where that fails, and an error where it fails again and again."""
         self._check()
         try:
             answer = question()
-            self.failures = 0
+            self.failures[name] = 0
             return answer
-        except (
-            OSError,
-            CancelledError,
-            asyncio.CancelledError,
-        ) as error:  # also if a worker died, and not the scheduler
+        except (OSError, CancelledError, asyncio.CancelledError) as error:  # also if a worker died, not the scheduler
             self._check()
-            self.failures += 1
-            if self.failures > RENEWALS:
+            self.failures[name] += 1
+            if self.failures[name] > RENEWALS:
                 why = str(error) or type(error).__name__
                 raise SchedulerLost(f"the scheduler at {self.address} does not answer ({why}); {KEPT}") from None
             return otherwise

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from ..data.images import ImageSet
-from ..errors import InputError, Lost
-from ..formatting import dims
+from ..errors import KEPT, InputError, Lost
+from ..formatting import dims, duration
 from ..recipe import Epoch, Job
 from .pool import RENEWALS, TimeUp, Work, WorkersLost
 
@@ -36,7 +36,6 @@ Ahead = Callable[[Collection[Job]], Collection[Job]]
 LIBRARIES = ("latentfit", "torch", "numpy", "scipy", "scikit-learn")  # that numbers depend on
 GATHER = 60.0  # seconds in which a result that is there arrives
 POLL = 1.0  # seconds after which workers are counted again
-KEPT = "what is finished is kept, the same command goes on"
 MISFITS = (ImportError, AttributeError)  # of a worker that cannot unpickle a job
 
 
@@ -185,9 +184,8 @@ class Remote:
         return self._results(wanted, end, ahead)
 
     def _results(self, wanted: set[Job], end: float, ahead: Ahead | None) -> Iterator[TrainedNetwork]:
-        for job in sorted(wanted & self.early.keys()):
-            wanted.discard(job)
-            yield self.early.pop(job)
+        yield from self._arrived(wanted)
+        began, count = time.monotonic(), len(wanted)
         while wanted:
             for job, reply in self.next(end):
                 self.heard = time.monotonic()
@@ -200,9 +198,18 @@ class Remote:
                 else:
                     self.early[job] = reply.trained
             self.fill(wanted, ahead)  # before the caller works on what came
-            for job in sorted(wanted & self.early.keys()):
-                wanted.discard(job)
-                yield self.early.pop(job)
+            before = len(wanted)
+            yield from self._arrived(wanted)
+            if self.tell and before > len(wanted) > 0:
+                done = count - len(wanted)
+                left = duration((time.monotonic() - began) / done * len(wanted))
+                self.tell(f"network {done} of {count} is trained, about {left} left for the others")
+
+    def _arrived(self, wanted: set[Job]) -> Iterator[TrainedNetwork]:
+        """Those of the networks that are there; they are wanted no more."""
+        for job in sorted(wanted & self.early.keys()):
+            wanted.discard(job)
+            yield self.early.pop(job)
 
     def prepare(self, work: Work) -> None:
         """Take what is the same for all networks that follow."""
@@ -245,8 +252,12 @@ class Remote:
             WorkersLost: That happened too often.
         """
         self.submitted[job] += 1
+        name = f"{dims(job.latent_dim)}, seed {job.seed}"
         if self.submitted[job] > RENEWALS:
-            raise WorkersLost(deaths(job, f"{1 + RENEWALS} workers"))
+            why = "its workers died, most likely for lack of memory, or its results did not arrive"
+            raise WorkersLost(f"{name} came {1 + RENEWALS} times to nothing: {why}; {KEPT}")
+        if self.tell:
+            self.tell(f"{name}: a worker was lost, or what it sent; trained again")
         self.waiting.append(job)
 
     def next(self, end: float) -> list[tuple[Job, Reply | None]]:
@@ -294,12 +305,6 @@ def executor_lost(error: Exception) -> WorkersLost:
     """The error of an executor that has no workers any more."""
     why = f" ({error})" if str(error) else ""
     return WorkersLost(f"the executor lost its workers{why}; with a new one {KEPT}")
-
-
-def deaths(job: Job, whom: str) -> str:
-    """A line on a network whose workers died."""
-    what = f"{whom} died that trained {dims(job.latent_dim)}, seed {job.seed}"
-    return f"{what}, most likely for lack of memory; {KEPT}"
 
 
 def of(executor: Any, patience: float | None, tell: Callable[[str], None] | None) -> Remote | None:
