@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import pickle
 import random
@@ -24,17 +25,21 @@ from torch import nn
 import latentfit
 from latentfit import cli, codes, evaluate, export, hardware, latent, report, train
 from latentfit.data.images import ImageSet
-from latentfit.errors import InputError
+from latentfit.errors import InputError, Lost
 from latentfit.hardware import reproducible
 from latentfit.model import Network, to_tensor
 from latentfit.recipe import CONVERGED, OWN, REFERENCE, Recipe
 from latentfit.results import ModelResult
+from latentfit.sweep import sending
 from latentfit.sweep import weights as stored
 from latentfit.sweep.job import train_group
 from latentfit.sweep.own import PART, Own, OwnNetwork
+from latentfit.sweep.remote import Remote
+from latentfit.sweep.running import Run
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # as a script or a notebook is
 IMAGES = small_clothes(150, 45)
+THREE = Recipe(name="three", epochs=3, batch_size=16, learning_rate=0.01)
 TWO = Recipe(name="two", epochs=2, batch_size=64)
 
 
@@ -112,6 +117,24 @@ def test_global_generators_are_left_alone(tmp_path):
     assert random.getstate() == before[1]
 
 
+def test_nothing_is_built_while_a_network_is_saved_as_others_may_be_training_in_this_process(tmp_path, monkeypatch):
+    built, during, save = [], [], Run.save
+
+    def make(latent_dim):
+        built.append(latent_dim)
+        return Flat(latent_dim)
+
+    def saving(run, trained):
+        before = len(built)
+        save(run, trained)
+        during.extend(built[before:])
+
+    monkeypatch.setattr(Run, "save", saving)
+    study(tmp_path, make, seeds=2)
+    assert built
+    assert during == []
+
+
 def test_processes_and_executors_give_the_same_bytes_also_of_a_function_without_a_name(tmp_path):
     def make(latent_dim):
         return Flat(latent_dim, width=9)
@@ -133,6 +156,61 @@ def test_a_function_that_is_not_there_in_another_process_is_told():
     del sys.modules["only_here"]
     with pytest.raises(InputError, match="network make is not there in another process: it raises ModuleNotFoundError"):
         pickle.loads(sent).build((28, 28), 3)
+
+
+NETS = """
+from torch import nn
+
+from {blocks} import Block
+
+
+class Net(Block):
+    def encode(self, x):
+        return self.code(x)
+
+    def decode(self, z):
+        return self.back(z)
+"""
+BLOCKS = """
+from torch import nn
+
+
+class Block(nn.Module):
+    def __init__(self, latent_dim):
+        super().__init__()
+        self.code, self.back = nn.Linear(784, latent_dim), nn.Linear(latent_dim, 784)
+"""
+
+
+@pytest.mark.parametrize(("name", "files"), [
+    ("own_conv", {"own_conv.py": BLOCKS + NETS.format(blocks=__name__).replace(f"from {__name__} import Block", "")}),
+    ("own_nets.conv", {"own_nets/__init__.py": "", "own_nets/blocks.py": BLOCKS,
+                       "own_nets/conv.py": NETS.format(blocks="own_nets.blocks")}),
+])  # fmt: skip
+@pytest.mark.parametrize("wrap", [lambda net: net, partial], ids=["class", "partial"])
+def test_a_file_or_a_package_of_the_users_own_need_not_be_on_a_worker(tmp_path, monkeypatch, name, files, wrap):
+    for path, text in files.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    before = cloudpickle.list_registry_pickle_by_value()
+    monkeypatch.syspath_prepend(tmp_path)
+    sent = pickle.dumps(Own(wrap(importlib.import_module(name).Net)))
+    assert cloudpickle.list_registry_pickle_by_value() == before
+    for module in [module for module in sys.modules if module.startswith("own_")]:
+        del sys.modules[module]
+    monkeypatch.undo()
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module(name)
+    assert pickle.loads(sent).build((28, 28), 3).latent_dim == 3
+
+
+def test_what_is_installed_or_cannot_be_pickled_is_sent_by_name(tmp_path, monkeypatch):
+    for installed in (nn.Linear, json.JSONEncoder, Network):
+        assert len(sending.dumps(installed)) < 100
+    (tmp_path / "own_lock.py").write_text("import threading\n\nLOCK = threading.Lock()\n\n\ndef make(k):\n    LOCK\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    make = importlib.import_module("own_lock").make
+    assert pickle.loads(sending.dumps(make)) is make
 
 
 def test_the_files_hold_the_modules_own_names(done):
@@ -234,6 +312,31 @@ def test_another_network_is_refused_with_the_difference(done):
     assert nothing.jobs == []
 
 
+def test_another_function_of_the_same_tensors_is_refused(tmp_path):
+    images = partial(study, tmp_path / "images", recipe=THREE)
+    done = images(sizes=(2,), seeds=2)
+    other = _made(encode=lambda self, x: self.code(torch.tanh(self.norm(self.into(x)))))
+    before = contents(done.folder, ())
+    with pytest.raises(InputError, match=r"is of another network than Odd with the same tensors: .*fresh=True") as told:
+        images(other, seeds=2, executor=(nothing := Inline()))
+    assert str(done.folder) in str(told.value)
+    assert nothing.jobs == []
+    assert contents(done.folder, ()) == before
+    with pytest.raises(InputError, match=r"is of another network than Odd .*fresh=True"):
+        latentfit.load(done.folder, network=other).network(2, 1)
+
+    class Twice(Narrow):
+        def decode(self, z):
+            return super().decode(2 * z)
+
+    study(tmp_path / "rows", Narrow, (1,), ROWS)
+    study(tmp_path / "rows", Narrow, (1,), ROWS, executor=nothing)
+    assert nothing.jobs == []
+    with pytest.raises(InputError, match=r"is of another network than .*Twice"):
+        study(tmp_path / "rows", Twice, (1,), ROWS)
+    assert study(tmp_path / "rows", Twice, (1,), ROWS, fresh=True).network(1).latent_dim == 1
+
+
 def test_images_come_as_channels_height_and_width(tmp_path):
     x = np.random.default_rng(0).integers(0, 256, (80, 6, 4, 3), np.uint8)
     seen = []
@@ -295,11 +398,18 @@ def test_the_best_weights_are_kept_with_the_buffers_of_their_time(monkeypatch):
         assert torch.equal(tensor, states[2][name]), name
 
 
-def test_a_search_finds_a_size_without_short_trainings(tmp_path):
-    recipe = Recipe(name="three", epochs=3, batch_size=16, learning_rate=0.01)
+def test_a_search_finds_a_size_without_short_trainings(tmp_path, monkeypatch):
+    recipe, train_elsewhere, before = THREE, Remote.train, torch.get_rng_state()
+
+    def train_wanted(remote, jobs, work, seconds=None, ahead=None):
+        assert ahead is None  # jobs that nobody waits for would draw while the next sizes are tried
+        return train_elsewhere(remote, jobs, work, seconds, ahead)
+
+    monkeypatch.setattr(Remote, "train", train_wanted)
     done = latentfit.study(
         IMAGES, keep=0.3, seeds=2, recipe=recipe, network=Flat, out=tmp_path, executor=(ran := Inline())
     )
+    assert torch.equal(torch.get_rng_state(), before)  # the forecast trains, with dropout
     assert not (tmp_path / "search").exists()
     assert done.found.verdict.status in {"found", "undecided", "not_reached"}
     assert len({job for job, _ in ran.jobs}) >= 1
@@ -313,6 +423,17 @@ def test_a_search_tries_the_network_before_anything_is_written(tmp_path):
     with pytest.raises(InputError, match=r"\(8\): encode of 2 × 784 gives 2 × 3, float32; expected 2 × 8"):
         latentfit.study(IMAGES, keep=0.3, network=lambda _: Flat(3), out=tmp_path, executor=Inline())
     assert not [*tmp_path.rglob("*.json")]
+
+
+def test_a_search_tries_the_sizes_of_each_step_before_it_trains_them(tmp_path):
+    def make(latent_dim):
+        return Flat(latent_dim if latent_dim in {1, 8, 16} else 3)
+
+    for missing in ([(1, 0)], []):  # and again when it is resumed
+        ran = Inline()
+        with pytest.raises(Lost, match=r"\(4\): encode .* gives 2 × 3, .*; what is finished is kept"):
+            latentfit.study(IMAGES, keep=0.3, recipe=THREE, network=make, out=tmp_path, executor=ran)
+        assert ran.jobs == missing
 
 
 def test_the_default_recipe_stops_by_held_out_images(tmp_path):
@@ -409,6 +530,14 @@ BAD = {
         _made(encode=lambda self, x: torch.from_numpy(self.code(self.into(x)).numpy())),
         "a step of 64 images raises RuntimeError: Can't call numpy() on Tensor that requires grad",
     ),
+    "draws codes": (
+        _made(encode=lambda self, x: (z := self.code(self.into(x))) + torch.randn_like(z)),
+        "(2) in evaluation mode: encode gives other values each time; expected draws only if self.training",
+    ),
+    "draws images": (
+        _made(decode=lambda self, z: torch.dropout(self.out(self.back(z)), 0.5, True)),
+        "(2) in evaluation mode: decode gives other values each time; expected draws only if self.training",
+    ),
     "cannot be sent": (_with_lock(), "network _with_lock.<locals>.make cannot be sent to other processes: it raises"),
 }  # fmt: skip
 
@@ -483,6 +612,18 @@ def test_a_damaged_file_is_trained_again(tmp_path):
     study(tmp_path, sizes=(2,), executor=(again := Inline()))
     assert again.jobs == [(2, 0)]
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("odd", [
+    {"latent_dim": 10**9}, {"latent_dim": 785}, {"latent_dim": True}, {"input_shape": [2**20, 2**20]},
+    {"input_shape": [784] + [1] * 3}, {"input_shape": [10**9]},
+], ids=str)  # fmt: skip
+def test_a_file_that_asks_for_too_much_is_refused_before_the_function_is_called(done, tmp_path, odd):
+    at = done.folder / "models" / "k002-s0"
+    spec = json.loads((at / "model.json").read_text()) | odd
+    (tmp_path / "model.json").write_text(json.dumps(spec))
+    with pytest.raises(stored.ModelError, match=f"{next(iter(odd))} "):
+        stored.load_network(tmp_path, Own(lambda _: pytest.fail("it was called")))
 
 
 def test_bf16_is_refused_where_buffers_would_be_lost(monkeypatch):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -29,12 +30,15 @@ from ..data.scaling import Scaling
 from ..errors import InputError
 from ..formatting import plural
 from ..model import Codec, to_tensor
+from . import sending
 from .workers import BASE, COPIES, MEASURED
 
 Make = Callable[[int], nn.Module]
+Tensors = tuple[dict[str, tuple[int, ...]], dict[str, str]]  # shape, and type, of each parameter and buffer
 
 SIZES = (8, 16)  # at which a network is tried where a search will choose the sizes
 PART = 100  # images that go through a module at once when nothing is trained: layers may be far larger than images
+NEAR, LEAST = 1e-4, 1e-10  # by which an error may differ on another machine: as a share, and in all
 KINDS = ("float32", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")  # of buffers
 
 
@@ -112,6 +116,12 @@ class OwnNetwork(Codec):
             slopes = torch.autograd.grad(x_hat.sum(), weights, allow_unused=True) if x_hat.requires_grad else ()
         return sum(slope.numel() for slope in slopes if slope is not None)
 
+    @property
+    def tensors(self) -> Tensors:
+        """Shape and type of each tensor that is stored."""
+        state: dict[str, Tensor] = self.state_dict()
+        return {n: tuple(t.shape) for n, t in state.items()}, {n: _kind(t) for n, t in state.items()}
+
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:
         """The tensors of the module under its own names."""
         return self.module.state_dict(*args, **kwargs)
@@ -165,20 +175,27 @@ class Own:
         if isinstance(make, nn.Module) or not callable(make):
             what = "a module" if isinstance(make, nn.Module) else repr(make)
             raise InputError(f"network is {what}; expected a function that takes a latent size and makes a module")
-        self.make = make
+        self.make, self.tried = make, dict[tuple[tuple[int, ...], int], Tensors]()
         self.name = str(getattr(make, "__qualname__", type(make).__qualname__))
 
     def __getstate__(self) -> tuple[str, bytes]:
-        with _told(f"network {self.name} cannot be sent to other processes: it", "define it in a file or a notebook"):
-            return self.name, cloudpickle.dumps(self.make)
+        return self.name, self.pickled
 
     def __setstate__(self, state: tuple[str, bytes]) -> None:
         self.name, self.pickled = state
+        self.tried = {}
+
+    @cached_property
+    def pickled(self) -> bytes:
+        """The function for other processes."""
+        with _told(f"network {self.name} cannot be sent to other processes: it", "define it in a file or a notebook"):
+            return sending.dumps(self.make)
 
     @cached_property
     def make(self) -> Make:
         """The function, in another process from its pickle: an error there is told when it is used."""
-        with _told(f"network {self.name} is not there in another process: it", "define it where it is called"):
+        expected = "define it, and what it uses, in one file or package, or install that there"
+        with _told(f"network {self.name} is not there in another process: it", expected):
             made: Make = cloudpickle.loads(self.pickled)
             return made
 
@@ -219,8 +236,8 @@ class Own:
             InputError: It cannot be trained, its weights are not drawn by the seed, or the function that makes it
                 cannot be sent to other processes.
         """
-        count = len(images.x_train)
-        for k in sorted({*latent_dims}):
+        count, shape = len(images.x_train), tuple(images.image_shape)
+        for k in sorted({*latent_dims} - {size for at, size in self.tried if at == shape}):
             call = f"network {self.name}({k})"
             network, other = (self.build(images.image_shape, k) for _ in range(2))
             if {id(tensor) for tensor in _tensors(network)} & {id(tensor) for tensor in _tensors(other)}:
@@ -230,15 +247,36 @@ class Own:
                     f"{call} draws its weights otherwise than from torch's global generator, which is seeded; "
                     "expected the same weights for the same seed"
                 )
+            with seeded(0, k), torch.no_grad(), _told(f"{call} in evaluation mode", "expected codes and images"):
+                if fault := _fault_of_evaluation(network, to_tensor(images.x_train[: min(batch_size, PART)])):
+                    raise InputError(f"{call} {fault}")
             for size in sorted({min(batch_size, count), count % batch_size} - {0}, reverse=True):
                 with seeded(0, k), _told(f"{call}: a step of {plural(size, 'image')}", "expected one that trains"):
                     gradient.by_autograd(network.train(), to_tensor(images.x_train[:size]))
+            self.tried[shape, k] = other.tensors
         self.__getstate__()
+
+    def tensors(self, image_shape: Sequence[int], latent_dim: int) -> Tensors:
+        """Shape and type of each tensor at a size; of one that was tried nothing is built, as jobs may be drawing."""
+        known = self.tried.get((tuple(image_shape), latent_dim))
+        return known or self.build(image_shape, latent_dim).tensors
+
+    def recognise(self, folder: Path, recorded: float, found: float) -> None:
+        """Compare the error of a stored network, as this function makes it, with what was measured after training.
+
+        Raises:
+            InputError: They differ: its tensors are those of this function, and what it does with them is not.
+        """
+        if not math.isclose(recorded, found, rel_tol=NEAR, abs_tol=LEAST):
+            raise InputError(
+                f"{folder} is of another network than {self.name} with the same tensors: its error on test images was "
+                f"{recorded:.4g} and is {found:.4g}; expected the function it was trained with; or train anew with "
+                "fresh=True"
+            )
 
     def describe(self, image_shape: Sequence[int], latent_dim: int) -> Described:
         """The network at a size, for `study.json`; errors as of `build`."""
-        tensors = self.build(image_shape, latent_dim).state_dict()
-        return Described(self.name, latent_dim, {name: tuple(tensor.shape) for name, tensor in tensors.items()})
+        return Described(self.name, latent_dim, self.tensors(image_shape, latent_dim)[0])
 
     def need(self, images: ImageSet, latent_dim: int, batch_size: int) -> int:
         """Bytes of memory that a worker needs: weights, and what the layers keep of a batch for its gradient."""
@@ -288,6 +326,15 @@ def _fault_of_tensors(module: nn.Module) -> str | None:
         kind = _kind(tensor) if isinstance(tensor, Tensor) else type(tensor).__name__
         if isinstance(tensor, UninitializedParameter | UninitializedBuffer) or kind not in KINDS:
             return f"has {name} of type {kind} in its state; expected tensors of {', '.join(KINDS)}"
+    return None
+
+
+def _fault_of_evaluation(network: OwnNetwork, x: Tensor) -> str | None:
+    """The same of what it gives for the same images (B, D) twice."""
+    z = network.encode(x)
+    for name, step, given in (("encode", network.encode, x), ("decode", network.decode, z)):
+        if not torch.equal(step(given).nan_to_num(), step(given).nan_to_num()):
+            return f"in evaluation mode: {name} gives other values each time; expected draws only if self.training"
     return None
 
 

@@ -207,10 +207,10 @@ class Request:
         size = self.tried_sizes(images)[0] if at is None else at.latent_dim
         return replace(self, described=self.own.describe(images.image_shape, size))
 
-    def check_own(self, trained_on: ImageSet) -> None:
-        """Try the user's own network, if it is one; errors as of `Own.check`."""
+    def check_own(self, trained_on: ImageSet, latent_dims: Iterable[int]) -> None:
+        """Try the user's own network at these sizes, if it is one; errors as of `Own.check`."""
         if self.own is not None:
-            self.own.check(trained_on, self.tried_sizes(trained_on), self.recipe.batch_size)
+            self.own.check(trained_on, latent_dims, self.recipe.batch_size)
 
 
 def _check_knee(recipe: Recipe, seeds: int) -> None:

@@ -69,7 +69,7 @@ class Run:
             if trains:
                 hardware.check(self.request.products, self.request.device)
             if self.request.own is not None and (trains or not self.request.jobs):
-                self.request.check_own(self.trained_on)
+                self.request.check_own(self.trained_on, self.request.tried_sizes(self.trained_on))
             if (trains or not self.request.jobs) and self.remote is None:
                 memory.check(self.request, self.seen, self.crew, self.say)
             if fresh:
@@ -189,7 +189,7 @@ class Run:
             crew, progress = (self.crew, self.progress) if expected is None else (None, None)
             return pool.training(jobs, self.work(jobs, expected), progress, crew, left)
         ahead, largest = None, max(job.latent_dim for job in jobs)
-        if self.request.search and expected is None:
+        if self.request.search and expected is None and self.request.own is None:  # which is tried while nothing runs
             largest = min(2 * largest, largest_size(self.trained_on))
             known = (self.models, self.baselines, self.known_scouts)  # models come while it trains
             ahead = partial(searching.likely_next, self.request, *known, largest)
@@ -202,6 +202,7 @@ class Run:
         request, left = self.request, self.clock.left()
         if left is not None and left <= 0:
             raise TimeUp
+        searching.try_own(request, self.trained_on, missing)
         with self.training(missing, left=left) as results:
             # while workers train
             self.baselines.ground.prepare(self.baselines.pca, {job.latent_dim for job in request.jobs})
@@ -228,9 +229,9 @@ class Run:
             model = measure.model_result(job, trained.measurement, trained.history, self.seen, recipe, self.baselines)
             self.values[job] = trained.measurement.per_image
             others = {o: n for o, n in self.networks.items() if o.latent_dim != job.latent_dim}
-            if all(job < other for other in self.networks.keys() - others.keys()):  # of each size one is kept
-                own = self.request.own
-                blank = build(self.images if own is None else self.seen, recipe, job, own=own)
+            first = all(job < other for other in self.networks.keys() - others.keys())  # of each size one is kept
+            if first and self.request.own is None:  # which may be drawing elsewhere in this process
+                blank = build(self.images, recipe, job)
                 stored = scaling.seen(from_weights(blank, trained.weights), self.seen.scaling)
                 self.networks = others | {job: stored}
         files.write_json(at / "metrics.json", model)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..errors import InputError
+from ..data.images import ImageSet
+from ..errors import InputError, Lost
 from ..formatting import duration, plural
 from ..measure import search
 from ..measure.answer import share
@@ -26,8 +27,9 @@ from ..results import Keep, Model
 from ..train import fit
 from .files import read, write_json
 from .job import TrainedNetwork, build
+from .own import seeded
 from .pool import TimeUp, Work
-from .remote import Remote
+from .remote import KEPT, Remote
 from .request import Request
 from .timing import Clock
 
@@ -120,7 +122,8 @@ def forecast(request: Request, work: Work, workers: int, finished: int) -> Forec
     ends, few = list[float](), replace(recipe, schedule="constant", epochs=3, learning_rate=1e-9)
     size = min(request.tried_sizes(work.images)) if work.own else 1
     network = build(work.images, recipe, Job(size, 0), work.start, work.own)
-    fit(network, x_train[: 10 * recipe.batch_size], few, progress=lambda _: ends.append(time.perf_counter()))
+    with seeded(0, size):  # layers of the user's own may draw
+        fit(network, x_train[: 10 * recipe.batch_size], few, progress=lambda _: ends.append(time.perf_counter()))
     timed = math.ceil(min(len(x_train), 10 * recipe.batch_size) / recipe.batch_size)
     an_epoch = math.ceil(len(x_train) / recipe.batch_size)
     steps = recipe.epochs * an_epoch
@@ -129,6 +132,18 @@ def forecast(request: Request, work: Work, workers: int, finished: int) -> Forec
     seconds = (ends[-1] - ends[-2]) / timed * steps
     networks = (3 if request.keep == "knee" else 2) * len(request.seeds)
     return Forecast(max(networks - finished, 1), workers, max(seconds, 1))
+
+
+def try_own(request: Request, trained_on: ImageSet, jobs: Iterable[Job]) -> None:
+    """Try a network of the user's own at sizes that it was not tried at before the study began.
+
+    Raises:
+        Lost: It cannot be trained at one of them.
+    """
+    try:
+        request.check_own(trained_on, {job.latent_dim for job in jobs})
+    except InputError as error:
+        raise Lost(f"{error}; {KEPT}") from error
 
 
 def recipe_of_scouts(recipe: Recipe, images: int) -> Recipe:

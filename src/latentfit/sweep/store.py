@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load as parse_safetensors
 from safetensors.numpy import save as dump_safetensors
 
+from .. import evaluate
 from ..data.images import ImageSet
 from ..data.preparation import Preparation
 from ..data.scaling import Scaling
@@ -100,22 +101,39 @@ def read_curve(study: Path, sizes: tuple[int, ...], seed: int) -> NestedCurve | 
 
 
 def finished(study: Path, job: Job, images: ImageSet, own: Own | None = None) -> Model | None:
-    """The result of a network that is finished and whose files are whole, for these images, else None."""
-    folder = model_folder(study, job)
+    """The result of a network that is finished and whose files are whole, for these images, else None.
+
+    Raises:
+        InputError: Another function than the user's own made it.
+    """
+    folder, network = model_folder(study, job), None
     if not (folder / "metrics.json").exists():
         return None
     try:
         result: Model = from_json(Model, read_json(folder / "metrics.json"))
         read_history(folder)
         if isinstance(result, ModelResult):
-            load_network(folder, own)
+            network = load_network(folder, own)
             lengths = {len(values) for values in vars(result.codes).values()}
             classes = None if result.test_mse_by_class is None else len(result.test_mse_by_class)
             if lengths != {job.latent_dim} or classes != (images.classes and len(images.classes)):
                 return None
-        return result if result.job == job else None
+        if result.job != job:
+            return None
     except ValueError:
         return None
+    if own is not None and network is not None and isinstance(result, ModelResult):
+        own.recognise(study, *_test_errors(network, result, images.seen))
+    return result
+
+
+def _test_errors(network: Codec, result: ModelResult, images: ImageSet) -> tuple[float, float]:
+    """The test error of a network of the user's own as it was recorded, and as it is; of rows in deviations."""
+    found, scaling, columns = evaluate.mse(network, images.x_test), images.scaling, result.test_mse_by_column
+    if scaling is None or columns is None:
+        return result.test_mse, found
+    recorded = np.array(columns)[scaling.columns] / np.square(scaling.scale)  # (D,)
+    return float(recorded.mean()), found
 
 
 def write_shown(study: Path, arrays: Mapping[str, NDArray[Any]], scaling: Scaling | None = None) -> None:
@@ -198,6 +216,12 @@ class Study:
         return stored if self._own is None else in_units(stored, self.scaling)
 
     def _stored(self, latent_dim: int, seed: int) -> Codec:
+        if self._own is not None and self.found.lost is not None and "worst" in self.shown:
+            for model in self.found.lost.worst_errors or ():  # of one seed of each size
+                if model.latent_dim == latent_dim:
+                    known = load_network(self._folder_of(*model.job), self._own)
+                    found = evaluate.mse(known, self.shown["worst"])
+                    self._own.recognise(self.folder, float(np.mean(model.test_mse)), found)
         return load_network(self._folder_of(latent_dim, seed), self._own)
 
     def history(self, latent_dim: int, seed: int = 0) -> list[Epoch]:

@@ -38,6 +38,7 @@ Weights = Mapping[str, NDArray[Any]]
 
 MAX_WIDTH = 1 << 20
 MAX_WEIGHTS = 1 << 28
+MAX_PIXELS = 1 << 24  # numbers of an image that a network of the user's own takes
 MAX_LAYERS = 1000
 MAX_TEXT = 1 << 24  # bytes of model.json, which names every column, and of what a weight file says of its tensors
 
@@ -68,9 +69,9 @@ def save_network(
         _check_arrays(folder / "model.safetensors", weights, tensor_shapes(sizes, linear))
         layers = {"sizes": sizes, "activation": recipe.activation, "output": recipe.output, "linear": linear}
     else:
-        network = own.build(images.seen.image_shape, job.latent_dim)
-        _check_arrays(folder / "model.safetensors", weights, *_expected(network))
-        layers = {"network": own.name, "input_shape": list(network.image_shape)}
+        shape = images.seen.image_shape
+        _check_arrays(folder / "model.safetensors", weights, *own.tensors(shape, job.latent_dim))
+        layers = {"network": own.name, "input_shape": list(shape)}
     data = dump_safetensors(dict(weights))
     write(folder / "model.safetensors", data)
     write_json(
@@ -120,18 +121,17 @@ def _load_own(folder: Path, spec: Mapping[str, Any], own: Own | None) -> OwnNetw
         )
     if not isinstance(shape, list) or not shape or not all(type(n) is int and 0 < n <= MAX_WIDTH for n in shape):
         raise ModelError(f"{folder / 'model.json'}: input_shape {_shortened(shape)}; expected what was written there")
-    if type(latent_dim) is not int or latent_dim < 1:
-        raise ModelError(f"{folder / 'model.json'}: latent_dim {_shortened(latent_dim)}; expected 1 or more")
+    if len(shape) > 3 or (pixels := math.prod(shape)) > MAX_PIXELS:
+        raise ModelError(
+            f"{folder / 'model.json'}: input_shape {_shortened(shape)}; expected {MAX_PIXELS} numbers at most"
+        )
+    most = min(pixels, MAX_WIDTH)
+    if type(latent_dim) is not int or not 1 <= latent_dim <= most:
+        raise ModelError(f"{folder / 'model.json'}: latent_dim {_shortened(latent_dim)}; expected 1 to {most}")
     network, path = own.build(shape, latent_dim), folder / "model.safetensors"
-    expected, kinds = _expected(network)
+    expected, kinds = network.tensors
     weights = _checked_weights(path, _read_hashed(path, spec.get("sha256"), expected), expected, kinds)
     return from_weights(network, weights)
-
-
-def _expected(network: OwnNetwork) -> tuple[Shapes, dict[str, str]]:
-    """Shape and type of each tensor of a network of the user's own."""
-    arrays = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
-    return {name: a.shape for name, a in arrays.items()}, {name: str(a.dtype) for name, a in arrays.items()}
 
 
 AnyCodec = TypeVar("AnyCodec", bound=Codec)
