@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..data.images import ImageSet
-from ..errors import InputError, Lost
+from ..errors import KEPT, InputError, Lost
 from ..formatting import duration, plural
 from ..measure import search
 from ..measure.answer import share
@@ -29,7 +29,7 @@ from .files import read, write_json
 from .job import TrainedNetwork, build
 from .own import seeded
 from .pool import TimeUp, Work
-from .remote import KEPT, Remote
+from .remote import Remote
 from .request import Request
 from .timing import Clock
 
