@@ -33,7 +33,8 @@ from latentfit.results import ModelResult
 from latentfit.sweep import sending
 from latentfit.sweep import weights as stored
 from latentfit.sweep.job import train_group
-from latentfit.sweep.own import PART, Own, OwnNetwork
+from latentfit.sweep.own import Own
+from latentfit.sweep.own_network import PART, OwnNetwork
 from latentfit.sweep.remote import Remote
 from latentfit.sweep.running import Run
 

@@ -6,6 +6,7 @@ N images, D pixel values per image, K latent dimensions.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -77,7 +78,7 @@ class Stack(nn.Module):
         return out if self.linear is None else out + self.linear(x)
 
 
-class Codec(nn.Module):
+class Codec(nn.Module, ABC):
     """Anything that encodes and decodes: what is measured and drawn takes a `Network` and a network of the user's own.
 
     Attributes:
@@ -88,13 +89,13 @@ class Codec(nn.Module):
     pixels: int
     latent_dim: int
 
+    @abstractmethod
     def encode(self, x: Tensor) -> Tensor:
         """Codes (N, K) of images (N, D)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decode(self, z: Tensor) -> Tensor:
         """Images (N, D) of codes (N, K)."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstructions (N, D) of images (N, D)."""
@@ -104,9 +105,9 @@ class Codec(nn.Module):
         """Move what prepares images while training into the weights, where there is any."""
 
     @property
+    @abstractmethod
     def decoder_weights(self) -> int:
         """How many numbers decoding takes."""
-        raise NotImplementedError
 
 
 class Network(Codec):

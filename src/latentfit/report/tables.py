@@ -26,7 +26,7 @@ from ..measure.interpolation import AMONG
 from ..measure.verdict import sizes
 from ..parts import InterpolationMeans
 from ..pca import is_exact
-from ..results import Results, SizeResult
+from ..results import Results, SizeResult, Verdict
 from ..stats import NORMAL, Mean, PairedTest, WelchTest, mean_interval
 from . import lost_columns
 from .tradeoffs import of_seed
@@ -190,18 +190,22 @@ def sizes_text(sizes: list[int]) -> str:
 
 def answers(results: Results) -> Table:
     """The verdict at several shares, a row a share."""
-    rows = []
-    for a in results.answers:
-        fewest = a.latent_dim is not None and not a.not_enough and a.pca_components is not None
-        size = {
-            "found": f"{'at most ' if answer.at_most(a) else ''}{a.latent_dim}"
-            if not (fewest and (a.pca_components or 0) < (a.latent_dim or 0))
-            else f"no size below {a.latent_dim} was tried",
-            "undecided": f"undecided, perhaps {a.best}{'' if a.not_enough or a.best == 1 else ' or fewer'}",
-            "not_reached": "-" if a.best is None else "not reached in this training",
-        }[a.status]
-        rows.append([answer.share(float(a.keep)), size, or_dash(a.not_enough, "d"), or_dash(a.pca_components, "d")])
+    rows = [
+        [answer.share(float(a.keep)), _enough(a), or_dash(a.not_enough, "d"), or_dash(a.pca_components, "d")]
+        for a in results.answers
+    ]
     return ["variance to keep", "enough", "not enough", "PCA components"], rows
+
+
+def _enough(a: Verdict) -> str:
+    """The size that is enough, in the words of a table."""
+    if a.status == "undecided":
+        return f"undecided, perhaps {a.best}{'' if a.not_enough or a.best == 1 else ' or fewer'}"
+    if a.latent_dim is None:
+        return "-" if a.best is None else "not reached in this training"
+    if not a.not_enough and a.pca_components is not None and a.pca_components < a.latent_dim:
+        return f"no size below {a.latent_dim} was tried"  # "at most" would seem to be worse than PCA
+    return f"{'at most ' if answer.at_most(a) else ''}{a.latent_dim}"
 
 
 def compared(results: Results) -> Table | None:

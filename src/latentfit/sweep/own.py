@@ -1,10 +1,10 @@
-"""A network of the user's own: the function that makes it, and what it makes as a network like any other.
+"""The user's own function that makes networks, and what is asked of it.
 
-`make(latent_dim)` gives a torch module with `encode` and `decode`. What is asked of a module is checked here, before
-anything is trained; from then on it is a `Codec`, and nothing else in the package knows of it but what stores networks.
-Code cannot be compared, so a network is recognised by the names and shapes of its tensors at one size.
+`make(latent_dim)` gives a torch module with `encode` and `decode`. It is checked here, before anything is trained; from
+then on it is an `OwnNetwork`, and nothing else in the package knows of it but what stores networks. Code cannot be
+compared, so a network is recognised by the names and shapes of its tensors at one size, and by its errors.
 
-B images a batch, C channels or columns, D numbers an image, K latent dimensions.
+B images a batch, D numbers an image, K latent dimensions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import cloudpickle
 import numpy as np
@@ -26,18 +25,16 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from .. import gradient
 from ..data.images import ImageSet
 from ..data.reading import shape_text
-from ..data.scaling import Scaling
 from ..errors import InputError
 from ..formatting import plural
-from ..model import Codec, to_tensor
+from ..model import to_tensor
 from . import sending
+from .own_network import PART, OwnNetwork, Tensors, kind_of
 from .workers import BASE, COPIES, MEASURED
 
 Make = Callable[[int], nn.Module]
-Tensors = tuple[dict[str, tuple[int, ...]], dict[str, str]]  # shape, and type, of each parameter and buffer
 
 SIZES = (8, 16)  # at which a network is tried where a search will choose the sizes
-PART = 100  # images that go through a module at once when nothing is trained: layers may be far larger than images
 NEAR, LEAST = 1e-4, 1e-10  # by which an error may differ on another machine: as a share, and in all
 KINDS = ("float32", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")  # of buffers
 
@@ -52,98 +49,6 @@ def seeded(*numbers: int, device: str = "cpu") -> Iterator[None]:
         if cuda:
             torch.cuda.manual_seed_all(int(state[0]))
         yield
-
-
-class OwnNetwork(Codec):
-    """A module of the user's own as a network of flat images, or of rows.
-
-    Args:
-        module: With `encode`, (B, D) to (B, K), and `decode`, (B, K) to (B, D); both with (B, C, H, W) in place of
-            (B, D) where its `takes_images` is true.
-        image_shape: Of what it takes: (H, W), (H, W, 3), or (D,) of rows.
-        latent_dim: K.
-        scaling: Of rows of numbers in the data's units, which the module does not see; None where there is none.
-    """
-
-    def __init__(
-        self, module: nn.Module, image_shape: Sequence[int], latent_dim: int, scaling: Scaling | None = None
-    ) -> None:
-        super().__init__()
-        self.module, self.image_shape, self.latent_dim, self.scaling = module, (*image_shape,), latent_dim, scaling
-        self.pixels = math.prod(image_shape) if scaling is None else len(scaling.mean)
-        self.takes_images = bool(getattr(module, "takes_images", False))
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Codes (B, K) of images (B, D)."""
-        return _in_parts(self._encode, x, self.latent_dim)
-
-    def decode(self, z: Tensor) -> Tensor:
-        """Images (B, D) of codes (B, K)."""
-        return _in_parts(self._decode, z, self.pixels)
-
-    def _encode(self, x: Tensor) -> Tensor:
-        if self.scaling is not None:
-            columns, mean, scale = _scaling(self.scaling)
-            x = ((x[:, columns].double() - mean[columns]) / scale).float()
-        z: Tensor = self.module.encode(self._as_images(x))  # type: ignore[operator]
-        return z
-
-    def _decode(self, z: Tensor) -> Tensor:
-        x_hat: Tensor = self.module.decode(z)  # type: ignore[operator]
-        if self.takes_images:
-            x_hat = x_hat.permute(0, 2, 3, 1)  # (B, H, W, C)
-        x_hat = x_hat.reshape(len(z), -1)  # (B, D)
-        if self.scaling is None:
-            return x_hat
-        columns, mean, scale = _scaling(self.scaling)
-        rows = mean.repeat(len(z), 1)  # (B, C)
-        rows[:, columns] = x_hat.double() * scale + mean[columns]
-        return rows.float()
-
-    def _as_images(self, x: Tensor) -> Tensor:
-        """Flat images (B, D) as the module takes them."""
-        if not self.takes_images:
-            return x
-        height, width, *channels = self.image_shape
-        return x.reshape(len(x), height, width, *(channels or [1])).permute(0, 3, 1, 2).contiguous()  # (B, C, H, W)
-
-    @property
-    def decoder_weights(self) -> int:
-        """How many numbers decoding takes: of the parameters that change what is decoded."""
-        weights = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        with torch.enable_grad():
-            x_hat = self.module.decode(torch.zeros(2, self.latent_dim))  # type: ignore[operator]
-            slopes = torch.autograd.grad(x_hat.sum(), weights, allow_unused=True) if x_hat.requires_grad else ()
-        return sum(slope.numel() for slope in slopes if slope is not None)
-
-    @property
-    def tensors(self) -> Tensors:
-        """Shape and type of each tensor that is stored."""
-        state: dict[str, Tensor] = self.state_dict()
-        return {n: tuple(t.shape) for n, t in state.items()}, {n: _kind(t) for n, t in state.items()}
-
-    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """The tensors of the module under its own names."""
-        return self.module.state_dict(*args, **kwargs)
-
-    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """Give the module these tensors."""
-        return self.module.load_state_dict(*args, **kwargs)
-
-    def __repr__(self) -> str:
-        return f"OwnNetwork({self.module!r})"
-
-
-def _scaling(scaling: Scaling) -> tuple[Tensor, ...]:
-    return tuple(torch.from_numpy(values) for values in (scaling.columns, scaling.mean, scaling.scale))
-
-
-def _in_parts(step: Callable[[Tensor], Tensor], values: Tensor, width: int) -> Tensor:
-    """A step of a whole batch while training, and otherwise of a part of it at a time."""
-    if torch.is_grad_enabled():
-        return step(values)
-    parts = [step(part) for part in torch.split(values, PART) if len(part)]
-    return torch.cat(parts) if parts else values.new_empty(0, width)
 
 
 @dataclass(frozen=True)
@@ -314,7 +219,7 @@ def _fault_of_module(module: object) -> str | None:
         return f"has no {' and no '.join(lacking)}; expected a torch module with encode and decode"
     for name, parameter in module.named_parameters():
         if parameter.dtype != torch.float32:
-            return f"has the parameter {name} of type {_kind(parameter)}; expected float32; call .float()"
+            return f"has the parameter {name} of type {kind_of(parameter)}; expected float32; call .float()"
     return None
 
 
@@ -323,7 +228,7 @@ def _fault_of_tensors(module: nn.Module) -> str | None:
     if not any(parameter.requires_grad for parameter in module.parameters()):
         return "has no parameters that can be trained; expected some"
     for name, tensor in module.state_dict().items():
-        kind = _kind(tensor) if isinstance(tensor, Tensor) else type(tensor).__name__
+        kind = kind_of(tensor) if isinstance(tensor, Tensor) else type(tensor).__name__
         if isinstance(tensor, UninitializedParameter | UninitializedBuffer) or kind not in KINDS:
             return f"has {name} of type {kind} in its state; expected tensors of {', '.join(KINDS)}"
     return None
@@ -340,7 +245,7 @@ def _fault_of_evaluation(network: OwnNetwork, x: Tensor) -> str | None:
 
 def _try(call: str, network: OwnNetwork) -> None:
     """Encode and decode two images of 0; an InputError where that fails or the shapes are wrong."""
-    x = network._as_images(torch.zeros(2, network.pixels))
+    x = network.as_images(torch.zeros(2, network.pixels))
     given = shape_text(x.shape)
     with _told(f"{call}: encode of {given}", "expected codes"):
         z = network.module.encode(x)  # type: ignore[operator]
@@ -354,16 +259,12 @@ def _check_shape(what: str, value: object, shape: tuple[int, ...], meaning: str)
     if not isinstance(value, Tensor):
         raise InputError(f"{what} gives {_indefinite(type(value).__name__)}; expected a tensor, {shape_text(shape)}")
     if tuple(value.shape) != shape or value.dtype != torch.float32:
-        found = f"{shape_text(value.shape)}, {_kind(value)}"
+        found = f"{shape_text(value.shape)}, {kind_of(value)}"
         raise InputError(f"{what} gives {found}; expected {shape_text(shape)}, float32: {meaning}")
 
 
 def _tensors(network: nn.Module) -> list[Tensor]:
     return [*network.parameters(), *network.buffers()]
-
-
-def _kind(tensor: Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _indefinite(name: str) -> str:

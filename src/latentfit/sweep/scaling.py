@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..data.scaling import Scaling
 from ..model import Codec, Network
-from .own import OwnNetwork
+from .own_network import OwnNetwork
 from .weights import from_weights
 
 Weights = dict[str, NDArray[np.float32]]

@@ -28,7 +28,8 @@ from ..model import ACTIVATIONS, OUTPUTS, Codec, Network
 from ..recipe import Job, Recipe
 from ..results import SCHEMA
 from .files import read_json, write, write_json
-from .own import Own, OwnNetwork
+from .own import Own
+from .own_network import OwnNetwork
 
 # What safetensors, and NumPy below it, raise for a file of another kind.
 NO_TENSORS = (SafetensorError, ValueError, KeyError, TypeError, OverflowError)
