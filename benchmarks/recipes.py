@@ -163,7 +163,7 @@ def _print(rows: Sequence[dict[str, Any]]) -> None:
         gates = ", ".join(row["gates"]) or "-"
         print(
             f"{row['set']}, {row['recipe']}, {row['latent_dim']}: {100 * row['explained']:.2f} % "
-            f"(PCA {100 * row['pca']:.2f}), {row['steps']} steps, {row['seconds']:.0f} s, gates {gates}",
+            f"(PCA {100 * row['pca']:.2f}), {row['steps']} steps, {row['seconds']:.0f} s, failed checks {gates}",
             flush=True,
         )
 

@@ -126,7 +126,7 @@ THREE = {8: LACKING, 16: LACKING, 32: LACKING}
         ({16: [0.88]}, {}, ["No size of this study is shown to keep 90 %"], []),
         ({8: [0.8996, 0.8997, 0.8998], 9: ENOUGH}, {}, ["8 are not (89.97 %)"], ["90.0 %"]),  # its side shows
         ({16: ENOUGH}, {"failed": [(16, 3), (48, 0)]}, ["2 trainings failed and cannot be counted."], ["At most 48"]),
-        ({}, {"failed": [(16, 0)]}, ["No training came to its end", "1 training failed"], ["Next"]),
+        ({}, {"failed": [(16, 0)]}, ["Every training failed", "1 training failed"], ["Next"]),
         ({2: [-3.0, -3.1, -2.9], 28: ENOUGH}, {}, [f"2 are not ({BELOW})"], ["-3", "-300"]),
         ({2: [-3.0], 28: [0.95]}, {}, [f"2 kept {BELOW}. Train"], ["-3"]),
         ({28: [0.95, -0.05]}, {"keep": 0.3}, ["95 % interval below 0 to"], []),
@@ -204,7 +204,8 @@ def test_no_size_keeps_a_share_only_if_every_interval_lies_below_it():
         (
             {2: LACKING, 8: ENOUGH},
             {"fired": [2], "failed": [(4, 0), (8, 3)]},
-            "to keep 90 %: 2: 85.1 % (not enough; gates: still falling), 8: 91.1 % (enough; gates: failed), 4: failed",
+            "to keep 90 %: 2: 85.1 % (not enough; failed checks: not converged), 8: 91.1 % (enough; failed checks: "
+            "failed), 4: failed",
         ),
         ({4: [None]}, {}, "to keep 90 %: 4: no variance to keep"),
     ],
@@ -256,7 +257,9 @@ def test_the_knee_that_was_asked_for_is_the_answer_and_without_one_there_is_none
     assert alone.startswith("No knee was looked for: that takes three sizes in a row")
     looked = answer.answer_of_knee(few, None, looked=[1, 2, 4, 8]).sentence
     assert looked.startswith("No knee: in short trainings of 1 to 8 dimensions explained variance goes on rising")
-    assert answer.progress_text(given, "knee").startswith("explained: 15: 85.10 %; gates: still falling, 16: 91.1")
+    assert answer.progress_text(given, "knee").startswith(
+        "explained: 15: 85.10 %; failed checks: not converged, 16: 91.1"
+    )
 
 
 def test_an_interval_does_not_end_above_everything():

@@ -353,15 +353,15 @@ def test_a_disk_that_is_full_or_turns_read_only_is_told_and_nothing_is_lost(tmp_
 
 
 @pytest.mark.fault("disk")
-@pytest.mark.parametrize("moment", ["training", "screening", "before the pictures", "before the results"])
+@pytest.mark.parametrize("moment", ["training", "nested network", "before the pictures", "before the results"])
 def test_a_folder_that_is_removed_while_a_study_runs_is_told_and_not_begun_again(tmp_path, monkeypatch, moment):
     out = tmp_path / "out"
 
     def remove(*_: object) -> None:
         shutil.rmtree(out, ignore_errors=True)
 
-    def remove_when_screening(line: str) -> None:
-        if line.startswith("screening "):
+    def remove_at_nested_network(line: str) -> None:
+        if line.startswith("training one nested network"):
             remove()
 
     def removing(act):
@@ -375,7 +375,7 @@ def test_a_folder_that_is_removed_while_a_study_runs_is_told_and_not_begun_again
         monkeypatch.setattr(store, "write_shown", removing(store.write_shown))
     elif moment == "before the results":
         monkeypatch.setattr(running, "summarize", removing(running.summarize))
-    options = {"training": {"progress": remove}, "screening": {"tell": remove_when_screening}}.get(moment, {})
+    options = {"training": {"progress": remove}, "nested network": {"tell": remove_at_nested_network}}.get(moment, {})
     with pytest.raises(Lost, match="was removed while the study ran"):
         study(out, curve=True, **options)
     assert not out.exists()

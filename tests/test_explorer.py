@@ -148,7 +148,7 @@ def carry(network, weights):
 
 
 def points(study, k, count=500, seed=7):
-    """Codes that sliders and walks can reach, other ones than those that the weights were tried at."""
+    """Codes that sliders and paths can reach, other ones than those that the weights were tried at."""
     directions = explorer.Directions.of(latent.encode(study.network(k), study.shown["map"]))
     return explorer.Points(directions, study.found.trained[k, 0].codes, seed, count)
 
@@ -233,14 +233,14 @@ def test_no_pixel_strays_by_half_a_grey_level_or_by_one_at_a_corner(study, tmp_p
             assert 0 < np.abs(apart).max() <= limit
 
 
-def test_points_are_images_walks_single_controls_and_corners(study):
+def test_points_are_images_lines_single_controls_and_corners(study):
     x, box = study.shown["map"], study.found.trained[12, 0].codes
     z = latent.encode(study.network(12), x)
     drawn = points(study, 12, count=300)
     axes, low, high = drawn.directions.axes[:10], drawn.directions.low, drawn.directions.high
-    images, walks, dials, numbers = np.split(drawn.near(z), [len(z), len(z) + 300, len(z) + 600])
+    images, lines, dials, numbers = np.split(drawn.near(z), [len(z), len(z) + 300, len(z) + 600])
     assert np.array_equal(images, z)
-    assert len(np.unique(walks, axis=0)) == 300
+    assert len(np.unique(lines, axis=0)) == 300
     along = (dials - drawn.directions.mean) @ axes.T
     assert (np.isclose(along, low, atol=1e-4) | np.isclose(along, high, atol=1e-4)).any(axis=1).all()
     ends = [np.isclose(numbers, end, atol=1e-6).any(axis=1) for end in (box.low, box.high)]
@@ -625,6 +625,8 @@ def test_unusual_studies_can_be_explored(browser, tmp_path, kind):
         fill(page, "#walk-t", "1")
         text = page.locator("#explore").inner_text()
         assert not re.search("undefined|NaN", text)
+        first = page.locator("#map-colour option").first.inner_text()
+        assert first == ("none" if images.y_test is None else "class")
         base = shown_at(page, "from")
         x_hat = evaluate.reconstruct(shipped(done, sizes[-1]), done.shown["map"][base : base + 1])[0].clip(0, 1)
         shape = images.x_train.shape[1:3]
@@ -858,8 +860,8 @@ def test_tables_are_sorted_by_a_column_and_copied(page):
 
 
 def test_a_missing_number_is_sorted_last_in_both_directions(page):
-    table = page.locator("table").filter(has=page.get_by_text("Walks in numbers"))
-    page.locator("#walks ~ details summary").click()
+    table = page.locator("table").filter(has=page.get_by_text("Interpolations in numbers"))
+    page.locator("#interpolations ~ details summary").click()
     drift = table.get_by_role("button", name="drift")
     for _ in ("ascending", "descending"):
         drift.click()
@@ -937,7 +939,7 @@ def test_the_contents_mark_the_current_section(browser, study, width):
 def test_the_article_is_complete_without_javascript(browser, study):
     with opened(browser, study.folder, java_script_enabled=False) as page:
         assert "needs JavaScript" in page.locator("#explore").inner_text()
-        assert page.locator("#answer, #table, #walks, #codes, #trust, #methods, #again").count() == 7
+        assert page.locator("#answer, #table, #interpolations, #codes, #trust, #methods, #again").count() == 7
 
 
 @pytest.mark.parametrize("which", ["three sizes", "ten sizes and five seeds"])
@@ -946,13 +948,13 @@ def test_nothing_is_cut_off_on_paper(browser, study, which):
     folder = study.folder if which == "three sizes" else FLAGSHIP
     with opened(browser, folder, viewport={"width": width, "height": height}, color_scheme="dark") as page:
         page.emulate_media(media="print")
-        whole = page.locator("figure:not(.walks), .group, table").filter(visible=True)
+        whole = page.locator("figure, .group, table").filter(visible=True)
         assert whole.count() > 10
         get = "all => all.map(e => [e.getBoundingClientRect().right, getComputedStyle(e).breakInside])"
         for right, style in whole.evaluate_all(get):
             assert right <= width
             assert style == "avoid"
-        sheets = page.locator("figure:not(.walks), .group").filter(visible=True)
+        sheets = page.locator("figure, .group").filter(visible=True)
         assert all(h < height for h in sheets.evaluate_all("a => a.map(e => e.getBoundingClientRect().height)"))
         assert not page.locator("#explore, nav").filter(visible=True).count()
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

@@ -276,7 +276,7 @@ def forbidden(request, _):
 
 
 FAILURES = {  # answer, reason, whether it is tried again
-    "cut short": (half, "closed the connection half way", True),
+    "cut short": (half, "closed the connection early", True),
     "wrong bytes": (lambda request, name: request.answer(PACKED[name][:-1] + b"\xff"), "wrong bytes", True),
     "web page": (lambda request, _: request.answer(HTML), "web page", False),
     "403": (forbidden, "answered 403 Forbidden", False),

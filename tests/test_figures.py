@@ -161,7 +161,7 @@ def test_variance_by_size_joins_the_means_beside_pca():
     assert of_pca.get_linestyle() == ":"
     assert points(means) == [(4, 60), (16, 80), (48, 90)]
     assert [points(marker) for marker in markers] == [[point] for point in points(means)]
-    assert ax.get_ylabel() == "variance kept, %"
+    assert ax.get_ylabel() == "explained variance, %"
     assert ax.get_xscale() == "log"
     assert [text.get_text() for text in ax.texts] == ["4", "16", "48", "PCA"]
 

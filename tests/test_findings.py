@@ -55,7 +55,7 @@ def texts(found):
 
 
 TRAINING, CLASSES = "Was the training finished?", "Which classes lose most"
-WALKS, BYTES = "What the interpolations show", "What it means for compression"
+INTERPOLATIONS, BYTES = "What the interpolations show", "What it means for compression"
 ERRORS, LINEAR, SHARP, IMAGES = "Error and latent dimension", "Against PCA", "Sharpness", "Other images"
 PLURALS = "dimensions|latent dimensions|components|PCA components|pairs|random pairs|epochs|comparisons"
 
@@ -63,7 +63,7 @@ PLURALS = "dimensions|latent dimensions|components|PCA components|pairs|random p
 def test_every_study_is_reported_in_whole_sentences(any_study):
     found = findings.analysis(any_study)
     assert headline.headline(any_study).startswith(found[0].sentences[0])
-    assert {finding.section for finding in found} <= {"sizes", "lost", "walks", "codes", "bytes", "trust"}
+    assert {finding.section for finding in found} <= {"sizes", "lost", "interpolations", "codes", "bytes", "trust"}
     assert all(finding.title and finding.sentences for finding in found)
     for sentence in (sentence for finding in found for sentence in finding.sentences):
         assert sentence[0].isupper() or sentence[0].isdigit()
@@ -96,11 +96,16 @@ def test_every_table_is_whole_and_a_study_that_was_read_back_is_reported_alike(a
         (
             "equal images",
             "next to no variance",
-            r"better|sure difference|below that|PCA needs|points of variance",
+            r"a lower|differ significantly on|below that|PCA needs|points of variance",
             [],
         ),
-        ("worse than the mean image", "worse than the mean", r"\d{3} points|-\d{3}|the one with 16", ["1", "48"]),
-        ("all worse than the mean image", "worse than the mean", r"better|sure difference|points at|trained once", []),
+        ("worse than the mean image", "worse than the mean", r"\d{3} points|-\d{3}|16-dimensional", ["1", "48"]),
+        (
+            "all worse than the mean image",
+            "worse than the mean",
+            r"a lower|differ significantly on|points at|trained once",
+            [],
+        ),
     ],
 )
 def test_without_explained_variance_nothing_is_compared(name, text, unsaid, sampled):
@@ -153,13 +158,25 @@ def test_with_several_seeds_no_number_of_the_sizes_is_of_one_seed():
 @pytest.mark.parametrize(
     ("options", "said", "unsaid"),
     [
-        ({}, "changed by -0.1 % with 16 and -0.1 % with 48. Test error against training error: +11.1 %", "a gate"),
+        ({}, "changed by -0.1 % with 16 and -0.1 % with 48. Test error against training error: +11.1 %", "failed"),
         ({"fall": 0.03}, "In the last 2 epochs of 20 the training error changed by -3.0 % with 16 and", "images"),
-        ({"fall": 0.03}, "At 16 and 48 a gate fires: training error still fell by more than 1 % in the last", "images"),
+        (
+            {"fall": 0.03},
+            "At 16 and 48 a training check failed: training error still fell by more than 1 % in the last",
+            "images",
+        ),
         ({"fall": 0.03}, "of the epochs; try --recipe converged or more epochs. Part of any difference", "images"),
-        ({"fall": -0.014}, "changed by +1.4 % with 16 and +1.4 % with 48", "a gate"),
-        ({"fall": None}, "a gate fires: one epoch cannot show whether training was finished; try", "changed by"),
-        ({"train_share": 0.5}, "At 16 and 48 a gate fires: test error above training error by more than 3 %", "still"),
+        ({"fall": -0.014}, "changed by +1.4 % with 16 and +1.4 % with 48", "failed"),
+        (
+            {"fall": None},
+            "a training check failed: one epoch cannot show whether training was finished; try",
+            "changed by",
+        ),
+        (
+            {"train_share": 0.5},
+            "At 16 and 48 a training check failed: test error above training error by more than 3 %",
+            "still",
+        ),
         ({"train_share": 0.5}, "of the variance; take more images. Test error", "Part of any difference"),
     ],
 )
@@ -173,7 +190,9 @@ def test_only_the_sizes_whose_checks_failed_are_named_with_advice_for_their_reci
     found = study("seeds")
     sizes = (found.sizes[0], replace(found.sizes[1], gates=("still_falling",)))
     text = texts(replace(found, sizes=sizes, recipe=RECIPES["converged"]))[TRAINING]
-    assert "At 48 a gate fires: the budget of epochs ended the training before the held-out error had settled; " in text
+    assert (
+        "At 48 a training check failed: the budget of epochs ended the training before the held-out error had " in text
+    )
     assert "; try more epochs." in text
 
 
@@ -232,29 +251,29 @@ def test_what_is_lost_is_between_the_answer_and_the_size_below_or_between_the_en
 
 
 def test_what_was_not_measured_is_not_reported():
-    codes = "Classes told apart by their codes"
+    codes = "k-nearest-neighbour accuracy on the codes"
     unknown = ("no labels", CLASSES), ("no labels", codes), ("equal images", SHARP)
     for name, title in unknown:
         assert title in texts(study("better"))
         assert title not in texts(study(name))
     assert CLASSES not in texts(by_class(study("better"), dict.fromkeys((16, 48), (None, 0.02, None))))
     assert list(texts(study("all failed"))) == ["Error and latent dimension"]
-    assert not re.search("than the one with|Against 16|Of the networks", " ".join(texts(study("single")).values()))
+    assert not re.search("-dimensional one|the bytes of|5 % level", " ".join(texts(study("single")).values()))
 
 
-def test_walks_without_sharpness_are_reported_by_their_evenness():
+def test_interpolations_without_sharpness_are_reported_by_their_evenness():
     found = study("better")
     models = tuple(replace(model, midpoint_sharpness=None) for model in found.interpolation.models)
-    text = texts(replace(found, interpolation=replace(found.interpolation, models=models)))[WALKS]
-    assert "The mean of a walk's four steps, as a share of its largest, is 100 % with 16 and 100 % with 48." in text
+    text = texts(replace(found, interpolation=replace(found.interpolation, models=models)))[INTERPOLATIONS]
+    assert "The mean of the four steps, as a share of the largest, is 100 % with 16 and 100 % with 48." in text
 
 
 def test_other_test_images_are_spoken_of_where_no_interval_has_them():
     halves = [50 * (high - low) for e in study("better").sampling for low, high in [e.test_explained_variance]]
     assert texts(study("better"))[IMAGES] == (
-        f"Other test images of the same kind would move the variance kept by about ± {halves[0]:.2f} points at 16 and "
-        f"± {halves[1]:.2f} points at 48 (95 %, paired bootstrap over the test images); other starts of the training "
-        "are not in this."
+        f"Other test images of the same kind would move explained variance by about ± {halves[0]:.2f} points at 16 and "
+        f"± {halves[1]:.2f} points at 48 (95 %, paired bootstrap over the test images); this leaves out variation "
+        "across seeds."
     )
     assert IMAGES not in texts(study("seeds"))
 
@@ -262,12 +281,12 @@ def test_other_test_images_are_spoken_of_where_no_interval_has_them():
 def test_bytes_are_compared_with_the_explained_variance_that_they_add():
     more, less = {16: 0.801, 48: 0.902}, {16: 0.902, 48: 0.801}
     for errors, explained, text in (
-        (BETTER, more, "keep 10.1 points of variance more"),
-        (BETTER, less, "keep 10.1 points of variance less"),
-        (EQUAL, more, "keep no more, as far as the test can tell"),
+        (BETTER, more, "explain 10.1 points more of the variance"),
+        (BETTER, less, "explain 10.1 points less of the variance"),
+        (EQUAL, more, "do not explain significantly more of the variance"),
     ):
         told = texts(results(errors, test_explained_variance=explained))[BYTES]
         assert told.endswith(
-            f"Against 16 dimensions, 48 take 3 times the bytes, the decoder apart, and {text}. Bytes and errors here "
+            f"48 dimensions take 3 times the bytes of 16, the decoder apart, and {text}. Bytes and errors here "
             "are on the network of seed 0 at each size."
         )

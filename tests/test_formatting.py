@@ -47,12 +47,17 @@ UNKNOWN = WelchTest((1, 2), 1.0, (-0.5, 2.5), 0.3, 3)
         (f.p_text, (0.02,), "p = 0.020"),
         (f.p_text, (LEVEL - 0.0001,), "p = 0.0499"),  # its side of the level shows
         (f.p_text, (0.02, 3), "p = 0.020 by Holm over 3 comparisons"),
-        (f.significance_text, (ONE_SEED,), ""),
-        (f.significance_text, (LOWER,), " (difference 2.00, 95 % interval 1.50 to 2.50, p = 0.020)"),
+        (f.decibels, (0.01, 0.02), ["+3.01 dB PSNR"]),
+        (f.decibels, (0.01, 0.01001), []),
+        (f.decibels, (0, 0.02), []),
+        (f.in_brackets, ([],), ""),
+        (f.in_brackets, (["a", "b"],), " (a; b)"),
+        (f.significance, (ONE_SEED,), []),
+        (f.significance, (LOWER,), ["difference 2.00, 95 % interval 1.50 to 2.50, p = 0.020"]),
         (
-            f.significance_text,
+            f.significance,
             (UNKNOWN,),
-            " (difference 1.00, 95 % interval -0.500 to 2.500, p = 0.300 by Holm over 3 comparisons)",
+            ["difference 1.00, 95 % interval -0.500 to 2.500, p = 0.300 by Holm over 3 comparisons"],
         ),
     ],
 )

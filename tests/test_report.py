@@ -123,7 +123,7 @@ def test_the_page_says_what_the_study_found(study):
         assert report.markdown_table(head, lines) in markdown
         assert all(f">{text}</t" in html for text in (*head, *(cell for line in lines for cell in line)))
     for finding in findings.analysis(study.found, headline.headline(study.found)):
-        assert f"<h3>{finding.title}</h3>" in html or finding.section == "walks"
+        assert f"<h3>{finding.title}</h3>" in html or finding.section == "interpolations"
         assert f"### {finding.title}" in markdown
         assert all(sentence in unescape(html) for sentence in finding.sentences)
     for path in (study.folder / "figures").iterdir():
@@ -268,7 +268,7 @@ def test_the_walks_of_the_first_size_stand_before_the_folded_ones(shown):
     picture = shown.pictures()["interpolations"]
     classes, labels = shown.study.found.dataset.classes, shown.study.shown["pairs_labels"]
     assert [caption for caption, _ in picture.strips] == [f"{classes[a]} to {classes[b]}" for a, b in labels]
-    assert picture.caption.startswith("With 4 dimensions, walks between")
+    assert picture.caption.startswith("Interpolations with 4 dimensions between")
     assert {caption for caption, _ in picture.folded} == {"2 dimensions"}
     assert len(picture.strips) == len(picture.folded) == len(shown.study.shown["pairs"])
 

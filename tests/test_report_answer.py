@@ -35,11 +35,11 @@ def test_not_asked_the_errors_of_the_ends_are_the_answer():
     assert found.large == "Test error 0.0400 with 4 and 0.0100 with 48"
     assert found.small == "latent dimensions; no share of the variance was asked for"
     assert found.facts == [
-        Fact("4 keep", "60.0 %", "trained once, seed 0"),
+        Fact("Explained by 4", "60.0 %", "trained once, seed 0"),
         Fact("PCA needs", "8", "components for the error of 4"),
-        Fact("48 keep", "90.0 %", "trained once, seed 0"),
-        Fact("Training", "sound", "no gate fired at any size"),
-        Fact("Training images", "0.0 points more", "kept of them with 48; more images may win a part of that"),
+        Fact("Explained by 48", "90.0 %", "trained once, seed 0"),
+        Fact("Training", "sound", "no training check failed at any size"),
+        Fact("Training images", "0.0 points more", "explained of them with 48; more images may gain a part of that"),
     ]
     assert found.next == "How many do you need? Say how much of the variance to keep:"
     assert found.command == f"{AGAIN} --keep 0.9"
@@ -48,21 +48,21 @@ def test_not_asked_the_errors_of_the_ends_are_the_answer():
 def test_of_one_size_its_error_is_given_once():
     found = tile(results({1: 0.02}))
     assert found.large == "Test error 0.0200 with 1"
-    assert [fact.name for fact in found.facts] == ["1 keeps", "PCA needs", "Training", "Training images"]
+    assert [fact.name for fact in found.facts] == ["Explained by 1", "PCA needs", "Training", "Training images"]
 
 
 def test_found_the_size_that_is_enough_stands_beside_the_one_below_and_pca():
     found = tile(asked(0.75))
     assert (found.large, found.small) == ("16 latent dimensions", "are enough to keep 75 % of the variance")
     kept, below, linear, sound, more = found.facts
-    assert (kept.name, kept.value) == ("16 keep", "80.0 %")
+    assert (kept.name, kept.value) == ("Explained by 16", "80.0 %")
     half = 4.302653 * 1e-4 / 3**0.5  # Student's t, times the standard error over three seeds
     assert kept.beside == f"± {100 * half:.2g} points (95 %, 3 seeds and the test images)"
-    assert (below.name, below.value) == ("8 keep", "70.0 %")
+    assert (below.name, below.value) == ("Explained by 8", "70.0 %")
     assert linear == Fact("PCA needs", "49", "components for the same share")
-    assert sound == Fact("Gates", "overfitted", "at 8 and 16")
+    assert sound == Fact("Failed checks", "overfitted", "at 8 and 16")
     assert more == Fact(
-        "Training images", "4.0 points more", "kept of them with 16; more images may win a part of that"
+        "Training images", "4.0 points more", "explained of them with 16; more images may gain a part of that"
     )
     assert (found.next, found.command) == ("Another share, from the same folder:", f"{AGAIN} --keep 0.8")
 
@@ -101,7 +101,12 @@ def test_of_the_smallest_size_it_is_said_that_none_below_was_tried():
     errors = {(k, seed): 0.02 for k in (1, 4) for seed in (0, 1, 2)}
     one, four = asked(0.7, errors), asked(0.7, {job: e for job, e in errors.items() if job[0] == 4}, components=None)
     assert (tile(one).large, tile(one).small) == ("1 latent dimension", "is enough to keep 70 % of the variance")
-    assert [fact.name for fact in tile(one).facts] == ["1 keeps", "PCA needs", "Gates", "Training images"]
+    assert [fact.name for fact in tile(one).facts] == [
+        "Explained by 1",
+        "PCA needs",
+        "Failed checks",
+        "Training images",
+    ]
     assert tile(four).facts[1:3] == [
         Fact("Smaller sizes", "not tried"),
         Fact("PCA needs", "no number", "components for the same share"),
@@ -118,7 +123,7 @@ def test_undecided_the_next_command_has_the_seeds_that_would_settle_it():
     assert tile(found).next == "More seeds would settle it:"
     assert tile(found).command == f"{AGAIN} --latent-dims 16 --seeds {count} --keep 0.79{SAME}"
     once = asked(0.75, BETTER)
-    assert tile(once).facts[0] == Fact("16 keep", "80.0 %", "trained once, seed 0")
+    assert tile(once).facts[0] == Fact("Explained by 16", "80.0 %", "trained once, seed 0")
     assert tile(once).command == f"{AGAIN} --latent-dims 16 48 --seeds 3 --keep 0.75{SAME}"
 
 
@@ -129,8 +134,8 @@ def test_not_reached_the_next_command_has_the_next_sizes():
         "no size of this study keeps 95 % of the variance",
     )
     assert [fact[:2] for fact in found.facts[:3]] == [
-        ("48 keep", "90.0 %"),
-        ("16 keep", "80.0 %"),
+        ("Explained by 48", "90.0 %"),
+        ("Explained by 16", "80.0 %"),
         ("PCA needs", "1,234"),
     ]
     assert found.next == "The question is still open; next to train, 64 and 96:"
@@ -235,7 +240,7 @@ def test_explained_variance_below_0_is_told_in_words():
 
 
 @pytest.mark.parametrize(("train", "test", "gap"), [(0.9, 0.8, "10.0"), (0.8004, 0.8, "0.0"), (0.79, 0.8, "0.0")])
-def test_more_images_may_win_what_is_kept_more_of_those_trained_on(train, test, gap):
+def test_more_images_may_gain_what_is_explained_more_of_those_trained_on(train, test, gap):
     shares = {"train_explained_variance": train, "test_explained_variance": test}
     fact = tile(results({16: 0.02}, **shares)).facts[-1]
     assert fact.value == f"{gap} points more"
@@ -243,15 +248,19 @@ def test_more_images_may_win_what_is_kept_more_of_those_trained_on(train, test, 
 
 @pytest.mark.parametrize(
     ("fired", "told"),
-    [([], ("Training", "sound")), ([8], ("Gates", "still falling")), ([8, 16, 48], ("Gates", "still falling"))],
+    [
+        ([], ("Training", "sound")),
+        ([8], ("Failed checks", "not converged")),
+        ([8, 16, 48], ("Failed checks", "not converged")),
+    ],
 )
 def test_the_tile_says_whether_training_was_sound(fired, told):
     found = results(THREE, noise=0, gates={k: FALLING if k in fired else () for k in (8, 16, 48)})
     sizes = tuple(replace(s, gates=("still_falling",) if s.latent_dim in fired else ()) for s in found.sizes)
     facts = tile(replace(found, sizes=sizes)).facts
-    (fact,) = (fact for fact in facts if fact.name in ("Training", "Gates"))
+    (fact,) = (fact for fact in facts if fact.name in ("Training", "Failed checks"))
     assert (fact.name, fact.value) == told
-    assert fact.beside == {0: "no gate fired at any size", 1: "at 8", 3: "at every size"}[len(fired)]
+    assert fact.beside == {0: "no training check failed at any size", 1: "at 8", 3: "at every size"}[len(fired)]
 
 
 @pytest.mark.parametrize("found", [results(BETTER, variance=5.7e-10), results({}, failures=[(16, 0)])])

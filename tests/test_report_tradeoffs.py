@@ -57,13 +57,13 @@ def test_of_many_sizes_the_code_of_the_answer_is_described_or_of_the_largest():
 
 
 QUANTITIES = {
-    "evenness": "changed the picture more evenly",
-    "midpoint_sharpness": "gave sharper pictures half way",
-    "detour": "went straighter",
-    "midpoint_distance": "came nearer to training images half way",
-    "drift": "drifted less",
+    "evenness": "the more even steps",
+    "midpoint_sharpness": "the sharper midpoints",
+    "detour": "the shorter path",
+    "midpoint_distance": "the midpoints nearer to training images",
+    "drift": "the smaller drift",
 }
-IN_PAIRS = " (tests in pairs over the same walks, 5 % level by Holm)."
+IN_PAIRS = " (paired tests over the same interpolations, 5 % level by Holm)."
 EVEN, SHARP, STRAIGHT, NEAR, DRIFT = QUANTITIES.values()
 
 
@@ -72,27 +72,29 @@ EVEN, SHARP, STRAIGHT, NEAR, DRIFT = QUANTITIES.values()
     [
         (  # more is better of the first two, less of the others
             [(1, 0.01), (-1, 0.01), (-1, 0.0001), (1, 0.01), (-1, 0.02)],
-            f"the one with 16 {EVEN}, {STRAIGHT} and {DRIFT}, and the one with 4 {SHARP} and {NEAR}{IN_PAIRS}",
+            f"The 16-dimensional network has {EVEN}, {STRAIGHT} and {DRIFT}; the 4-dimensional network has {SHARP} and "
+            f"{NEAR}{IN_PAIRS}",
         ),
         (
             [(1, 0.01)] * 2 + [(0, 1), (1, None), (-1, 0.05)],
-            f"the one with 16 {EVEN} and {SHARP}, and which one {STRAIGHT}, which one {NEAR} and which one {DRIFT} "
-            f"is not settled{IN_PAIRS}",
+            f"The 16-dimensional network has {EVEN} and {SHARP}; neither significantly has {STRAIGHT} or {NEAR} or "
+            f"{DRIFT}{IN_PAIRS}",
         ),
     ],
 )
 def test_which_of_two_sizes_interpolates_better_is_said_as_far_as_it_is_significant(tests, text):
     changes = {name: {"difference": d, "p": p} for name, (d, p) in zip(QUANTITIES, tests, strict=True)}
-    sentences = tradeoffs.walk_sentences(with_tests(results({4: 0.04, 16: 0.02}), **changes))
-    assert f"Of the networks with 4 and 16 dimensions, {text}" in sentences
+    sentences = tradeoffs.interpolation_sentences(with_tests(results({4: 0.04, 16: 0.02}), **changes))
+    assert text in sentences
 
 
 @pytest.mark.parametrize("errors", [{16: 0.02}, {4: 0.04, 16: 0.02, 48: 0.01}])
 def test_only_two_sizes_are_compared_in_words(errors):
-    assert "Of the networks" not in " ".join(tradeoffs.walk_sentences(results(errors)))
+    assert "5 % level" not in " ".join(tradeoffs.interpolation_sentences(results(errors)))
 
 
-NO_SURE = "not surely nearer or farther and neither surely blurrier nor sharper"
+FADE = "a cross-fade of the two real images"
+OPEN = "not significantly nearer or farther and not significantly blurrier or sharper"
 
 
 @pytest.mark.parametrize(
@@ -100,15 +102,15 @@ NO_SURE = "not surely nearer or farther and neither surely blurrier nor sharper"
     [
         ((-1, 0.01), (-1, 0.01), "nearer to training images and blurrier"),
         ((1, 0.01), (1, 0.049), "farther from training images and sharper"),
-        ((-1, 0.05), (1, None), NO_SURE),
+        ((-1, 0.05), (1, None), OPEN),
     ],
 )
 def test_the_takeaway_is_what_the_tests_against_fading_and_pca_say(distance, sharpness, words):
     found = results(BETTER)
     open_, told = {"p": 1.0}, {"midpoint_distance": distance, "midpoint_sharpness": sharpness}
     for reference, sentence in (
-        ("cross_fade", f"{words} than in a fade of the two real ones, and {NO_SURE} than with as many PCA components."),
-        ("pca", f"{NO_SURE} than in a fade of the two real ones, and {words} than with as many PCA components."),
+        ("cross_fade", f"{words} than those of {FADE}, and {OPEN} than those of as many PCA components."),
+        ("pca", f"{OPEN} than those of {FADE}, and {words} than those of as many PCA components."),
     ):
         models = list(found.interpolation.models)
         against = models[-1].against
@@ -120,35 +122,40 @@ def test_the_takeaway_is_what_the_tests_against_fading_and_pca_say(distance, sha
             against = replace(against, **{name: replace(of, **tests)})
         models[-1] = replace(models[-1], against=against)
         given = replace(found, interpolation=replace(found.interpolation, models=tuple(models)))
-        assert tradeoffs.walk_takeaway(given) == [f"Half way, with 48 dimensions, pictures are {sentence}"]
+        assert tradeoffs.interpolation_takeaway(given) == [f"With 48 dimensions, midpoints are {sentence}"]
 
 
-def test_the_walks_shown_first_are_those_of_the_answer_or_of_the_largest_size():
+def test_the_interpolations_shown_first_are_those_of_the_answer_or_of_the_largest_size():
     found = results(BETTER)
     asked = replace(found, verdict=answer.answer(found.models, 0.7))
-    assert (tradeoffs.walk_size(found), tradeoffs.walk_size(asked)) == (48, 16)
-    assert tradeoffs.walk_takeaway(asked)[0].startswith("Half way, with 16 dimensions, pictures are ")
+    assert (tradeoffs.interpolated_size(found), tradeoffs.interpolated_size(asked)) == (48, 16)
+    assert tradeoffs.interpolation_takeaway(asked)[0].startswith("With 16 dimensions, midpoints are ")
     none = results({}, failures=[(16, 0)])
-    assert tradeoffs.walk_size(none) is None
-    assert tradeoffs.walk_takeaway(none) == tradeoffs.walk_numbers(none) == tradeoffs.walk_sentences(none) == []
+    assert tradeoffs.interpolated_size(none) is None
+    assert (
+        tradeoffs.interpolation_takeaway(none)
+        == tradeoffs.interpolation_numbers(none)
+        == tradeoffs.interpolation_sentences(none)
+        == []
+    )
 
 
-def test_three_numbers_of_the_walks_stand_beside_their_references():
+def test_three_numbers_of_the_interpolations_stand_beside_their_references():
     found = results(BETTER).interpolation
     small, _ = found.models
-    walks = replace(
+    changed = replace(
         found,
         models=(replace(small, evenness=0.912, midpoint_distance=1.234, midpoint_sharpness=0.456),),
         pca=(replace(found.pca[0], midpoint_distance=1.5, midpoint_sharpness=0.3),),
         cross_fade=replace(found.cross_fade, midpoint_distance=2.0, midpoint_sharpness=0.7),
     )
     one = results({16: 0.02})
-    even, near, sharp = tradeoffs.walk_numbers(replace(one, interpolation=walks))
+    even, near, sharp = tradeoffs.interpolation_numbers(replace(one, interpolation=changed))
     assert even == ("even steps", "91 %", "mean step over the largest of the four; 100 % is even")
-    assert near == ("half way, nearest real image", "1.23", "of the usual distance; PCA 1.50, fading 2.00")
-    assert sharp == ("half way, sharpness", "46 %", "of the ends' gradients; PCA 30 %, fading 70 %")
-    flat = replace(walks, models=(replace(walks.models[0], midpoint_sharpness=None),))
-    assert tradeoffs.walk_numbers(replace(one, interpolation=flat)) == [even, near]
+    assert near == ("midpoint, nearest real image", "1.23", "of the usual distance; PCA 1.50, cross-fade 2.00")
+    assert sharp == ("midpoint sharpness", "46 %", "of the ends' gradients; PCA 30 %, cross-fade 70 %")
+    flat = replace(changed, models=(replace(changed.models[0], midpoint_sharpness=None),))
+    assert tradeoffs.interpolation_numbers(replace(one, interpolation=flat)) == [even, near]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +165,7 @@ def test_three_numbers_of_the_walks_stand_beside_their_references():
 def test_numbers_of_one_network_name_its_seed(errors, failures, seeds):
     found = results(errors, failures=failures)
     assert tradeoffs.of_seed(found) == f"on the network of seed {seeds} at each size"
-    assert tradeoffs.of_seed(found) in tradeoffs.walk_sentences(found)[0]
+    assert tradeoffs.of_seed(found) in tradeoffs.interpolation_sentences(found)[0]
 
 
 def test_estimates_of_the_intrinsic_dimension_are_reported_with_their_sample_and_gaps():
@@ -174,8 +181,8 @@ def test_a_nested_network_is_reported_with_its_distance_from_the_trained_sizes()
     assert tradeoffs.nested_sentences(found) == []
     curve = nested_curve(Job(48, 0), {16: 0.022, 32: 0.02, 48: 0.018}, None, (16, 32, 48))
     curve = replace(curve, apart=compare_nested(curve, found.sizes))
-    first, screening = tradeoffs.nested_sentences(replace(found, curve=curve))
-    assert "its test error is +10 % at 16 and +80 % at 48." in first
-    assert screening.startswith("It is too poor a guide to be drawn, and no answer rests on it")
+    first, trust = tradeoffs.nested_sentences(replace(found, curve=curve))
+    assert "relative to networks trained for one size they are +10 % at 16 and +80 % at 48." in first
+    assert trust.startswith("These estimates are too poor to be drawn, and no answer rests on them")
     broken = replace(found, curve=nested_curve(Job(48, 0), None, "it burst", (16, 48)))
-    assert tradeoffs.nested_sentences(broken) == ["The screening of all sizes with one network failed: it burst."]
+    assert tradeoffs.nested_sentences(broken) == ["The training of the nested network failed: it burst."]

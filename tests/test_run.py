@@ -713,7 +713,7 @@ def test_a_curve_that_is_damaged_is_found_again(tmp_path):
     assert contents(tmp_path) == before
 
 
-def test_a_screening_that_diverges_is_told_and_the_networks_are_kept(tmp_path):
+def test_a_nested_network_that_diverges_is_told_and_the_networks_are_kept(tmp_path):
     wild = replace(RECIPE, output="linear", learning_rate=1e30)
     done = study(tmp_path, sizes=(2, 3), curve=True, recipe=wild, draw=True)
     assert done.results["curve"]["status"] == "failed"

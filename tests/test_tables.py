@@ -61,7 +61,7 @@ def test_comparisons_are_of_networks_or_with_seeds_of_sizes(errors, last):
     header, _ = table = tables.compared(results(errors))
     assert header == ["from", "to", "error at from", "error at to", "change", "difference", *last]
     rows = cells(table)
-    assert rows[3]["difference"].endswith(", not sure")  # 8 and 16 are equal, 16 and 24 are not
+    assert rows[3]["difference"].endswith(", not significant")  # 8 and 16 are equal, 16 and 24 are not
     mean, _, half = rows[4]["difference"].partition(" ± ")
     (test,) = (t for sizes, t in headline.comparable(results(errors)) if sizes == (16, 24))
     assert float(mean) == pytest.approx(test.difference, rel=0.01)
@@ -73,7 +73,7 @@ def test_a_comparison_of_sizes_may_go_the_other_way_than_that_of_their_first_net
     first = cells(tables.compared(results(errors)))[0]
     assert [first[name] for name in ("from", "to", "error at from", "error at to")] == ["4", "8", "0.0400", "0.0453"]
     assert first["change"] == "+13 %"
-    assert first["difference"].endswith(", not sure")
+    assert first["difference"].endswith(", not significant")
 
 
 @pytest.mark.parametrize(
@@ -82,16 +82,16 @@ def test_a_comparison_of_sizes_may_go_the_other_way_than_that_of_their_first_net
         (
             MANY,
             {
-                "Results of each size": "Each size was trained once: no numbers have an interval for other trainings.",
-                "Walks in numbers": "Means over 20 pairs of training images.",
+                "Results of each size": "Each size was trained once: no number has an interval across seeds.",
+                "Interpolations in numbers": "Means over 20 pairs of training images.",
             },
         ),
         (
             MANY_SEEDS,
             {
-                "The codes of each size": "Classes are told apart on the network of seed 0 at each size.",
-                "Walks in numbers": "Means over 20 pairs of training images. Measured on the network of seed 0 at each "
-                "size.",
+                "The codes of each size": "The k-NN accuracy is measured on the network of seed 0 at each size.",
+                "Interpolations in numbers": "Means over 20 pairs of training images. Measured on the network of seed "
+                "0 at each size.",
                 "Bytes of a code of 8 bits a dimension": "Measured on the network of seed 0 at each size.",
                 "Codes of other bits a dimension": "Measured on the network of seed 0 at each size.",
             },
@@ -104,7 +104,7 @@ def test_a_note_says_what_is_of_one_training(errors, notes):
         "Latent size for each share of the variance",
         "Results of each size",
         "Sizes compared",
-        "Walks in numbers",
+        "Interpolations in numbers",
         "The codes of each size",
         "Bytes of a code of 8 bits a dimension",
         "Codes of other bits a dimension",
@@ -142,7 +142,7 @@ def test_how_far_an_explained_variance_below_0_could_move_is_not_reported():
 
 def test_what_was_not_measured_is_a_dash_and_no_network_is_no_table():
     found, none = results(BETTER, labels=False, test_sharpness=0.7), results({}, failures=[(16, 0)])
-    assert cells(tables.codes(found))[0]["classes told apart"] == "-"
+    assert cells(tables.codes(found))[0]["k-NN accuracy"] == "-"
     assert cells(tables.interpolations(found))[-1]["drift"] == "-"
     assert tables.codes(none) is tables.compression(none) is None
 
@@ -183,9 +183,9 @@ def test_codes_stand_beside_pca_with_the_same_bytes_and_jpeg_with_the_same_error
 
 def test_settings_say_what_was_asked():
     found = results({(16, 0): 0.02, (16, 1): 0.02, (48, 0): 0.01})
-    assert [name for name, _ in tables.settings(found)] == ["Data", "Sizes", "Trainings"]
+    assert [name for name, _ in tables.settings(found)] == ["Data", "Sizes", "Seeds"]
     dataset = replace(found.dataset, value_range=16.0, test_share=0.25)
     asked = dict(tables.settings(replace(found, dataset=dataset, verdict=answer.answer(found.models, 0.9))))
     assert asked["Data"] == "clothes: 60,000 training and 10,000 test images of 28 × 28 pixels"
-    assert asked["Trainings"] == "1 to 2 trainings of each size, seeds 0 and 1"
+    assert asked["Seeds"] == "1 to 2 per size, of 0 and 1"
     assert (asked["Pixel values"][:7], asked["Test images"][:4], asked["To keep"][:4]) == ("0 to 16", "25 %", "90 %")

@@ -54,7 +54,12 @@ def table() -> str:
         cells = (cell for k in SIZES for cell in _cells(means[k], variance))
         rows.append([NAMES[name], _trained(results), *cells, _failed(results)])
     rows[0].append("")
-    header = ["network", "recipe", *(f"{what}, {k}" for k in SIZES for what in ("test MSE", "variance kept")), "checks"]
+    header = [
+        "network",
+        "recipe",
+        *(f"{what}, {k}" for k in SIZES for what in ("test MSE", "explained variance")),
+        "failed checks",
+    ]
     lines = ["---", "---", *("---:" for _ in header[3:]), "---"]
     return "\n".join(f"| {' | '.join(line)} |" for line in (header, lines, *rows))
 

@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
 PAGES = ("README.md", "docs/why.md")
 KEPT = ("study.json", "results.json", "results.csv", "report.html", "report.md", "figures")
-COLUMNS = ("latent", "train MSE", "test MSE", "PSNR dB", "SSIM", "variance kept", "gates")
+COLUMNS = ("latent", "train MSE", "test MSE", "PSNR dB", "SSIM", "explained variance", "failed checks")
 
 
 def take(study: Path) -> None:

@@ -35,7 +35,7 @@ SECTIONS = {
     "Data": (
         Row(
             "mirror",
-            "a mirror closes half way, sends a page instead of gzip, wrong bytes, hangs, or redirects to http",
+            "a mirror closes early, sends a page instead of gzip, wrong bytes, hangs, or redirects to http",
             "no file under the final name; retries, the next mirror, then an error that lists each; https stays https",
         ),
         Row(

@@ -124,8 +124,8 @@ def _linear(rows: dict[str, Row]) -> list[str]:
         "Gaussian sets of rank r in 100 pixels, all directions alike, 4,000 training and 1,000 test images. A",
         "network packs",
         'directions: "packed" is what r - 1 numbers keep, by one network on ten times the images. The share is',
-        "half way",
-        f'from there to everything. The answer was r, "enough" and not "at most", in {len(right)} of {len(rows)} runs.',
+        "at the midpoint between that and 100 %.",
+        f'The answer was r, "enough" and not "at most", in {len(right)} of {len(rows)} runs.',
         "",
         "| set | packed | PCA of r - 1 | share | answer | not enough | trainings |",
         "|---|---:|---:|---:|---:|---:|---:|",
@@ -245,7 +245,7 @@ def _recipes(found: Row) -> list[str]:
         "test images, and",
         "steps of a training with its seconds on a core that other work shared. `thorough` is the recipe that",
         "`converged`",
-        "replaced. PCA is of all training images; the gate `worse_than_pca` compares with PCA of the images",
+        "replaced. PCA is of all training images; the check `worse_than_pca` compares with PCA of the images",
         "trained on, by",
         "two paired standard errors. The constants of `converged` were chosen on the sets with a star, and are",
         "judged by",
@@ -254,7 +254,7 @@ def _recipes(found: Row) -> list[str]:
         f"Of {len(ours)} networks of `converged`, {len(fired)} are worse than PCA or were ended by their budget"
         + (f": {', '.join(fired)}." if fired else "."),
         "",
-        f"| set | latent | PCA | {' | '.join(RECIPES)} | steps, seconds of `converged` | its gates |",
+        f"| set | latent | PCA | {' | '.join(RECIPES)} | steps, seconds of `converged` | its failed checks |",
         f"|---|---:|---:|{'---:|' * len(RECIPES)}---:|---|",
     ]
     by_place = {(row["set"], row["latent_dim"], row["recipe"]): row for row in rows}

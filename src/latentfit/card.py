@@ -34,7 +34,9 @@ def _front(found: Results, model: ModelResult) -> str:
     rows = found.dataset.is_rows
     metrics = [{"type": "mse", "name": "test MSE", "value": model.test_mse}]
     if model.test_explained_variance is not None:
-        metrics.append({"type": "explained_variance", "name": "variance kept", "value": model.test_explained_variance})
+        metrics.append(
+            {"type": "explained_variance", "name": "explained variance", "value": model.test_explained_variance}
+        )
     task = {"type": "feature-extraction" if rows else "image-feature-extraction"}
     data = {"name": found.dataset.name, "type": found.dataset.name, "split": "test"}
     name = f"autoencoder-{model.latent_dim}"
@@ -66,7 +68,7 @@ def _sections(study: Study, found: Results, model: ModelResult, network: Network
         f"## Data\n\n{_data(found)}",
         f"## Recipe\n\n{_recipe(found, model, network)}",
         f"## Errors\n\n{_table(found, model)}",
-        f"## Training checks\n\n{_gates(model)}",
+        f"## Training checks\n\n{_checks(model)}",
         f"## Use\n\n{_use(study, model, network)}",
         f"## Limits\n\n{_limits(found)}",
         f"## Licence\n\n{_licence(found)}",
@@ -102,11 +104,11 @@ def _recipe(found: Results, model: ModelResult, network: Network) -> str:
 
 def _table(found: Results, model: ModelResult) -> str:
     """The network and as many components of PCA."""
-    kept = None if model.test_explained_variance is None else f"{100 * model.test_explained_variance:.1f} %"
+    explained = None if model.test_explained_variance is None else f"{100 * model.test_explained_variance:.1f} %"
     cells = {
         "train MSE": mse(model.train_mse),
         "test MSE": mse(model.test_mse),
-        "variance kept": kept or "-",
+        "explained variance": explained or "-",
         "PSNR dB": "-" if model.test_psnr is None else f"{model.test_psnr:.2f}",
         "SSIM": "-" if model.test_ssim is None else f"{model.test_ssim:.3f}",
     }
@@ -121,7 +123,7 @@ def _table(found: Results, model: ModelResult) -> str:
     return "\n".join(lines) + f"\n\nMean squared errors over all numbers of all images of a split, {unit}."
 
 
-def _gates(model: ModelResult) -> str:
+def _checks(model: ModelResult) -> str:
     if not model.gates:
         return "None failed."
     return "\n".join(f"- {gate.name}: {GATES[gate.name].words} (found {gate.value:.3g})" for gate in model.gates)

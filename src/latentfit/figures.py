@@ -103,19 +103,19 @@ def reconstructions(originals: Array, reconstructed: Mapping[int, Array]) -> Fig
     return image_rows([("original", originals), *((dims(k), x_hat) for k, x_hat in reconstructed.items())])
 
 
-def interpolations(pairs: Array, walks: Mapping[int, Array]) -> Figure:
+def interpolations(pairs: Array, steps: Mapping[int, Array]) -> Figure:
     """Interpolations between pairs of images: one row per pair and latent size, the steps between the originals.
 
     Args:
         pairs: (P, 2, H, W[, 3]), floats in [0, 1].
-        walks: Decoded steps (P, S, H, W[, 3]) by latent size.
+        steps: Decoded (P, S, H, W[, 3]) by latent size.
     """
-    rows = [(dims(k), walk_row(pair, walks[k][p])) for p, pair in enumerate(pairs) for k in walks]
+    rows = [(dims(k), interpolation_row(pair, steps[k][p])) for p, pair in enumerate(pairs) for k in steps]
     rows = rows or [("real", pair) for pair in pairs]
-    return image_rows(rows, breaks=range(len(walks), len(rows), max(1, len(walks))))
+    return image_rows(rows, breaks=range(len(steps), len(rows), max(1, len(steps))))
 
 
-def walk_row(pair: Array, steps: Array) -> Array:
+def interpolation_row(pair: Array, steps: Array) -> Array:
     """Put the steps (S, H, W[, 3]) of an interpolation between its pair (2, H, W[, 3])."""
     return np.concatenate([pair[:1], steps, pair[1:]])
 
@@ -194,7 +194,7 @@ def variance_by_size(
         low = max(0, min([*ends[:, 0], *(100 * share for k, share in pca.items() if k >= min(sizes))]))
         room = max(100 - low, 0.1)
         ax.set_ylim(max(0, low - 0.08 * room), 100 + 0.02 * room)
-        ax.set_ylabel("variance kept, %")
+        ax.set_ylabel("explained variance, %")
         errors: Any = (lambda e: (1 - e / 100) * variance, lambda m: 100 - 100 * m / variance)
         right = ax.secondary_yaxis("right", functions=errors)
         right.set_ylabel("test MSE")

@@ -27,7 +27,7 @@ DATA_HELP = (
 )
 
 
-def _gates() -> str:
+def _checks() -> str:
     """Every check of a training with its limit, as lines."""
     told = [f"  {gate.short:18} {gate.words}" for gate in GATES.values()]
     return "\n".join(textwrap.fill(line, 100, subsequent_indent=" " * 21) for line in told)
@@ -38,8 +38,8 @@ STUDY = f"""examples:
   latentfit study photos.npz --latent-dims 8 16 32      these sizes, each trained until it is done
   latentfit study photos/ --keep 0.95 --cluster tcp://scheduler:8786 --patience 60      on the workers of Dask
 
-gates, which stand beside a size in the table:
-{_gates()}
+training checks; those that fail stand beside a size in the table:
+{_checks()}
 
 exit status: 0 all done; 1 not all of it could be done, or --minutes were over while sizes are left to try (the
 rest is kept); 2 bad input, nothing started;
@@ -142,7 +142,7 @@ def _add_question(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_report(verbs: Any, run: Verb) -> None:
-    verb = _add(verbs, "report", run, "redraw what is derived from a finished study", REPORT)
+    verb = _add(verbs, "report", run, "regenerate report, figures and tables of a study", REPORT)
     _add_folder(verb)
     _add_explorer(verb)
 

@@ -135,20 +135,25 @@ def plural(n: int, thing: str) -> str:
     return f"{n:,} {thing}{'s' if n != 1 else ''}"
 
 
-def decibels(low: float, high: float) -> str:
-    """How much lower in decibels; nothing below a hundredth."""
+def decibels(low: float, high: float) -> list[str]:
+    """What the lower of two errors gains in PSNR; nothing below a hundredth."""
     ratio = 10 * math.log10(high / low) if low > 0 else 0
-    return f" or {ratio:.2f} dB" if ratio >= 0.01 else ""
+    return [f"+{ratio:.2f} dB PSNR"] if ratio >= 0.01 else []
 
 
-def significance_text(test: WelchTest) -> str:
-    """A test's difference, interval and p-value in brackets; nothing without an interval."""
+def in_brackets(parts: Sequence[str]) -> str:
+    """` (a; b)`; nothing of nothing."""
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
+def significance(test: WelchTest) -> list[str]:
+    """A test's difference, interval and p-value; nothing without an interval."""
     if test.interval is None:
-        return ""
+        return []
     sign = -1 if test.interval[1] < 0 else 1  # a difference whose sign is known is given without it
     ends = sorted(sign * end for end in test.interval)
     low, high = alike(ends, [mse(end) for end in ends])
-    return f" (difference {mse(sign * test.difference)}, 95 % interval {low} to {high}, {p_text(test.p, test.family)})"
+    return [f"difference {mse(sign * test.difference)}, 95 % interval {low} to {high}, {p_text(test.p, test.family)}"]
 
 
 def p_text(p: float | None, family: int = 1) -> str:

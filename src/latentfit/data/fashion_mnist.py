@@ -220,7 +220,7 @@ def _explain(error: Exception) -> tuple[str, bool]:
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         return "its name could not be found (is there a network?)", True
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "closed the connection half way", False
+        return "closed the connection early", False
     if isinstance(error, requests.RequestException):
         return messages[-1].lower() if messages else "the connection failed", False
     return "sent wrong bytes (their sha256 is not the published one)", False

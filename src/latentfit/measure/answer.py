@@ -211,13 +211,13 @@ def _undecided(a: Verdict, keep: float, known: Mapping[int, Size], recipe: Recip
         if a.not_enough is not None:
             text += f" Not enough: {a.not_enough}."
     bounding = gates.bounding(a.gates)
-    return text + (f" Better training could do with less: {check_text(bounding, recipe)}." if bounding else "")
+    return text + (f" Fewer may be enough with better training: {check_text(bounding, recipe)}." if bounding else "")
 
 
 def _not_reached(a: Verdict, keep: float, known: Mapping[int, Size], recipe: Recipe, limit: int | None) -> str:
     k = a.best
     if k is None or a.explained_variance is None:
-        return "No training came to its end, so no size can be recommended."
+        return "Every training failed, so no size can be recommended."
     bounding = gates.bounding(a.gates)
     better = f" Better training may get further: {check_text(bounding, recipe)}." if bounding else ""
     told = claim(a, known)[1]
@@ -294,7 +294,7 @@ def progress_text(models: Sequence[Model], keep: Keep) -> str:
     parts, known = [], sizes(models)
     for k, size in known.items():
         fired = [GATES[name].short for name in gates.names(m for m in models if m.latent_dim == k)]
-        beside = f"; gates: {', '.join(fired)}" if fired else ""
+        beside = f"; failed checks: {', '.join(fired)}" if fired else ""
         if keep == "knee":
             parts.append(f"{k}: {explained_share(size.mean.mean, 2)}{beside}")
         else:

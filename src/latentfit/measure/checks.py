@@ -19,7 +19,7 @@ class Check(NamedTuple):
 GATES = {
     "worse_than_pca": Check(2, "worse than PCA of the same images by more than two standard errors", "worse than PCA"),
     "still_falling": Check(
-        0.01, "training error still fell by more than 1 % in the last tenth of the epochs", "still falling"
+        0.01, "training error still fell by more than 1 % in the last tenth of the epochs", "not converged"
     ),
     "single_epoch": Check(0, "one epoch cannot show whether training was finished", "one epoch"),
     "untrained": Check(

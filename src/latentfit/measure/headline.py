@@ -1,7 +1,7 @@
 """The table and the headline of a study: what the terminal prints and a report begins with.
 
-With one seed the sentences are about the trained networks, compared on the same images, and say so; a difference that
-the test does not carry is not called one. With several seeds they are about sizes.
+With one seed the sentences are about the trained networks, compared on the same images; with several seeds they are
+about sizes. Differences with p >= 0.05 are reported as not significant.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from ..formatting import (
     decibels,
     distinguishable,
     explained_share,
+    in_brackets,
     latent,
     listed,
     mse,
@@ -22,7 +23,7 @@ from ..formatting import (
     plural,
     relative_decrease,
     share_text,
-    significance_text,
+    significance,
 )
 from ..results import Results, SizeResult
 from ..stats import Mean, PairedTest, WelchTest
@@ -32,12 +33,12 @@ Table = tuple[list[str], list[list[str]]]
 
 HEADER = (
     "latent",
-    "gates",
+    "failed checks",
     "seeds",
     "test MSE",
-    "variance kept",
+    "explained variance",
     "PCA test MSE",
-    "worth in PCA",
+    "PCA, same MSE",
     "train MSE",
     "PSNR dB",
     "SSIM",
@@ -105,7 +106,7 @@ def error_sentences(results: Results, couples: Sequence[Couple]) -> list[str]:
         sentences = [_alone(size) for size in results.sizes if size.test_mse and size.latent_dim not in worse]
     elif len(results.seeds) == 1:
         seed = results.seeds[0]
-        sentences.insert(1, f"Each size was trained once (seed {seed}), and another start gives other numbers.")
+        sentences.insert(1, f"Each size was trained once (seed {seed}); numbers differ across seeds.")
     if not sentences and not worse:
         sentences = ["No network of this study could be trained."]
     return [*sentences, *_worse_than_mean(results, worse)]
@@ -117,23 +118,23 @@ def _comparison(results: Results, couple: Couple) -> str:
     once = isinstance(test, PairedTest)
     if not test.significant:
         errors = listed(distinguishable(*test.means))
-        subject = f"the networks with {small} and {large}" if once else f"{small} and {large}"
+        who = f"The networks with {small} and {large}" if once else f"{small} and {large}"
         mean = "error" if once else f"mean error over {_seeds(results, small, large)} seeds"
-        return f"Between {subject} latent dimensions the {images} show no sure difference: {mean} {errors}."
+        return f"{who} latent dimensions do not differ significantly on the {images}: {mean} {errors}."
     better, worse = (large, small) if test.difference < 0 else (small, large)
     low, high = sorted(test.means)
-    surprise = "" if better == large else f" More dimensions did not help: {large} came out worse than {small}."
-    told = "" if results.dataset.is_rows else decibels(low, high)
-    errors = f"{' against '.join(distinguishable(low, high))}, {relative_decrease(low, high)} less{told}"
+    surprise = "" if better == large else " More dimensions did not help."
+    told = [] if results.dataset.is_rows else decibels(low, high)
+    errors = f"{' against '.join(distinguishable(low, high))}, {relative_decrease(low, high)} lower"
     if isinstance(test, PairedTest):
         share = test.share_lower if better == large else test.share_higher
         return (
-            f"The network with {latent(better)} reconstructs the {images} better than the one with "
-            f"{worse}: error {errors}, and lower on {share_text(share)} of the images.{surprise}"
+            f"The {better}-dimensional network has a lower error on the {images} than the {worse}-dimensional one: "
+            f"{errors}{in_brackets(told)}, and lower on {share_text(share)} of the images.{surprise}"
         )
     return (
-        f"{latent(better)} reconstruct{'s' if better == 1 else ''} the {images} better than {worse}: mean "
-        f"error over {_seeds(results, small, large)} seeds {errors}{significance_text(test)}.{surprise}"
+        f"{latent(better)} {'has' if better == 1 else 'have'} a lower mean error on the {images} than {worse}: "
+        f"over {_seeds(results, small, large)} seeds {errors}{in_brackets([*told, *significance(test)])}.{surprise}"
     )
 
 
@@ -145,7 +146,7 @@ def _seeds(results: Results, *sizes: int) -> str:
 def _alone(size: SizeResult) -> str:
     k, explained, error = size.latent_dim, size.test_explained_variance, size.test_mse
     assert error is not None
-    share = "" if explained is None else f"; variance kept: {explained_share(explained.mean)}"
+    share = "" if explained is None else f"; explained variance: {explained_share(explained.mean)}"
     if size.seeds == 1:
         return f"The network with {latent(k)} reconstructs the test images with an error of {mse(error.mean)}{share}."
     verb = "reconstructs" if k == 1 else "reconstruct"

@@ -79,8 +79,8 @@ def _facts(results: Results, asked: Verdict) -> list[Fact]:
 
 
 def _kept(results: Results, size: SizeResult) -> Fact:
-    """The variance that a size keeps, and how sure that is."""
-    explained, name = size.test_explained_variance, f"{size.latent_dim} keep{'s' * (size.latent_dim == 1)}"
+    """The variance that a size explains, and how sure that is."""
+    explained, name = size.test_explained_variance, f"Explained by {size.latent_dim}"
     if explained is None:
         return Fact(name, "-", "training failed")
     beside = f"trained once, seed {results.seeds[0]}" if len(results.seeds) == 1 else "trained once"
@@ -99,19 +99,19 @@ def _worth(results: Results, size: SizeResult) -> list[Fact]:
 
 
 def _trust(results: Results) -> list[Fact]:
-    """Which gates fired at which sizes, and how much more of the training images is kept."""
+    """Which training checks failed at which sizes, and how much more of the training images is explained."""
     fired = {size.latent_dim: size.gates for size in results.sizes if size.gates}
     names = dict.fromkeys(name for gates in fired.values() for name in gates)
-    facts = [Fact("Training", "sound", "no gate fired at any size")]
+    facts = [Fact("Training", "sound", "no training check failed at any size")]
     if fired:
         sizes = f"at {listed([*map(str, fired)])}" if len(fired) < len(results.sizes) else "at every size"
-        facts = [Fact("Gates", listed([GATES[name].short for name in names]), sizes)]
+        facts = [Fact("Failed checks", listed([GATES[name].short for name in names]), sizes)]
     k = answered(results) or results.first[-1].latent_dim
     train, test = (results.mean(k, of) for of in (_train_explained, _test_explained))
     if train is None or test is None:
         return facts
     gap = f"{100 * max(train - test, 0):.1f} points more"
-    return [*facts, Fact("Training images", gap, f"kept of them with {k}; more images may win a part of that")]
+    return [*facts, Fact("Training images", gap, f"explained of them with {k}; more images may gain a part of that")]
 
 
 def _train_explained(model: ModelResult) -> float | None:

@@ -54,9 +54,9 @@ def _steps(results: Results) -> list[str]:
         text += f", by {ends[0]}" if len(lower) == 1 else f", by {ends[0]} to {ends[1]}"
     sentences = [f"{text}."]
     if higher := [couple for couple in steps if couple.test.significant and couple.test.difference >= 0]:
-        sentences.append(f"More dimensions came out worse {_list_steps(higher)}.")
+        sentences.append(f"The error rises {_list_steps(higher)}.")
     if open_ := [couple for couple in steps if not couple.test.significant]:
-        sentences.append(f"No difference is sure {_list_steps(open_)}.")
+        sentences.append(f"The difference is not significant {_list_steps(open_)}.")
     return sentences
 
 
@@ -101,7 +101,7 @@ def pca_sentences(results: Results) -> list[str]:
     linear = change(1 - last.linear / first.linear)
     networks = f"the networks' {change(1 - last.error / first.error)}"
     if not ends_differ(results):
-        networks = "no difference between the networks' is sure"
+        networks = "the difference between the networks is not significant"
     return [*sentences, f"From {first.latent_dim} to {last.latent_dim}, PCA's error {linear}; {networks}."]
 
 
@@ -124,7 +124,7 @@ def _pca_sentence(beside: _Beside, needed: int | None) -> str:
     told = " against ".join(distinguishable(beside.error, beside.linear))
     subject = f"With {dims(beside.latent_dim)} the test error"
     if not beside.side:
-        return f"{subject} and that of {components} are not told apart ({told})."
+        return f"{subject} and that of {components} do not differ significantly ({told})."
     if beside.side > 0:
         return f"{subject} is above that of {components} ({told})."
     need = f"PCA needs {needed} components for the same" if needed else "no number of PCA components reaches it"

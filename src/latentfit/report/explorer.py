@@ -189,7 +189,7 @@ class Points:
     count: int = DRAWN
 
     def near(self, z: Array) -> Array:
-        """Codes of images (N, K) themselves, on walks between them, and with one dial or number at an end."""
+        """Codes of images (N, K) themselves, on lines between them, and with one dial or number at an end."""
         draw = np.random.default_rng(self.seed)
         a, b, c, d = z[draw.integers(0, len(z), (4, self.count))]  # (count, K) each
         t = draw.random((self.count, 1))

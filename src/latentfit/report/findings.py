@@ -37,8 +37,12 @@ def analysis(results: Results, said: str = "") -> list[Finding]:
         ("lost", "Which columns lose most", [_columns]),
         ("lost", "Which classes lose most", [_classes]),
         ("lost", "Sharpness", [_sharpness]),
-        ("walks", "What the interpolations show", [tradeoffs.walk_takeaway, tradeoffs.walk_sentences]),
-        ("codes", "Classes told apart by their codes", [tradeoffs.neighbour_sentences]),
+        (
+            "interpolations",
+            "What the interpolations show",
+            [tradeoffs.interpolation_takeaway, tradeoffs.interpolation_sentences],
+        ),
+        ("codes", "k-nearest-neighbour accuracy on the codes", [tradeoffs.neighbour_sentences]),
         ("codes", "The shape of the code", [tradeoffs.code_sentences]),
         ("bytes", "What it means for compression", [tradeoffs.compression_sentences, _bytes]),
         ("trust", "Was the training finished?", [_training]),
@@ -62,8 +66,8 @@ def _sampling(results: Results) -> list[str]:
         for low, high in [entry.test_explained_variance]
     ]
     return [
-        "Other test images of the same kind would move the variance kept by about "
-        f"{listed(halves)} (95 %, paired bootstrap over the test images); other starts of the training are not in this."
+        "Other test images of the same kind would move explained variance by about "
+        f"{listed(halves)} (95 %, paired bootstrap over the test images); this leaves out variation across seeds."
     ]
 
 
@@ -85,7 +89,8 @@ def _training(results: Results) -> list[str]:
         sizes = [str(size.latent_dim) for size in results.sizes if name in size.gates]
         if sizes and name != "failed":  # which has a sentence with its reason
             sentences.append(
-                f"At {listed(sizes)} a gate fires: {gates.check_of(name, recipe).words}; {gates.advice(name, recipe)}."
+                f"At {listed(sizes)} a training check failed: {gates.check_of(name, recipe).words}; "
+                f"{gates.advice(name, recipe)}."
             )
             if gate.bounds:
                 sentences[-1] += " Part of any difference between the sizes may be how well each was trained."
@@ -164,11 +169,11 @@ def _bytes(results: Results) -> list[str]:
     if len(known) < 2 or worse_than_mean(results):
         return []
     (a, before), (b, after) = known[0], known[-1]
-    keep = "keep no more, as far as the test can tell"
+    gain = "do not explain significantly more of the variance"
     if comparisons.ends_differ(results) and before and after:
         points = 100 * (after.mean - before.mean)
-        keep = f"keep {abs(points):.1f} points of variance {'more' if points >= 0 else 'less'}"
+        gain = f"explain {abs(points):.1f} points {'more' if points >= 0 else 'less'} of the variance"
     return [
-        f"Against {dims(a)}, {b} take {b / a:.4g} times the bytes, the decoder apart, and {keep}. Bytes and errors "
+        f"{dims(b)} take {b / a:.4g} times the bytes of {a}, the decoder apart, and {gain}. Bytes and errors "
         f"here are {of_seed(results)}."
     ]

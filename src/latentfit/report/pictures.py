@@ -30,7 +30,7 @@ from ..sweep.store import Study
 from .chosen import SHOWN, glance, of_interest, shown_seeds
 from .findings import lost_between
 from .tables import sizes_text
-from .tradeoffs import walk_size
+from .tradeoffs import interpolated_size
 
 Array = NDArray[Any]
 
@@ -133,24 +133,24 @@ class Shown:
     def _interpolations(self) -> Picture:
         pairs, some = self.study.shown["pairs"], self._some(SHOWN)
         steps = self._steps(some)
-        real, first = to_unit(pairs).numpy(), walk_size(self.study.found)
+        real, first = to_unit(pairs).numpy(), interpolated_size(self.study.found)
         classes, labels = self.study.found.dataset.classes, self.study.shown["pairs_labels"]
-        walks = "Walks" if first is None else f"With {formatting.dims(first)}, walks"
+        of_first = "" if first is None else f" with {formatting.dims(first)}"
 
         def name(p: int) -> str:
             known = classes and (labels >= 0).all()
             return " to ".join(classes[label] for label in labels[p]) if known and classes else f"pair {p + 1}"
 
         rows = [
-            (k, (name(p) if k == first else formatting.dims(k), strip(figures.walk_row(pair, steps[k][p]))))
+            (k, (name(p) if k == first else formatting.dims(k), strip(figures.interpolation_row(pair, steps[k][p]))))
             for k in sorted(steps, key=lambda k: (k != first, k))
             for p, pair in enumerate(real)
         ]
         return Picture(
             figures.interpolations(real, steps),
-            f"{walks} between {len(pairs)} pairs of training images{self._named('pairs')}: the real image, five "
-            "decoded steps from its code to the other's, the other real image. The first and the last step are "
-            f"the reconstructions of the pair{self._of_seed()}.{_left_out(self.networks, some)}",
+            f"Interpolations{of_first} between {len(pairs)} pairs of training images{self._named('pairs')}: the real "
+            "image, five decoded steps from its code to the other's, the other real image. The first and the last step "
+            f"are the reconstructions of the pair{self._of_seed()}.{_left_out(self.networks, some)}",
             tuple(row for k, row in rows if k == first),
             tuple(row for k, row in rows if k != first),
         )
@@ -185,8 +185,8 @@ class Shown:
             f"{caption}. The last row is the difference of the two reconstructions: orange where {large} is "
             "brighter, blue where darker; half of the range from black to white is full colour."
         )
-        strips = [*((name, strip(images)) for name, images in rows), (f"{large} less {small}", changes(before, after))]
-        return Picture(figures.image_rows([*rows, (f"{large} less {small}", change)]), told, tuple(strips))
+        strips = [*((name, strip(images)) for name, images in rows), (f"{large} - {small}", changes(before, after))]
+        return Picture(figures.image_rows([*rows, (f"{large} - {small}", change)]), told, tuple(strips))
 
     def _rows(self, shown: str, sizes: Sequence[int]) -> list[tuple[str, Array]]:
         x = self.study.shown[shown]
@@ -218,8 +218,8 @@ class Shown:
         return Picture.chart(
             lambda ax: figures.error_curves(curves, pca, ax),
             (3.2, 3.2),
-            f"Mean squared error {when}, on the test images (solid) and as it was trained (dashed), with PCA's test "
-            f"error at as many components (dotted){self._of_seed()}.{_left_out(self.histories, some)}",
+            f"Mean squared error {when}, on the test images (solid) and the running training loss (dashed), with PCA's "
+            f"test error at as many components (dotted){self._of_seed()}.{_left_out(self.histories, some)}",
         )
 
     def _by_size(self) -> Picture:
@@ -242,8 +242,8 @@ class Shown:
                 marks={e.name: e.value for e in estimates if e.value is not None},
             ),
             (3.6, 3.4),
-            f"Variance kept of the test images against latent size: networks (blue) and PCA (dotted).{several}"
-            + (" Hollow: a gate of the training fired." if any(bounding(size.gates) for size in results.sizes) else "")
+            f"Explained variance of the test images against latent size: networks (blue) and PCA (dotted).{several}"
+            + (" Hollow: a training check failed." if any(bounding(size.gates) for size in results.sizes) else "")
             + (" Green: the share asked for, and the size that is enough." if isinstance(keep, float) else "")
             + (" Names above: estimates of the images' own dimension." if results.intrinsic else ""),
         )

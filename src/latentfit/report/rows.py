@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ..figures import COLOURS, DPI, GREY, INK, LABEL, NARROW, STYLE, WIDTH, plain
 from ..formatting import dims
 from .pictures import Picture, Shown
-from .tradeoffs import walk_size
+from .tradeoffs import interpolated_size
 
 Array = NDArray[Any]
 
@@ -127,13 +127,13 @@ class ShownRows(Shown):
         return self._drawn("gained", rows, f"{caption}.")
 
     def _interpolations(self) -> Picture:
-        pairs, first = self.study.shown["pairs"], walk_size(self.study.found)
+        pairs, first = self.study.shown["pairs"], interpolated_size(self.study.found)
         names, labels = self.study.found.dataset.classes, self.study.shown["pairs_labels"]
         steps = self._steps([first] if first is not None else [])
         panels = []
         for p, pair in enumerate(pairs):
-            walk = {f"step {s + 1}": z for s, z in enumerate(steps[first][p])} if first is not None else {}
-            every = {"from": pair[0], **walk, "to": pair[1]}
+            between = {f"step {s + 1}": z for s, z in enumerate(steps[first][p])} if first is not None else {}
+            every = {"from": pair[0], **between, "to": pair[1]}
             of = f" ({names[labels[p, 0]]} to {names[labels[p, 1]]})" if names and (labels >= 0).all() else ""
             panels.append(Panel(f"pair {p + 1}{of}", {name: self._in_units(x) for name, x in every.items()}))
         size = "" if first is None else f" with {dims(first)}"

@@ -33,20 +33,20 @@ from .tradeoffs import of_seed
 
 TERMS = {
     "latent": "Latent dimensions: how many numbers a code has.",
-    "gates": "Signs that training was not as good as it could be "
+    "failed checks": "Training checks: signs that training was not as good as it could be "
     f"({listed([GATES[name].short for name in bounding(GATES)])}), or of what the images are "
     f"({listed([gate.short for gate in GATES.values() if not gate.bounds])}).",
     "seeds": "Trainings of this size, each with other starting weights and another order of the images.",
     "test MSE": "Mean squared error over all pixels of all test images, pixels in [0, 1].",
     "train MSE": "The same on the images trained on.",
-    "variance kept": "1 - test MSE / (mean squared distance of the test images from the mean training image).",
+    "explained variance": "1 - test MSE / (mean squared distance of the test images from the mean training image).",
     "PCA test MSE": "Test MSE of PCA with as many components.",
-    "worth in PCA": "PCA components that reach the same test MSE.",
+    "PCA, same MSE": "PCA components for the same test MSE.",
     "PSNR dB": "10 log10 (1 / MSE), of the pooled test MSE; a mean over seeds.",
     "SSIM": "Structural similarity of the test images, Gaussian window of 11 pixels; a mean over images and seeds.",
     "variance to keep": "The share of the variance of the test images that is asked for.",
     "enough": "The smallest trained size whose interval lies at or above the share. At most: no smaller size was shown "
-    "to be too small, or a gate of the training fired, and better training could do with less.",
+    "to be too small, or a training check failed, and fewer may be enough with better training.",
     "not enough": "The largest trained size, below the one that is enough, whose interval lies below the share.",
     "PCA components": "Components that keep the same share of the variance of the test images.",
     "from": "The smaller size.",
@@ -55,35 +55,34 @@ TERMS = {
     "error at to": "Test MSE of the larger size.",
     "change": "From the first to the second, as a share of the first.",
     "lower on": "Share of the test images that the second network reconstructs better.",
-    "difference": "Second less first, ± half of its own 95 % interval: of one training each in pairs over the test "
-    "images (Student's t), otherwise for other seeds and other images together. Not sure: p by Holm is 0.05 or "
-    "more.",
+    "difference": "Second - first, ± half of its own 95 % interval: of one training each in pairs over the test "
+    "images (Student's t), otherwise for other seeds and other images together. Not significant: p by Holm is "
+    "0.05 or more.",
     "column": "Of the rows of numbers, those that lose the largest share of their variance.",
     "deviation": "Standard deviation of the training rows, in the column's own unit.",
     "RMSE": "Root mean square error of the test rows in the column's own unit, a mean over seeds.",
     "variance lost": "Mean squared error of the column over its variance in the training rows.",
-    "walk": "The size, or a reference without a network.",
-    "evenness": "Mean of a walk's four steps over its largest; 1 is even.",
-    "detour": "Way through the pictures over the straight way.",
-    "distance half way": "To the nearest training image (of at most "
+    "interpolation": "The size, or a reference without a network.",
+    "evenness": "Mean of the four steps over the largest of them; 1 is even.",
+    "detour": "Length of the path in image space over that of the straight line.",
+    "midpoint distance": "To the nearest training image (of at most "
     f"{AMONG:,}), in units of the usual distance between neighbours.",
-    "drift": "How far the middle moves when it is decoded and encoded again, as a share of the walk.",
-    "sharpness half way": "Gradient magnitude, as a share of that of the real pictures at both ends; artefacts count "
+    "drift": "How far the midpoint moves when it is decoded and encoded again, as a share of the distance of the two "
+    "codes.",
+    "midpoint sharpness": "Gradient magnitude, as a share of that of the real pictures at both ends; artefacts count "
     "too.",
     "effective dimension": "Participation ratio of the covariance of the training codes; it depends on how a network "
     "scales its code. A mean over seeds.",
     "of the code": "The same as a share of the code's dimensions.",
     "sharpness": "Gradient magnitude of the test reconstructions, as a share of that of the originals; a mean over "
     "seeds.",
-    "classes told apart": "Accuracy of ten nearest neighbours on the codes, with half of its 95 % interval for other "
-    "test images.",
+    "k-NN accuracy": "Of ten nearest neighbours on the codes, with half of its 95 % interval for other test images.",
     "bits": "A dimension; 32 is a float. Codes are rounded over the range of the training codes.",
     "bytes": "Of a code.",
     "with decoder": "The same with the decoder's own bytes spread over all images of the set.",
     "PCA, same bytes": "Test MSE of as many PCA components with as many bits.",
     "JPEG bytes": "An image, of many in one JPEG, the smallest with no more error than the code of 8 bits.",
-    "over seeds": "Half of the 95 % interval of the variance kept for other starts of the training, in points "
-    "(Student's t).",
+    "over seeds": "Half of the 95 % interval of explained variance across seeds, in points (Student's t).",
     "over images": "The same for other test images (paired bootstrap).",
     "last tenth": "How the training error changed in the last tenth of the epochs.",
     "test over train": "How far the test MSE lies above the training MSE.",
@@ -92,17 +91,17 @@ INTERVAL = (
     "In the answer and in the results of each size ± is half of the 95 % interval of a mean, for other seeds and other "
     "test images together: the two variances add, and the factor is Student's t for the seeds and the normal quantile "
     "for the images, weighted by the two (Cochran, 1951). A size is enough to keep a share if the interval of its "
-    "variance kept lies at or above the share, and not enough if it lies below; for the rest the runs do not tell."
+    "explained variance lies at or above the share, not enough if it lies below, and undecided otherwise."
 )
-ONCE = "Each size was trained once: no number has an interval for other trainings, and no size can be called enough."
+ONCE = "Each size was trained once: no number has an interval across seeds, and no size can be called enough."
 
 
 OF_ROWS = {  # what other columns mean for rows of numbers
     "test MSE": "Mean squared error of the test rows over the columns that vary, each in deviations. In the data's own "
     "units it is in results.json, and by column in the table of those that lose most.",
-    "variance kept": "1 - test MSE / (mean squared distance of the test rows from the mean training row), over the "
-    "columns that vary, each in deviations.",
-    "distance half way": "To the nearest training row (of at most "
+    "explained variance": "1 - test MSE / (mean squared distance of the test rows from the mean training row), over "
+    "the columns that vary, each in deviations.",
+    "midpoint distance": "To the nearest training row (of at most "
     f"{AMONG:,}), in units of the usual distance between neighbours.",
 }
 COLUMNS = {
@@ -124,15 +123,15 @@ def all_tables(results: Results) -> dict[str, Noted]:
     """The tables of the page by their names; those for which a study has numbers."""
     of_first = f"Measured {of_seed(results)}." if len(results.seeds) > 1 else ""
     pairs = plural(results.interpolation.measured_pairs, "pair")
-    told = f"Classes are told apart {of_seed(results)}." if of_first else ""
-    once = "Each size was trained once: no numbers have an interval for other trainings." if not of_first else ""
+    measured = f"The k-NN accuracy is measured {of_seed(results)}." if of_first else ""
+    once = "Each size was trained once: no number has an interval across seeds." if not of_first else ""
     drawn = {
         "Latent size for each share of the variance": (answers(results), ""),
         "Results of each size": (headline.table(results), once),
         "Sizes compared": (compared(results), ""),
         "Columns that lose most": (lost_columns.table(results), ""),
-        "Walks in numbers": (interpolations(results), f"Means over {pairs} of training images. {of_first}"),
-        "The codes of each size": (codes(results), told),
+        "Interpolations in numbers": (interpolations(results), f"Means over {pairs} of training images. {of_first}"),
+        "The codes of each size": (codes(results), measured),
         "Bytes of a code of 8 bits a dimension": (compression(results), of_first),
         "Codes of other bits a dimension": (bits(results), of_first),
         "What the numbers rest on": (trust(results), ""),
@@ -148,18 +147,17 @@ def terms(tables: dict[str, Noted], is_rows: bool = False) -> dict[str, str]:
 
 
 def settings(results: Results) -> list[tuple[str, str]]:
-    """What was asked of a study, in names and words."""
+    """The settings of a study, in names and words."""
     dataset, keep = results.dataset, results.verdict.keep
     by_size = [size.seeds + size.failed for size in results.sizes]
     fewest, most = min(by_size), max(by_size)
-    trainings = plural(most, "training") if fewest == most else f"{fewest} to {plural(most, 'training')}"
+    of_each = f"{most}" if fewest == most else f"{fewest} to {most}"
     images = f"{dataset.train_images:,} training and {plural(dataset.test_images, 'test image')}"
-    seeds = f"seed{'s' if len(results.seeds) > 1 else ''} {listed([*map(str, results.seeds)])}"
     rows = [
         ("Data", f"{dataset.name}: {images} of {' × '.join(map(str, dataset.image_shape))} pixels"),
         *([] if dataset.scale is None else [("Columns", COLUMNS[dataset.scale])]),
         ("Sizes", sizes_text([size.latent_dim for size in results.sizes])),
-        ("Trainings", f"{trainings} of each size, {seeds}"),
+        ("Seeds", f"{of_each} per size, of {listed([*map(str, results.seeds)])}"),
     ]
     if dataset.value_range is not None:
         rows.append(("Pixel values", f"0 to {number(dataset.value_range)} in the files"))
@@ -179,7 +177,7 @@ def settings(results: Results) -> list[tuple[str, str]]:
         kept = "the knee" if keep == "knee" else f"{answer.share(keep)} of the variance of the test images"
         rows.append(("Looked for" if keep == "knee" else "To keep", kept))
     if results.curve:
-        rows.append(("Screening", "one more network for all sizes"))
+        rows.append(("Nested network", "one, which estimates the error at every size"))
     return rows
 
 
@@ -229,28 +227,28 @@ def _change(test: PairedTest | WelchTest) -> str:
 
 
 def _difference(test: PairedTest | WelchTest) -> str:
-    """The difference with half of its interval, and whether the test carries it after Holm."""
+    """The difference with half of its interval, and whether it is significant after Holm."""
     if test.interval is None:
         return "-"
     half = (test.interval[1] - test.interval[0]) / 2
     text = headline.with_half(Mean(test.difference, test.interval), mse) if half else mse(test.difference)
-    return text if test.significant else f"{text}, not sure"
+    return text if test.significant else f"{text}, not significant"
 
 
 def interpolations(results: Results) -> Table:
     """Interpolations of each network, and of the two references that need none."""
     found = results.interpolation
-    header = ["walk", "evenness", "detour", "distance half way", "drift", "sharpness half way"]
+    header = ["interpolation", "evenness", "detour", "midpoint distance", "drift", "midpoint sharpness"]
     named: list[tuple[str, InterpolationMeans]] = [
         *((dims(m.latent_dim), m) for m in found.models),
         *((f"{dims(m.latent_dim)}, spherical", m) for m in found.spherical),
         *((plural(m.latent_dim, "PCA component"), m) for m in found.pca),
-        ("fading", found.cross_fade),
+        ("cross-fade", found.cross_fade),
     ]
     values = [(m.evenness, m.detour, m.midpoint_distance, m.drift, m.midpoint_sharpness) for _, m in named]
     cells = [[or_dash(value, ".3f") for value in row] for row in values]
     rows = [[name, *row] for (name, _), row in zip(named, cells, strict=True)]
-    return _without(results, (header, rows), "sharpness half way")
+    return _without(results, (header, rows), "midpoint sharpness")
 
 
 def _without(results: Results, table: Table, *columns: str) -> Table:
@@ -274,7 +272,7 @@ def codes(results: Results) -> Table | None:
                 half = NORMAL * math.sqrt(accuracy[k] * (1 - accuracy[k]) / found.test_images)
                 told = f"{100 * accuracy[k]:.1f} ± {100 * half:.1f} %"
             rows.append([str(k), f"{used:.1f}", percent(used / k), percent(sharp), told])
-    header = ["latent", "effective dimension", "of the code", "sharpness", "classes told apart"]
+    header = ["latent", "effective dimension", "of the code", "sharpness", "k-NN accuracy"]
     return _without(results, (header, rows), "sharpness") if rows else None
 
 
@@ -309,7 +307,7 @@ def trust(results: Results) -> Table:
     """What the numbers of each size depend on: seeds, test images, training."""
     over_images = {entry.latent_dim: entry.test_explained_variance for entry in results.sampling}
     trained = sizes(results.models)
-    header = ["latent", "gates", "seeds", "over seeds", "over images", "last tenth", "test over train"]
+    header = ["latent", "failed checks", "seeds", "over seeds", "over images", "last tenth", "test over train"]
     rows = []
     for size in results.sizes:
         k, mean = size.latent_dim, size.test_explained_variance

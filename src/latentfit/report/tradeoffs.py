@@ -32,16 +32,16 @@ def neighbour_sentences(results: Results) -> list[str]:
     found = results.lost and results.lost.neighbours
     if not found:
         return []
-    models = [f"{percent(m.accuracy, 1)} from {dims(m.latent_dim)}" for m in spoken(results, found.models)]
+    models = [f"{percent(m.accuracy, 1)} on codes of {dims(m.latent_dim)}" for m in spoken(results, found.models)]
     seed = f"; {of_seed(results)}" if len(results.seeds) > 1 else ""
     half = (
         100 * NORMAL * math.sqrt(max(found.pixels * (1 - found.pixels), 0.25 / found.test_images) / found.test_images)
     )
     return [
-        f"A {found.neighbours}-nearest-neighbour classifier that learns from {plural(found.train_images, 'image')} is "
-        f"right on {percent(found.pixels, 1)} of {plural(found.test_images, 'test image')} from the pixels, and on "
-        f"{listed(models)} (± {half:.1f} points each for other test images{seed}). How many dimensions "
-        "the classes need is another question than how many the pixels need."
+        f"A {found.neighbours}-nearest-neighbour classifier, fitted on {plural(found.train_images, 'image')} and "
+        f"tested on {found.test_images:,}, has an accuracy of {percent(found.pixels, 1)} on the pixels, "
+        f"{listed(models)} (± {half:.1f} points each for other test images{seed}). The classes may need other sizes "
+        "than the pixels do."
     ]
 
 
@@ -90,15 +90,15 @@ def _image_bytes(results: Results, found: Compression) -> str:
     )
 
 
-def walk_size(results: Results) -> int | None:
+def interpolated_size(results: Results) -> int | None:
     """The size whose interpolations the page shows first: the answer, or the largest."""
     sizes = [model.latent_dim for model in results.interpolation.models]
     return (answered(results) or sizes[-1]) if sizes else None
 
 
-def walk_numbers(results: Results) -> list[tuple[str, str, str]]:
+def interpolation_numbers(results: Results) -> list[tuple[str, str, str]]:
     """Three numbers of the first size's interpolations, each with what references have: name, value, beside it."""
-    found, k = results.interpolation, walk_size(results)
+    found, k = results.interpolation, interpolated_size(results)
     if k is None:
         return []
     model, pca = ({m.latent_dim: m for m in some}[k] for some in (found.models, found.pca))
@@ -106,33 +106,32 @@ def walk_numbers(results: Results) -> list[tuple[str, str, str]]:
     numbers = [
         ("even steps", percent(model.evenness), "mean step over the largest of the four; 100 % is even"),
         (
-            "half way, nearest real image",
+            "midpoint, nearest real image",
             f"{model.midpoint_distance:.2f}",
-            f"of the usual distance; PCA {pca.midpoint_distance:.2f}, fading {fade.midpoint_distance:.2f}",
+            f"of the usual distance; PCA {pca.midpoint_distance:.2f}, cross-fade {fade.midpoint_distance:.2f}",
         ),
     ]
     if model.midpoint_sharpness is not None:
-        beside = (
-            f"of the ends' gradients; PCA {percent(pca.midpoint_sharpness)}, fading {percent(fade.midpoint_sharpness)}"
-        )
-        numbers.append(("half way, sharpness", percent(model.midpoint_sharpness), beside))
+        others = f"PCA {percent(pca.midpoint_sharpness)}, cross-fade {percent(fade.midpoint_sharpness)}"
+        beside = f"of the ends' gradients; {others}"
+        numbers.append(("midpoint sharpness", percent(model.midpoint_sharpness), beside))
     return numbers
 
 
-def walk_takeaway(results: Results) -> list[str]:
-    """One sentence on the first size's interpolations, tested in pairs over the same walks."""
-    k = walk_size(results)
+def interpolation_takeaway(results: Results) -> list[str]:
+    """One sentence on the first size's interpolations, tested in pairs over the same interpolations."""
+    k = interpolated_size(results)
     models = [m for m in results.interpolation.models if m.latent_dim == k]
     if not models:
         return []
     faded, linear = (_against(results, models, reference) for reference in ("cross_fade", "pca"))
     return [
-        f"Half way, with {dims(models[0].latent_dim)}, pictures are {faded} than in a fade of the two real ones, and "
-        f"{linear} than with as many PCA components."
+        f"With {dims(models[0].latent_dim)}, midpoints are {faded} than those of a cross-fade of the two real images, "
+        f"and {linear} than those of as many PCA components."
     ]
 
 
-def walk_sentences(results: Results) -> list[str]:
+def interpolation_sentences(results: Results) -> list[str]:
     """Interpolations at the sizes of interest, and what the numbers are measured on."""
     found = results.interpolation
     if not found.models:
@@ -146,18 +145,18 @@ def walk_sentences(results: Results) -> list[str]:
     different = " of different classes" if results.dataset.classes else ""
     sentences = [
         f"Measured on {plural(found.measured_pairs, 'random pair')} of training images{different}, {of_seed(results)}. "
-        f"The mean of a walk's four steps, as a share of its largest, is {listed(even)}.",
-        f"Half way, the nearest of {among} training images is, in units of the usual distance between "
-        f"neighbours, at {listed(distances)}.{'' if results.dataset.is_rows else BLUR}",
-        f"A walk's way through the pictures is longer than the straight one by a factor of {listed(detours)}; decoded "
-        f"and encoded again, its middle moves by {listed(drifts)} of the walk's length.",
+        f"The mean of the four steps, as a share of the largest, is {listed(even)}.",
+        f"The distance of the midpoint to the nearest of {among} training images, in units of the usual distance "
+        f"between neighbours, is {listed(distances)}.{'' if results.dataset.is_rows else BLUR}",
+        f"The path in image space is longer than the straight line by a factor of {listed(detours)}; decoded and "
+        f"encoded again, the midpoint moves by {listed(drifts)} of the distance of the two codes.",
     ]
     if len(found.models) == 2:
         sentences += _networks_compared(results)
     if found.spherical:
         sentences.append(
-            "Spherical walks (in the table) are for codes with a Gaussian prior, which lie in a shell around 0. These "
-            "networks have no prior: their codes have no such centre, and a circle around 0 means nothing to them."
+            "Spherical interpolations (in the table) are for codes with a Gaussian prior, which lie in a shell around "
+            "0. These networks have no prior, so nothing speaks for a circle around 0 in place of a straight line."
         )
     return sentences
 
@@ -173,9 +172,9 @@ def _against(results: Results, models: Sequence[TestedInterpolation], reference:
         "midpoint_distance": (
             "nearer to training images",
             "farther from training images",
-            "not surely nearer or farther",
+            "not significantly nearer or farther",
         ),
-        "midpoint_sharpness": ("blurrier", "sharper", "neither surely blurrier nor sharper"),
+        "midpoint_sharpness": ("blurrier", "sharper", "not significantly blurrier or sharper"),
     }
     parts = []
     if results.dataset.is_rows:
@@ -193,22 +192,20 @@ def _networks_compared(results: Results) -> list[str]:
     (only,) = results.comparisons
     small, large = only.latent_dims
     better: dict[int | None, list[str]] = {large: [], small: [], None: []}
-    for test, verb, more in (
-        (only.evenness, "changed the picture more evenly", 1),
-        *([] if results.dataset.is_rows else [(only.midpoint_sharpness, "gave sharper pictures half way", 1)]),
-        (only.detour, "went straighter", -1),
-        (only.midpoint_distance, "came nearer to training images half way", -1),
-        (only.drift, "drifted less", -1),
+    for test, what, more in (
+        (only.evenness, "the more even steps", 1),
+        *([] if results.dataset.is_rows else [(only.midpoint_sharpness, "the sharper midpoints", 1)]),
+        (only.detour, "the shorter path", -1),
+        (only.midpoint_distance, "the midpoints nearer to training images", -1),
+        (only.drift, "the smaller drift", -1),
     ):
         winner = None if not test.significant else large if more * test.difference > 0 else small
-        better[winner].append(verb)
-    parts = [f"the one with {k} {listed(better[k])}" for k in (large, small) if better[k]]
+        better[winner].append(what)
+    parts = [f"the {k}-dimensional network has {listed(better[k])}" for k in (large, small) if better[k]]
     if better[None]:
-        parts.append(f"{listed([f'which one {verb}' for verb in better[None]])} is not settled")
-    return [
-        f"Of the networks with {small} and {dims(large)}, {', and '.join(parts)} (tests in pairs over the same walks, "
-        "5 % level by Holm)."
-    ]
+        parts.append(f"neither significantly has {' or '.join(better[None])}")
+    told = "; ".join(parts)
+    return [f"{told[0].upper()}{told[1:]} (paired tests over the same interpolations, 5 % level by Holm)."]
 
 
 def code_sentences(results: Results) -> list[str]:
@@ -218,8 +215,8 @@ def code_sentences(results: Results) -> list[str]:
         return []
     dimensions = [f"{s.effective_dim.mean:.1f} of {s.latent_dim}" for s in spoken(results, known) if s.effective_dim]
     sentences = [
-        "The effective dimension of the codes (participation ratio: how many equal directions would spread as much) "
-        f"is {listed(dimensions)}; it depends on how a network scales its code."
+        "The effective dimension of the codes (participation ratio, the effective number of directions) is "
+        f"{listed(dimensions)}; it depends on how a network scales its code."
     ]
     if found := results.intrinsic:
         estimates = [
@@ -240,11 +237,11 @@ def nested_sentences(results: Results) -> list[str]:
     if not curve:
         return []
     if curve.reason:
-        return [f"The screening of all sizes with one network failed: {curve.reason}."]
+        return [f"The training of the nested network failed: {curve.reason}."]
     apart = [f"{signed(size.above)} at {size.latent_dim}" for size in spoken(results, curve.apart or ())]
-    compared = f"; against the networks trained for a size its test error is {listed(apart)}" if apart else ""
+    compared = f"; relative to networks trained for one size they are {listed(apart)}" if apart else ""
     return [
-        f"One network with {dims(curve.latent_dim)}, trained with codes cut at a random length for each image, "
-        f"screened all sizes{compared}.",
-        "It is too poor a guide to be drawn, and no answer rests on it; its errors are in results.json.",
+        f"One nested network with {dims(curve.latent_dim)}, trained with randomly truncated codes (nested dropout), "
+        f"estimates the test errors of all sizes{compared}.",
+        "These estimates are too poor to be drawn, and no answer rests on them; they are in results.json.",
     ]

@@ -302,7 +302,7 @@ class Run:
         sizes, request = self.request.nested_sizes, self.request
         expected = {k: max(self.baselines.pca.at("train", k), 1e-6) for k in sizes}
         job = Job(sizes[-1], request.jobs[0].seed)
-        self.say(f"screening all sizes from {sizes[0]} to {sizes[-1]} with one network")
+        self.say(f"training one nested network for the sizes from {sizes[0]} to {sizes[-1]}")
         with self.training([job], expected) as results:
             for trained in results:
                 self.check()
