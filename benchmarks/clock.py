@@ -48,7 +48,7 @@ def kind() -> str:
     return f"{hardware.processor()} ({products})"
 
 
-def kept(path: Path) -> dict[str, Any]:
+def earlier(path: Path) -> dict[str, Any]:
     """Earlier results on this kind of processor."""
     entry: dict[str, Any] = json.loads(path.read_text()).get(kind(), {}) if path.exists() else {}
     return entry

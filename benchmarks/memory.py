@@ -90,7 +90,7 @@ def main() -> None:
     row: dict[str, Any] = {"images": shape, "flags": options.flags, "bytes": size, "most": most, "seconds": seconds}
     print(f"{' × '.join(map(str, shape))}: {size / 1e9:.2f} GB, {most / 1e9:.2f} GB anonymous, {seconds:.0f} s")
     if options.keep:
-        kept = clock.kept(RESULT)
+        kept = clock.earlier(RESULT)
         clock.keep(RESULT, kept | {f"{options.gigabytes:g} GB": row})
 
 

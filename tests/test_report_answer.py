@@ -39,7 +39,7 @@ def test_not_asked_the_errors_of_the_ends_are_the_answer():
         Fact("PCA needs", "8", "components for the error of 4"),
         Fact("Explained by 48", "90.0 %", "trained once, seed 0"),
         Fact("Training", "sound", "no training check failed at any size"),
-        Fact("Training images", "0.0 points more", "explained of them with 48; more images may gain a part of that"),
+        Fact("Training images", "+0.0 points", "explained of them with 48; more images may gain a part of that"),
     ]
     assert found.next == "How many do you need? Say how much of the variance to keep:"
     assert found.command == f"{AGAIN} --keep 0.9"
@@ -62,7 +62,7 @@ def test_found_the_size_that_is_enough_stands_beside_the_one_below_and_pca():
     assert linear == Fact("PCA needs", "49", "components for the same share")
     assert sound == Fact("Failed checks", "overfitted", "at 8 and 16")
     assert more == Fact(
-        "Training images", "4.0 points more", "explained of them with 16; more images may gain a part of that"
+        "Training images", "+4.0 points", "explained of them with 16; more images may gain a part of that"
     )
     assert (found.next, found.command) == ("Another share, from the same folder:", f"{AGAIN} --keep 0.8")
 
@@ -243,7 +243,7 @@ def test_explained_variance_below_0_is_told_in_words():
 def test_more_images_may_gain_what_is_explained_more_of_those_trained_on(train, test, gap):
     shares = {"train_explained_variance": train, "test_explained_variance": test}
     fact = tile(results({16: 0.02}, **shares)).facts[-1]
-    assert fact.value == f"{gap} points more"
+    assert fact.value == f"+{gap} points"
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def opened(entry: Path) -> tuple[Array, Index] | None:
         return None
 
 
-def kept(entry: Path, fill: Callable[[Writer], tuple[Sequence[int], dict[str, str]]]) -> tuple[Array, Index]:
+def opened_or_made(entry: Path, fill: Callable[[Writer], tuple[Sequence[int], dict[str, str]]]) -> tuple[Array, Index]:
     """The pixels and the index of an entry, which is made if it is not there or not whole.
 
     Args:

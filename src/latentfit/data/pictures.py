@@ -113,7 +113,7 @@ def _decoded(layout: Layout, requested: Reading) -> tuple[NDArray[np.uint8], Ind
         place = {name: i for i, name in enumerate(sound)}
         return [place[item.name] for part in _split(layout, rejected, requested)[1] for item in part], rejected
 
-    return cache.kept(cache.cache_folder() / "pictures" / source / files, fill)
+    return cache.opened_or_made(cache.cache_folder() / "pictures" / source / files, fill)
 
 
 def blocks(

@@ -46,7 +46,7 @@ def tile(results: Results, source: str | None) -> Tile | None:
         ends = [sizes[k] for k in sorted({min(sizes), max(sizes)})]
         errors = [f"{mse(size.test_mse.mean)} with {size.latent_dim}" for size in ends if size.test_mse]
         large, small = f"Test error {' and '.join(errors)}", "latent dimensions; no share of the variance was asked for"
-        facts = [fact for size in ends for fact in (_kept(results, size), *_worth(results, size))]
+        facts = [fact for size in ends for fact in (_explained(results, size), *_pca_equivalent(results, size))]
     else:
         large, small = _head(results, asked)
         facts = _facts(results, asked)
@@ -65,10 +65,10 @@ def _head(results: Results, asked: Verdict) -> tuple[str, str]:
 def _facts(results: Results, asked: Verdict) -> list[Fact]:
     """What the answer's size keeps, what the size below keeps, and what PCA needs."""
     sizes, best = {size.latent_dim: size for size in results.sizes}, answered(results)
-    facts = [_kept(results, sizes[best])] if best is not None else []
+    facts = [_explained(results, sizes[best])] if best is not None else []
     below = [k for k in sizes if best is not None and k < best]
     if below:
-        facts.append(_kept(results, sizes[below[-1]]))
+        facts.append(_explained(results, sizes[below[-1]]))
     elif best is not None and best > 1:
         facts.append(Fact("Smaller sizes", "not tried"))
     if asked.explained_variance is not None:
@@ -78,7 +78,7 @@ def _facts(results: Results, asked: Verdict) -> list[Fact]:
     return facts
 
 
-def _kept(results: Results, size: SizeResult) -> Fact:
+def _explained(results: Results, size: SizeResult) -> Fact:
     """The variance that a size explains, and how sure that is."""
     explained, name = size.test_explained_variance, f"Explained by {size.latent_dim}"
     if explained is None:
@@ -90,7 +90,7 @@ def _kept(results: Results, size: SizeResult) -> Fact:
     return Fact(name, explained_share(explained.mean), beside)
 
 
-def _worth(results: Results, size: SizeResult) -> list[Fact]:
+def _pca_equivalent(results: Results, size: SizeResult) -> list[Fact]:
     """How many PCA components have the same error as a size."""
     components = results.components[size.latent_dim]
     if size.test_mse is None or not components:
@@ -110,7 +110,7 @@ def _trust(results: Results) -> list[Fact]:
     train, test = (results.mean(k, of) for of in (_train_explained, _test_explained))
     if train is None or test is None:
         return facts
-    gap = f"{100 * max(train - test, 0):.1f} points more"
+    gap = f"+{100 * max(train - test, 0):.1f} points"
     return [*facts, Fact("Training images", gap, f"explained of them with {k}; more images may gain a part of that")]
 
 

@@ -56,7 +56,7 @@ class Curves:
         span = (self.high - self.low) / (float(self.scaling.scale[0]) if self.scaling.common else 1.0)
         return min(HALF_A_LEVEL * span, SHARE * max(float(np.sqrt(errors.mean())), 1e-5))
 
-    def told(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, object]:
         """Everything but the rows themselves, as the page's script reads it."""
         scaling = self.scaling
         return {

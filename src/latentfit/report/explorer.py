@@ -79,7 +79,7 @@ def content(study: Study, codecs: Mapping[int, Codec]) -> dict[str, object] | No
         "first": small[0],
         "left_out": sorted(set(networks) - set(told)),
         "networks": [told[k] for k in sorted(told)],
-        **({} if curves is None else {"rows": curves.told()}),
+        **({} if curves is None else {"rows": curves.as_json()}),
     }
 
 

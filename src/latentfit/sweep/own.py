@@ -93,14 +93,16 @@ class Own:
     @cached_property
     def pickled(self) -> bytes:
         """The function for other processes."""
-        with _told(f"network {self.name} cannot be sent to other processes: it", "define it in a file or a notebook"):
+        with _as_input_error(
+            f"network {self.name} cannot be sent to other processes: it", "define it in a file or a notebook"
+        ):
             return sending.dumps(self.make)
 
     @cached_property
     def make(self) -> Make:
         """The function, in another process from its pickle: an error there is told when it is used."""
         expected = "define it, and what it uses, in one file or package, or install that there"
-        with _told(f"network {self.name} is not there in another process: it", expected):
+        with _as_input_error(f"network {self.name} is not there in another process: it", expected):
             made: Make = cloudpickle.loads(self.pickled)
             return made
 
@@ -117,7 +119,7 @@ class Own:
         """
         call = f"network {self.name}({latent_dim})"
         with seeded(seed, latent_dim), torch.no_grad():
-            with _told(call, "expected a torch module"), torch.enable_grad():
+            with _as_input_error(call, "expected a torch module"), torch.enable_grad():
                 module = self.make(latent_dim)
             if fault := _fault_of_module(module):
                 raise InputError(f"{call} {fault}")
@@ -152,11 +154,18 @@ class Own:
                     f"{call} draws its weights otherwise than from torch's global generator, which is seeded; "
                     "expected the same weights for the same seed"
                 )
-            with seeded(0, k), torch.no_grad(), _told(f"{call} in evaluation mode", "expected codes and images"):
+            with (
+                seeded(0, k),
+                torch.no_grad(),
+                _as_input_error(f"{call} in evaluation mode", "expected codes and images"),
+            ):
                 if fault := _fault_of_evaluation(network, to_tensor(images.x_train[: min(batch_size, PART)])):
                     raise InputError(f"{call} {fault}")
             for size in sorted({min(batch_size, count), count % batch_size} - {0}, reverse=True):
-                with seeded(0, k), _told(f"{call}: a step of {plural(size, 'image')}", "expected one that trains"):
+                with (
+                    seeded(0, k),
+                    _as_input_error(f"{call}: a step of {plural(size, 'image')}", "expected one that trains"),
+                ):
                     gradient.by_autograd(network.train(), to_tensor(images.x_train[:size]))
             self.tried[shape, k] = other.tensors
         self.__getstate__()
@@ -200,7 +209,7 @@ class Own:
 
 
 @contextmanager
-def _told(what: str, expected: str) -> Iterator[None]:
+def _as_input_error(what: str, expected: str) -> Iterator[None]:
     """Tell an error of the user's code as an InputError."""
     try:
         yield
@@ -247,10 +256,10 @@ def _try(call: str, network: OwnNetwork) -> None:
     """Encode and decode two images of 0; an InputError where that fails or the shapes are wrong."""
     x = network.as_images(torch.zeros(2, network.pixels))
     given = shape_text(x.shape)
-    with _told(f"{call}: encode of {given}", "expected codes"):
+    with _as_input_error(f"{call}: encode of {given}", "expected codes"):
         z = network.module.encode(x)  # type: ignore[operator]
     _check_shape(f"{call}: encode of {given}", z, (2, network.latent_dim), "one code of the latent size for each image")
-    with _told(f"{call}: decode of {shape_text(z.shape)}", "expected images"):
+    with _as_input_error(f"{call}: decode of {shape_text(z.shape)}", "expected images"):
         x_hat = network.module.decode(z)  # type: ignore[operator]
     _check_shape(f"{call}: decode of {shape_text(z.shape)}", x_hat, tuple(x.shape), "what encode takes")
 
