@@ -205,7 +205,7 @@ def test_no_size_keeps_a_share_only_if_every_interval_lies_below_it():
             {2: LACKING, 8: ENOUGH},
             {"fired": [2], "failed": [(4, 0), (8, 3)]},
             "to keep 90 %: 2: 85.1 % (not enough; failed checks: not converged), 8: 91.1 % (enough; failed checks: "
-            "failed), 4: failed",
+            "training failed), 4: failed",
         ),
         ({4: [None]}, {}, "to keep 90 %: 4: no variance to keep"),
     ],
@@ -251,10 +251,10 @@ def test_the_knee_that_was_asked_for_is_the_answer_and_without_one_there_is_none
     assert "Better training may change that: training error still fell" in found.sentence
     none = answer.answer_of_knee(given, None)
     assert (none.status, none.latent_dim, none.knee) == ("not_reached", None, None)
-    assert none.sentence.startswith("No knee is sure: at none of the sizes")
+    assert none.sentence.startswith("No significant knee: explained variance does not stop rising")
     few = models({3: ENOUGH, 9: ENOUGH})
     alone = answer.answer_of_knee(few, None).sentence
-    assert alone.startswith("No knee was looked for: that takes three sizes in a row")
+    assert alone.startswith("No knee was looked for: three consecutive sizes")
     looked = answer.answer_of_knee(few, None, looked=[1, 2, 4, 8]).sentence
     assert looked.startswith("No knee: in short trainings of 1 to 8 dimensions explained variance goes on rising")
     assert answer.progress_text(given, "knee").startswith(

@@ -865,7 +865,7 @@ def test_a_missing_number_is_sorted_last_in_both_directions(page):
     drift = table.get_by_role("button", name="drift")
     for _ in ("ascending", "descending"):
         drift.click()
-        assert table.locator("tbody tr:last-child").inner_text().startswith("fading")
+        assert table.locator("tbody tr:last-child").inner_text().startswith("cross-fade")
 
 
 def test_images_are_sorted_by_their_error(page, study):

@@ -155,9 +155,10 @@ def test_the_answers_know_the_recipe(tmp_path):
 
 
 def test_gates_stand_beside_the_numbers(found):
-    fired = [m["latent_dim"] for m in found.results["models"] if m["gates"]]
-    assert fired  # its training is far from its end
-    assert "not converged" in (found.folder / "report.md").read_text()
+    falling = [m for m in found.results["models"] if any(gate["name"] == "still_falling" for gate in m["gates"])]
+    assert falling  # its training is far from its end
+    rows = re.findall(r"^\| (\d+) \| [^|]*not converged", (found.folder / "report.md").read_text(), re.MULTILINE)
+    assert {*map(int, rows)} == {m["latent_dim"] for m in falling}
 
 
 def test_a_search_in_images_of_one_pixel_begins_with_one_dimension(tmp_path):
@@ -220,10 +221,10 @@ def test_short_trainings_show_where_to_look_and_are_no_networks_of_the_study(tmp
     assert {*json.loads(files[0].read_text())} == {"latent_dim", "seed", "explained", "error"}
     assert lines[0].startswith("expected to take about ")
     assert len([line for line in lines if line.startswith("expected")]) == 1
-    found = [float(line.split()[2]) / 100 for line in lines if line.startswith("it keeps ")]
+    found = [float(line.split()[-2]) / 100 for line in lines if ": explained variance " in line]
     kept = [json.loads((tmp_path / "search" / f"k{k:03d}.json").read_text())["explained"] for k in looked]
     assert found == pytest.approx(kept, abs=0.001)
-    left = [int(line.rpartition(": ")[2].split()[0]) for line in lines if "; left are about" in line]
+    left = [int(line.rpartition(": ")[2].split()[0]) for line in lines if "; remaining: about" in line]
     assert (left[0], left[-1]) == (3, 1)  # of two sizes with two seeds; at the end of the last step as many as it lacks
     assert {path.name for path in (tmp_path / "models").iterdir()} == {
         f"k{m['latent_dim']:03d}-s{m['seed']}" for m in done.results["models"]
@@ -303,7 +304,7 @@ def test_a_search_ends_in_time_with_what_it_knows_and_goes_on_later(tmp_path, mo
     told = []
     part = search(tmp_path / "part", keep=0.8, recipe=QUICK, minutes=1, tell=told.append)
     (over,) = (line for line in told if line.startswith("the minutes are over"))
-    assert re.search(r"; the same command goes on; left are about \d+ s: \d+ networks? or more, \d+ s each, ", over)
+    assert re.search(r"; the same command goes on; remaining: about \d+ s: \d+ networks? or more, \d+ s each, ", over)
     assert 0 < len(part.results["models"]) < len(whole.results["models"])
     assert part.results["verdict"]["next"]
     asked = json.loads((tmp_path / "part" / "study.json").read_bytes())["models"]

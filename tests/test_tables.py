@@ -131,7 +131,7 @@ def test_what_the_numbers_rest_on_is_a_row_a_size():
         *("16", "-", "2", f"± {50 * (high - low):.2f}", f"± {50 * (high_image - low_image):.2f}", "-0.3 %", "+11.1 %")
     ]
     failed = cells(tables.trust(results({}, failures=[(16, 0), (48, 0)])))[0]
-    assert list(failed.values()) == ["16", "failed", "0", "-", "-", "-", "-"]
+    assert list(failed.values()) == ["16", "training failed", "0", "-", "-", "-", "-"]
 
 
 @pytest.mark.fault("no-variance")
@@ -187,5 +187,5 @@ def test_settings_say_what_was_asked():
     dataset = replace(found.dataset, value_range=16.0, test_share=0.25)
     asked = dict(tables.settings(replace(found, dataset=dataset, verdict=answer.answer(found.models, 0.9))))
     assert asked["Data"] == "clothes: 60,000 training and 10,000 test images of 28 × 28 pixels"
-    assert asked["Seeds"] == "1 to 2 per size, of 0 and 1"
+    assert asked["Seeds"] == "1 to 2 per size (seeds 0 and 1)"
     assert (asked["Pixel values"][:7], asked["Test images"][:4], asked["To keep"][:4]) == ("0 to 16", "25 %", "90 %")

@@ -18,6 +18,7 @@ from typing import Any
 from latentfit.formatting import listed
 from latentfit.measure import knee
 from latentfit.measure.answer import share
+from latentfit.measure.checks import GATES
 from latentfit.measure.headline import headline
 from latentfit.measure.search import bracket
 from latentfit.report.tables import sizes_text
@@ -47,7 +48,7 @@ def page() -> str:
     lines = [
         "# Is the answer true?",
         "",
-        "![Variance kept of Fashion-MNIST against latent size](../results/flagship/figures/variance-by-size.png)",
+        "![Explained variance of Fashion-MNIST against latent size](../results/flagship/figures/variance-by-size.png)",
         "",
         f"Fashion-MNIST with {sizes}: {headline(flagship)}",
         "",
@@ -264,7 +265,8 @@ def _recipes(found: Row) -> list[str]:
         star = "*" if row["purpose"] == "chosen on" else ""
         lines.append(
             f"| {row['set']}{star} | {row['latent_dim']} | {100 * row['pca']:.2f} % | {' | '.join(shares)} "
-            f"| {row['steps']:,}, {row['seconds']:.0f} | {', '.join(row['gates']) or '-'} |"
+            f"| {row['steps']:,}, {row['seconds']:.0f} "
+            f"| {', '.join(GATES[name].short for name in row['gates']) or '-'} |"
         )
     return [*lines, ""]
 

@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 from .data.reading import number, shape_text
 from .formatting import mse, of_rows, plural
-from .measure.checks import GATES
+from .measure import gates
 from .model import Network
 from .recipe import Job
 from .results import ModelResult, Results
@@ -68,7 +68,7 @@ def _sections(study: Study, found: Results, model: ModelResult, network: Network
         f"## Data\n\n{_data(found)}",
         f"## Recipe\n\n{_recipe(found, model, network)}",
         f"## Errors\n\n{_table(found, model)}",
-        f"## Training checks\n\n{_checks(model)}",
+        f"## Training checks\n\n{_checks(found, model)}",
         f"## Use\n\n{_use(study, model, network)}",
         f"## Limits\n\n{_limits(found)}",
         f"## Licence\n\n{_licence(found)}",
@@ -123,10 +123,11 @@ def _table(found: Results, model: ModelResult) -> str:
     return "\n".join(lines) + f"\n\nMean squared errors over all numbers of all images of a split, {unit}."
 
 
-def _checks(model: ModelResult) -> str:
+def _checks(found: Results, model: ModelResult) -> str:
     if not model.gates:
         return "None failed."
-    return "\n".join(f"- {gate.name}: {GATES[gate.name].words} (found {gate.value:.3g})" for gate in model.gates)
+    checks = [(gates.check_of(gate.name, found.recipe), gate.value) for gate in model.gates]
+    return "\n".join(f"- {check.short}: {check.words} (found {value:.3g})" for check, value in checks)
 
 
 def _use(study: Study, model: ModelResult, network: Network) -> str:

@@ -46,7 +46,7 @@ rest is kept); 2 bad input, nothing started;
 130 and 143 stopped by a signal (what is finished is kept, the same command goes on)
 """
 REPORT = """examples:
-  latentfit report runs/fashion-mnist                   page, pictures and tables anew
+  latentfit report runs/fashion-mnist                   regenerate report, figures and tables
   latentfit report runs/fashion-mnist --explorer off    a small page, without the networks
 """
 LOOK = """examples:
@@ -126,7 +126,8 @@ def _add_question(verb: argparse.ArgumentParser) -> None:
         "--keep",
         type=_keep,
         metavar="SHARE",
-        help="say how many dimensions keep this share of the variance: 0.90; knee: where that share stops rising",
+        help="say how many dimensions keep this share of the variance: 0.90; knee: the size where explained variance "
+        "stops rising",
     )
     verb.add_argument(
         "--minutes",
@@ -137,7 +138,8 @@ def _add_question(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--curve",
         action="store_true",
-        help="also train one network that estimates the error at every size between the smallest and the largest",
+        help="also train one nested network, which estimates the error at every size between the smallest and the "
+        "largest",
     )
 
 
@@ -239,7 +241,9 @@ def _add_hardware(verb: argparse.ArgumentParser) -> None:
         help="networks that train at once (as many as cores and memory allow; one on a GPU)",
     )
     verb.add_argument("--cluster", type=_scheduler, metavar="ADDRESS", help="train on workers of Dask: tcp://HOST:PORT")
-    verb.add_argument("--patience", type=_minutes, metavar="M", help="with --cluster: end if none comes for M minutes")
+    verb.add_argument(
+        "--patience", type=_minutes, metavar="M", help="with --cluster: stop if no network finishes for M minutes"
+    )
 
 
 def _add_reading(verb: argparse.ArgumentParser) -> None:

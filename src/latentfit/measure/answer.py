@@ -206,7 +206,8 @@ def _undecided(a: Verdict, keep: float, known: Mapping[int, Size], recipe: Recip
         more = f"; at this spread {plural(count, 'more seed')} a size would settle it" if count else ""
         text = (
             f"These runs do not decide how many dimensions keep {share(keep)} of the variance of the test images: "
-            f"{latent(k)} kept it on average ({explained_text(known[k], keep)}), but not surely{more}."
+            f"{latent(k)} kept it on average ({explained_text(known[k], keep)}), but the interval contains the "
+            f"share{more}."
         )
         if a.not_enough is not None:
             text += f" Not enough: {a.not_enough}."
@@ -245,15 +246,13 @@ def _of_knee(knee: Knee) -> str:
 def _no_knee(known: Mapping[int, Size], looked: Sequence[int]) -> str:
     """Why there is none: it was not seen, is not sure, or was not looked for."""
     if any(all(k in known and len(known[k].explained) > 1 for k in (n - 1, n, n + 1) if k) for n in known):
-        return (
-            "No knee is sure: at none of the sizes that were trained with those beside them does the rise surely stop."
-        )
+        return "No significant knee: explained variance does not stop rising significantly at any trained size."
     if looked:
         return (
             f"No knee: in short trainings of {min(looked)} to {max(looked)} dimensions explained variance goes on "
             "rising, and no number of factors stands out."
         )
-    return "No knee was looked for: that takes three sizes in a row, each trained twice or more."
+    return "No knee was looked for: three consecutive sizes, each with two seeds or more, are required."
 
 
 def _explained_by(a: Verdict) -> str:

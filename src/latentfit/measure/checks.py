@@ -45,5 +45,5 @@ GATES = {
         "draw training and test images from one source",
         bounds=False,
     ),
-    "failed": Check(0, "a training failed", "failed", "look at its reason, and take a smaller learning rate"),
+    "failed": Check(0, "a training failed", "training failed", "look at its reason, and take a smaller learning rate"),
 }

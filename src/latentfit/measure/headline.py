@@ -38,7 +38,7 @@ HEADER = (
     "test MSE",
     "explained variance",
     "PCA test MSE",
-    "PCA, same MSE",
+    "PCA components",
     "train MSE",
     "PSNR dB",
     "SSIM",
@@ -118,9 +118,9 @@ def _comparison(results: Results, couple: Couple) -> str:
     once = isinstance(test, PairedTest)
     if not test.significant:
         errors = listed(distinguishable(*test.means))
-        who = f"The networks with {small} and {large}" if once else f"{small} and {large}"
-        mean = "error" if once else f"mean error over {_seeds(results, small, large)} seeds"
-        return f"{who} latent dimensions do not differ significantly on the {images}: {mean} {errors}."
+        of = f"mean errors of {small} and {large} latent dimensions ({_seeds(results, small, large)} seeds)"
+        of = f"errors of the networks with {small} and {large} latent dimensions" if once else of
+        return f"The {of} on the {images} do not differ significantly: {errors}."
     better, worse = (large, small) if test.difference < 0 else (small, large)
     low, high = sorted(test.means)
     surprise = "" if better == large else " More dimensions did not help."
@@ -133,8 +133,8 @@ def _comparison(results: Results, couple: Couple) -> str:
             f"{errors}{in_brackets(told)}, and lower on {share_text(share)} of the images.{surprise}"
         )
     return (
-        f"{latent(better)} {'has' if better == 1 else 'have'} a lower mean error on the {images} than {worse}: "
-        f"over {_seeds(results, small, large)} seeds {errors}{in_brackets([*told, *significance(test)])}.{surprise}"
+        f"{latent(better)} {'has' if better == 1 else 'have'} a lower mean error on the {images} than {worse} "
+        f"({_seeds(results, small, large)} seeds): {errors}{in_brackets([*told, *significance(test)])}.{surprise}"
     )
 
 

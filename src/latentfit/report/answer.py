@@ -57,7 +57,7 @@ def _head(results: Results, asked: Verdict) -> tuple[str, str]:
     if asked.keep != "knee":
         return claim(asked, verdict.sizes(results.models))
     if asked.latent_dim is None:
-        return "No knee", "explained variance does not surely stop rising at any size"
+        return "No knee", "explained variance does not significantly stop rising at any size"
     better = "; better training may change that" if bounding(asked.gates) else ""
     return latent(asked.latent_dim), f"after which explained variance stops rising{better}"
 
@@ -110,8 +110,8 @@ def _trust(results: Results) -> list[Fact]:
     train, test = (results.mean(k, of) for of in (_train_explained, _test_explained))
     if train is None or test is None:
         return facts
-    gap = f"+{100 * max(train - test, 0):.1f} points"
-    return [*facts, Fact("Training images", gap, f"explained of them with {k}; more images may gain a part of that")]
+    gap = f"{100 * max(train - test, 0):.1f} points"
+    return [*facts, Fact("Train - test gap", gap, f"of explained variance with {k}; more images may reduce it")]
 
 
 def _train_explained(model: ModelResult) -> float | None:

@@ -33,7 +33,7 @@ def analysis(results: Results, said: str = "") -> list[Finding]:
     parts: list[tuple[str, str, Sequence[Callable[[Results], list[str]]]]] = [
         ("sizes", "Error and latent dimension", [comparisons.error_sentences]),
         ("sizes", "Against PCA", [comparisons.pca_sentences]),
-        ("sizes", "All sizes from one training", [tradeoffs.nested_sentences]),
+        ("sizes", "Nested network", [tradeoffs.nested_sentences]),
         ("lost", "Which columns lose most", [_columns]),
         ("lost", "Which classes lose most", [_classes]),
         ("lost", "Sharpness", [_sharpness]),

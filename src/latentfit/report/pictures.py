@@ -172,7 +172,7 @@ class Shown:
         return self._changed(
             (small, large),
             self._rows("gained", (small, large)),
-            f"The test images whose error {formatting.dims(large)} lower most against {small}{self._named('gained')}"
+            f"The test images whose error falls most from {small} to {formatting.dims(large)}{self._named('gained')}"
             f"{self._of_seed()}",
         )
 
@@ -243,7 +243,7 @@ class Shown:
             ),
             (3.6, 3.4),
             f"Explained variance of the test images against latent size: networks (blue) and PCA (dotted).{several}"
-            + (" Hollow: a training check failed." if any(bounding(size.gates) for size in results.sizes) else "")
+            + (" Hollow: a check of the network failed." if any(bounding(size.gates) for size in results.sizes) else "")
             + (" Green: the share asked for, and the size that is enough." if isinstance(keep, float) else "")
             + (" Names above: estimates of the images' own dimension." if results.intrinsic else ""),
         )

@@ -33,22 +33,22 @@ from .tradeoffs import of_seed
 
 TERMS = {
     "latent": "Latent dimensions: how many numbers a code has.",
-    "failed checks": "Training checks: signs that training was not as good as it could be "
-    f"({listed([GATES[name].short for name in bounding(GATES)])}), or of what the images are "
+    "failed checks": "Training checks that failed: of the network "
+    f"({listed([GATES[name].short for name in bounding(GATES)])}), or of the images "
     f"({listed([gate.short for gate in GATES.values() if not gate.bounds])}).",
     "seeds": "Trainings of this size, each with other starting weights and another order of the images.",
     "test MSE": "Mean squared error over all pixels of all test images, pixels in [0, 1].",
     "train MSE": "The same on the images trained on.",
     "explained variance": "1 - test MSE / (mean squared distance of the test images from the mean training image).",
     "PCA test MSE": "Test MSE of PCA with as many components.",
-    "PCA, same MSE": "PCA components for the same test MSE.",
     "PSNR dB": "10 log10 (1 / MSE), of the pooled test MSE; a mean over seeds.",
     "SSIM": "Structural similarity of the test images, Gaussian window of 11 pixels; a mean over images and seeds.",
     "variance to keep": "The share of the variance of the test images that is asked for.",
     "enough": "The smallest trained size whose interval lies at or above the share. At most: no smaller size was shown "
-    "to be too small, or a training check failed, and fewer may be enough with better training.",
+    "to be too small, or a check of the network failed, and fewer may be enough with better training.",
     "not enough": "The largest trained size, below the one that is enough, whose interval lies below the share.",
-    "PCA components": "Components that keep the same share of the variance of the test images.",
+    "PCA components": "Fewest PCA components that reach the same: the test MSE of a size, or the share of the "
+    "variance.",
     "from": "The smaller size.",
     "to": "The larger size.",
     "error at from": "Test MSE of the smaller size.",
@@ -64,11 +64,11 @@ TERMS = {
     "variance lost": "Mean squared error of the column over its variance in the training rows.",
     "interpolation": "The size, or a reference without a network.",
     "evenness": "Mean of the four steps over the largest of them; 1 is even.",
-    "detour": "Length of the path in image space over that of the straight line.",
+    "detour": "Length of the decoded path over the straight distance of its ends.",
     "midpoint distance": "To the nearest training image (of at most "
     f"{AMONG:,}), in units of the usual distance between neighbours.",
-    "drift": "How far the midpoint moves when it is decoded and encoded again, as a share of the distance of the two "
-    "codes.",
+    "drift": "How far the midpoint moves when it is decoded and encoded again, as a share of the distance "
+    "between the two codes.",
     "midpoint sharpness": "Gradient magnitude, as a share of that of the real pictures at both ends; artefacts count "
     "too.",
     "effective dimension": "Participation ratio of the covariance of the training codes; it depends on how a network "
@@ -157,7 +157,7 @@ def settings(results: Results) -> list[tuple[str, str]]:
         ("Data", f"{dataset.name}: {images} of {' × '.join(map(str, dataset.image_shape))} pixels"),
         *([] if dataset.scale is None else [("Columns", COLUMNS[dataset.scale])]),
         ("Sizes", sizes_text([size.latent_dim for size in results.sizes])),
-        ("Seeds", f"{of_each} per size, of {listed([*map(str, results.seeds)])}"),
+        ("Seeds", f"{of_each} per size (seed{'s' * (len(results.seeds) > 1)} {listed([*map(str, results.seeds)])})"),
     ]
     if dataset.value_range is not None:
         rows.append(("Pixel values", f"0 to {number(dataset.value_range)} in the files"))

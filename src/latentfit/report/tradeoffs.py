@@ -32,6 +32,7 @@ def neighbour_sentences(results: Results) -> list[str]:
     found = results.lost and results.lost.neighbours
     if not found:
         return []
+    pixels = f"{percent(found.pixels, 1)} on the pixels"
     models = [f"{percent(m.accuracy, 1)} on codes of {dims(m.latent_dim)}" for m in spoken(results, found.models)]
     seed = f"; {of_seed(results)}" if len(results.seeds) > 1 else ""
     half = (
@@ -39,9 +40,8 @@ def neighbour_sentences(results: Results) -> list[str]:
     )
     return [
         f"A {found.neighbours}-nearest-neighbour classifier, fitted on {plural(found.train_images, 'image')} and "
-        f"tested on {found.test_images:,}, has an accuracy of {percent(found.pixels, 1)} on the pixels, "
-        f"{listed(models)} (± {half:.1f} points each for other test images{seed}). The classes may need other sizes "
-        "than the pixels do."
+        f"tested on {found.test_images:,}, has an accuracy of {listed([pixels, *models])} (± {half:.1f} points each "
+        f"for other test images{seed}). The size needed for classification may differ from that for reconstruction."
     ]
 
 
@@ -104,9 +104,9 @@ def interpolation_numbers(results: Results) -> list[tuple[str, str, str]]:
     model, pca = ({m.latent_dim: m for m in some}[k] for some in (found.models, found.pca))
     fade = found.cross_fade
     numbers = [
-        ("even steps", percent(model.evenness), "mean step over the largest of the four; 100 % is even"),
+        ("evenness", percent(model.evenness), "mean step over the largest of the four; 100 % is even"),
         (
-            "midpoint, nearest real image",
+            "midpoint distance",
             f"{model.midpoint_distance:.2f}",
             f"of the usual distance; PCA {pca.midpoint_distance:.2f}, cross-fade {fade.midpoint_distance:.2f}",
         ),
@@ -127,7 +127,7 @@ def interpolation_takeaway(results: Results) -> list[str]:
     faded, linear = (_against(results, models, reference) for reference in ("cross_fade", "pca"))
     return [
         f"With {dims(models[0].latent_dim)}, midpoints are {faded} than those of a cross-fade of the two real images, "
-        f"and {linear} than those of as many PCA components."
+        f"and {linear} than those of interpolations with as many PCA components."
     ]
 
 
@@ -148,15 +148,15 @@ def interpolation_sentences(results: Results) -> list[str]:
         f"The mean of the four steps, as a share of the largest, is {listed(even)}.",
         f"The distance of the midpoint to the nearest of {among} training images, in units of the usual distance "
         f"between neighbours, is {listed(distances)}.{'' if results.dataset.is_rows else BLUR}",
-        f"The path in image space is longer than the straight line by a factor of {listed(detours)}; decoded and "
-        f"encoded again, the midpoint moves by {listed(drifts)} of the distance of the two codes.",
+        f"The decoded path is longer than the straight line between its ends by a factor of {listed(detours)}; decoded "
+        f"and encoded again, the midpoint moves by {listed(drifts)} of the distance between the two codes.",
     ]
     if len(found.models) == 2:
         sentences += _networks_compared(results)
     if found.spherical:
         sentences.append(
             "Spherical interpolations (in the table) are for codes with a Gaussian prior, which lie in a shell around "
-            "0. These networks have no prior, so nothing speaks for a circle around 0 in place of a straight line."
+            "0. These networks have no prior, so straight lines are used."
         )
     return sentences
 
@@ -172,7 +172,7 @@ def _against(results: Results, models: Sequence[TestedInterpolation], reference:
         "midpoint_distance": (
             "nearer to training images",
             "farther from training images",
-            "not significantly nearer or farther",
+            "not significantly nearer to or farther from training images",
         ),
         "midpoint_sharpness": ("blurrier", "sharper", "not significantly blurrier or sharper"),
     }
@@ -186,26 +186,29 @@ def _against(results: Results, models: Sequence[TestedInterpolation], reference:
 
 
 def _networks_compared(results: Results) -> list[str]:
-    """Which of two networks interpolates better, and in what."""
+    """How the interpolations of two networks differ."""
     if len(results.comparisons) != 1:
         return []
     (only,) = results.comparisons
     small, large = only.latent_dims
-    better: dict[int | None, list[str]] = {large: [], small: [], None: []}
-    for test, what, more in (
-        (only.evenness, "the more even steps", 1),
-        *([] if results.dataset.is_rows else [(only.midpoint_sharpness, "the sharper midpoints", 1)]),
-        (only.detour, "the shorter path", -1),
-        (only.midpoint_distance, "the midpoints nearer to training images", -1),
-        (only.drift, "the smaller drift", -1),
-    ):
-        winner = None if not test.significant else large if more * test.difference > 0 else small
-        better[winner].append(what)
-    parts = [f"the {k}-dimensional network has {listed(better[k])}" for k in (large, small) if better[k]]
-    if better[None]:
-        parts.append(f"neither significantly has {' or '.join(better[None])}")
-    told = "; ".join(parts)
-    return [f"{told[0].upper()}{told[1:]} (paired tests over the same interpolations, 5 % level by Holm)."]
+    tests = {
+        "evenness": only.evenness,
+        "midpoint sharpness": only.midpoint_sharpness,
+        "detour": only.detour,
+        "midpoint distance": only.midpoint_distance,
+        "drift": only.drift,
+    }
+    if results.dataset.is_rows:
+        del tests["midpoint sharpness"]
+    parts = [
+        f"{'higher' if test.difference > 0 else 'lower'} {name}" for name, test in tests.items() if test.significant
+    ]
+    if alike := [name for name, test in tests.items() if not test.significant]:
+        parts.append(f"no significant difference in {listed(alike)}")
+    return [
+        f"Compared with the {small}-dimensional network, the {large}-dimensional one has {listed(parts)} (paired tests "
+        "over the same interpolations, 5 % level by Holm)."
+    ]
 
 
 def code_sentences(results: Results) -> list[str]:

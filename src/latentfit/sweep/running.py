@@ -266,8 +266,10 @@ class Run:
             jobs = [Job(k, self.request.seeds[0]) for k in step.scouts]
             self.say(f"looking for the size with a short training of {listed([*map(dims, step.scouts)])}")
             for scout in searching.train(jobs, self.work(jobs), self.baselines, self.remote, self.clock):
-                kept = "nothing: it diverged" if scout.explained is None else percent(scout.explained, 1)
-                self.say(f"{'it' if len(jobs) == 1 else dims(scout.latent_dim)} keeps {kept}")
+                explained = (
+                    "diverged" if scout.explained is None else f"explained variance {percent(scout.explained, 1)}"
+                )
+                self.say(f"{dims(scout.latent_dim)}: {explained}")
                 searching.write_scout(self.folder, scout)
                 self.scouts[scout.latent_dim] = scout
         elif step.jobs:
@@ -282,7 +284,7 @@ class Run:
         if self.forecast is None or not seconds:
             return ""
         left = self.forecast.after(seconds, missing)
-        return f"; left are {left}" if left.networks else ""
+        return f"; remaining: {left}" if left.networks else ""
 
     def give_up(self) -> None:
         """End a search before its end: the results are of the networks that are there, the request stays."""
