@@ -54,7 +54,7 @@ def test_its_python_calls_what_is_there():
         for node in ast.walk(ast.parse(block))
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "study"
     ]
-    assert len(calls) == 2
+    assert len(calls) == 3
     for call in calls:
         inspect.signature(study).bind(*call.args, **{keyword.arg: keyword for keyword in call.keywords})
 
