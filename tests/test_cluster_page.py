@@ -100,5 +100,5 @@ def test_its_arithmetic_is_that_of_what_was_measured():
         assert row in PAGE
     link = MEASURED["result_bytes"] / 1.25e8
     assert link > max(MEASURED["parent_seconds"], MEASURED["scheduler_seconds"])  # it is what limits
-    assert f"{link * 1e3:.0f} ms of a line of 1 Gbit/s" in PAGE
+    assert f"{link * 1e3:.0f} ms on a link of 1 Gbit/s" in PAGE
     assert f"shorter than {500 * link:.0f} s" in PAGE
