@@ -95,6 +95,20 @@ def rows(measured: dict[str, float], networks: int = 10_000, workers: int = 500)
     ]
 
 
+def test_its_times_against_local_processes_are_those_that_were_measured():
+    cluster, local = (median(MEASURED["seconds"][name]) for name in ("cluster", "local"))
+    told = f"take {cluster:.1f} s on a cluster of two workers and {local:.1f} s with two local processes"
+    assert told in PAGE
+    assert f"{MEASURED['ratio']:.2f} times as long" in PAGE
+    assert cluster <= 1.1 * local
+    assert {key: MEASURED["asked"][key] for key in ("networks", "images", "epochs", "turns")} == {
+        "networks": 64,
+        "images": 4_000,
+        "epochs": 10,
+        "turns": 3,
+    }
+
+
 def test_its_arithmetic_is_that_of_what_was_measured():
     for row in rows(MEASURED):
         assert row in PAGE
