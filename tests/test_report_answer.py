@@ -35,9 +35,9 @@ def test_not_asked_the_errors_of_the_ends_are_the_answer():
     assert found.large == "Test error 0.0400 with 4 and 0.0100 with 48"
     assert found.small == "latent dimensions; no share of the variance was asked for"
     assert found.facts == [
-        Fact("Explained by 4", "60.0 %", "trained once, seed 0"),
+        Fact("4 explain", "60.0 %", "trained once, seed 0"),
         Fact("PCA needs", "8", "components for the error of 4"),
-        Fact("Explained by 48", "90.0 %", "trained once, seed 0"),
+        Fact("48 explain", "90.0 %", "trained once, seed 0"),
         Fact("Training", "sound", "no training check failed at any size"),
         Fact("Train - test gap", "0.0 points", "of explained variance with 48; more images may reduce it"),
     ]
@@ -48,17 +48,17 @@ def test_not_asked_the_errors_of_the_ends_are_the_answer():
 def test_of_one_size_its_error_is_given_once():
     found = tile(results({1: 0.02}))
     assert found.large == "Test error 0.0200 with 1"
-    assert [fact.name for fact in found.facts] == ["Explained by 1", "PCA needs", "Training", "Train - test gap"]
+    assert [fact.name for fact in found.facts] == ["1 explains", "PCA needs", "Training", "Train - test gap"]
 
 
 def test_found_the_size_that_is_enough_stands_beside_the_one_below_and_pca():
     found = tile(asked(0.75))
     assert (found.large, found.small) == ("16 latent dimensions", "are enough to keep 75 % of the variance")
     kept, below, linear, sound, more = found.facts
-    assert (kept.name, kept.value) == ("Explained by 16", "80.0 %")
+    assert (kept.name, kept.value) == ("16 explain", "80.0 %")
     half = 4.302653 * 1e-4 / 3**0.5  # Student's t, times the standard error over three seeds
     assert kept.beside == f"± {100 * half:.2g} points (95 %, 3 seeds and the test images)"
-    assert (below.name, below.value) == ("Explained by 8", "70.0 %")
+    assert (below.name, below.value) == ("8 explain", "70.0 %")
     assert linear == Fact("PCA needs", "49", "components for the same share")
     assert sound == Fact("Failed checks", "overfitted", "at 8 and 16")
     assert more == Fact("Train - test gap", "4.0 points", "of explained variance with 16; more images may reduce it")
@@ -100,7 +100,7 @@ def test_of_the_smallest_size_it_is_said_that_none_below_was_tried():
     one, four = asked(0.7, errors), asked(0.7, {job: e for job, e in errors.items() if job[0] == 4}, components=None)
     assert (tile(one).large, tile(one).small) == ("1 latent dimension", "is enough to keep 70 % of the variance")
     assert [fact.name for fact in tile(one).facts] == [
-        "Explained by 1",
+        "1 explains",
         "PCA needs",
         "Failed checks",
         "Train - test gap",
@@ -121,7 +121,7 @@ def test_undecided_the_next_command_has_the_seeds_that_would_settle_it():
     assert tile(found).next == "More seeds would settle it:"
     assert tile(found).command == f"{AGAIN} --latent-dims 16 --seeds {count} --keep 0.79{SAME}"
     once = asked(0.75, BETTER)
-    assert tile(once).facts[0] == Fact("Explained by 16", "80.0 %", "trained once, seed 0")
+    assert tile(once).facts[0] == Fact("16 explain", "80.0 %", "trained once, seed 0")
     assert tile(once).command == f"{AGAIN} --latent-dims 16 48 --seeds 3 --keep 0.75{SAME}"
 
 
@@ -132,8 +132,8 @@ def test_not_reached_the_next_command_has_the_next_sizes():
         "no size of this study keeps 95 % of the variance",
     )
     assert [fact[:2] for fact in found.facts[:3]] == [
-        ("Explained by 48", "90.0 %"),
-        ("Explained by 16", "80.0 %"),
+        ("48 explain", "90.0 %"),
+        ("16 explain", "80.0 %"),
         ("PCA needs", "1,234"),
     ]
     assert found.next == "The question is still open; next to train, 64 and 96:"

@@ -80,7 +80,7 @@ def _facts(results: Results, asked: Verdict) -> list[Fact]:
 
 def _explained(results: Results, size: SizeResult) -> Fact:
     """The variance that a size explains, and how sure that is."""
-    explained, name = size.test_explained_variance, f"Explained by {size.latent_dim}"
+    explained, name = size.test_explained_variance, f"{size.latent_dim} explain{'s' * (size.latent_dim == 1)}"
     if explained is None:
         return Fact(name, "-", "training failed")
     beside = f"trained once, seed {results.seeds[0]}" if len(results.seeds) == 1 else "trained once"
