@@ -85,8 +85,19 @@ def table(results: Results) -> str:
 def shares(results: Results) -> str:
     """The answer of the study of many sizes, its table of shares, and the command that makes it."""
     header, rows = tables.answers(results)
-    made = f"Made by `make flagship`: `{answer.command(results, 'fashion-mnist')}`."
+    made = f"Made by `make flagship`: `{answer.command(results, 'fashion-mnist')}`. {searched()}"
     return f"{headline.headline(results)}\n\n{report.markdown_table(header, rows)}\n\n{made}"
+
+
+def searched() -> str:
+    """What searches, which may train every size, found to be enough of Fashion-MNIST, three seeds each."""
+    found = json.loads((ROOT / "benchmarks" / "results" / "evidence.json").read_bytes())["rows"]
+    keeps = sorted((row["keep"], row["latent_dim"]) for name, row in found.items() if name.startswith("fashion: "))
+    shares, sizes = ([*map(str, column)] for column in zip(*((f"{100 * k:g}", size) for k, size in keeps), strict=True))
+    return (
+        f"Searches (`--keep`), which may train the sizes between, found {formatting.listed(sizes)} to be enough for "
+        f"{formatting.listed(shares)} % ([docs/verdict.md](docs/verdict.md))."
+    )
 
 
 def setup(found: dict[str, Any]) -> str:
