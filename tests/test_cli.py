@@ -85,7 +85,7 @@ def test_auto_without_fashion_mnist_studies_the_stand_in(
     assert run("study", "auto", *QUICK) == 0
     printed = capsys.readouterr()
     assert "stand-in" in printed.err
-    assert re.search(r"^ *latent +gates +seeds +test MSE", printed.out)
+    assert re.search(r"^ *latent +failed checks +seeds +test MSE", printed.out)
     assert "Report: runs/garments/report.html" in printed.out
     folder = tmp_path / "runs" / "garments"
     assert results(folder)["dataset"]["stand_in"] is True

@@ -18,6 +18,7 @@ import latentfit
 from latentfit import card, cli, export
 from latentfit.data.images import ImageSet
 from latentfit.errors import InputError
+from latentfit.measure import gates
 from latentfit.model import ACTIVATIONS, OUTPUTS, Network
 from latentfit.recipe import CONVERGED, Job, Recipe
 
@@ -218,9 +219,9 @@ def test_the_card_has_the_study_s_numbers(study):
     assert f"| PCA, as many components | | {study.found.pca_errors[2]:#.3g} |" in body
     assert "90 training and 40 test images" in body
     assert "layers 132-24-2-24-132" in body
-    told = re.findall(r"^- (\w+): .* \(found ", body, re.M)
-    assert told == [gate.name for gate in model.gates]
-    assert ("None failed." in body) == (not told)
+    failed = re.findall(r"^- (.*): .* \(found ", body, re.M)
+    assert failed == [gates.check_of(gate.name, study.found.recipe).short for gate in model.gates]
+    assert ("None failed." in body) == (not failed)
 
 
 def test_the_card_of_rows_speaks_of_rows_and_escapes_names(of_rows):
