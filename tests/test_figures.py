@@ -227,6 +227,8 @@ def test_estimates_of_the_dimension_stand_above_the_axes():
     marks = {"MLE": 12.34, "TwoNN": 9.0}
     (ax,) = figures.variance_by_size(EXPLAINED, LINEAR, 0.1, marks=marks).axes
     assert [text.get_text() for text in ax.texts] == ["4", "16", "48", "TwoNN 9.0", "MLE 12.3", "PCA"]
+    (small,) = figures.variance_by_size(EXPLAINED, LINEAR, 0.1, marks={"lPCA": 1.5, "MOM": 0.3}).axes
+    assert small.get_xlim()[0] <= 0.75  # estimates below the sizes have a place; below 1 is 1
 
 
 CHARTS = {

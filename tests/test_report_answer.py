@@ -187,7 +187,7 @@ STATES = {  # errors, share, sizes whose training was not finished; the two line
     "no smaller size": (TWO, 0.75, (), "At most 16 latent dimensions", "are needed to keep 75 % of the variance"),
     "smaller ones open": (
         TWO | {(8, 0): 0.0249, (8, 1): 0.0252, (8, 2): 0.0245},
-        *(0.75, (), "At most 16 latent dimensions", "are needed to keep 75 % of the variance"),
+        *(0.75, (), "16 latent dimensions", "are enough to keep 75 % of the variance"),
     ),
     "not finished": (
         TWO | BELOW,

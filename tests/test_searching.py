@@ -322,6 +322,8 @@ def test_a_search_for_the_knee_that_ran_out_of_time_goes_on(tmp_path, monkeypatc
     run.study(IMAGES, (3,), seeds=1, recipe=QUICK, out=tmp_path, executor=Inline())
     part = search(tmp_path, keep="knee", recipe=QUICK, minutes=1)
     assert part.results["verdict"]["next"]
+    with pytest.raises(Lost, match=r"short trainings explain 40\.0 % with 1, 65\.0 % with 2, .*; one takes about"):
+        search(tmp_path / "alone", keep="knee", recipe=QUICK, minutes=1)
     more = Inline()
     done = search(tmp_path, keep="knee", recipe=QUICK, executor=more)
     assert (bool(more.jobs), done.results["verdict"]["next"]) == (True, [])

@@ -82,9 +82,8 @@ def _short(by_kind: dict[str, dict[str, Row]]) -> list[str]:
     above = [r for r in rows if r["latent_dim"] and r["pca_components"] and r["latent_dim"] > r["pca_components"] + 1]
     return [
         f"In {len(rows)} searches for a share it took {median(row['trainings'] for row in rows):.0f} trainings in the",
-        f"median, {median(row['short'] for row in rows):.0f} of them short. {len(above)} answers are larger than",
-        "what PCA",
-        "needs for the same share and one more.",
+        f"median, {median(row['short'] for row in rows):.0f} of them short. The answer is larger than",
+        f"PCA's number of components plus one in {len(above)} of them.",
         "",
     ]
 
@@ -112,7 +111,12 @@ def _curved(rows: dict[str, Row]) -> list[str]:
         f"| {row['pca_components'] or '-'} | {row['trainings']} | {_estimates(row)} |"
         for name, row in rows.items()
     ]
-    return [*lines, "", "`garments` are drawn from eight factors within each of ten classes.", ""]
+    return [
+        *lines,
+        "",
+        "`garments` are drawn from eight factors within each of ten classes, and are not counted above.",
+        "",
+    ]
 
 
 def _linear(rows: dict[str, Row]) -> list[str]:
@@ -156,7 +160,8 @@ def _knees(rows: dict[str, Row]) -> list[str]:
         f"it (95 % interval over seeds and test images) and no less than {_percent(knee.LEAST)}. Of",
         f"{len(with_one)} sets with",
         f"a number of factors `--keep knee` named it in {len(right)}, another in {len(other)} and none in",
-        f"{len(with_one) - len(right) - len(other)}; of {len(without)} sets without one it named one in",
+        f"{len(with_one) - len(right) - len(other)}; of {len(without)} sets without one (Gaussian sets of full",
+        "rank with a falling spectrum, and random clouds) it named one in",
         f"{len(invented)}.",
         "",
         "By number of images and noise on the pixels (its deviation; pixels run from 0 to 1):",

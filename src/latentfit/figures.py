@@ -188,9 +188,10 @@ def variance_by_size(
             ax.axhline(100 * keep, color=COLOURS[2], linewidth=1, linestyle=(0, (4, 2)))
         if enough is not None:
             ax.axvline(enough, color=COLOURS[2], linewidth=1.2)
-        near = [k for k in pca if k >= 0.7 * min(sizes)]
+        least = min([*sizes, *(max(1, value) for value in (marks or {}).values())])
+        near = [k for k in pca if k >= 0.7 * least]
         _log_sizes(ax, sizes, near)
-        ax.set_xlim(0.75 * min(sizes), 1.2 * max([*sizes, *near]))
+        ax.set_xlim(0.75 * least, 1.2 * max([*sizes, *near]))
         low = max(0, min([*ends[:, 0], *(100 * share for k, share in pca.items() if k >= min(sizes))]))
         room = max(100 - low, 0.1)
         ax.set_ylim(max(0, low - 0.08 * room), 100 + 0.02 * room)

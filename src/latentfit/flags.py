@@ -337,7 +337,7 @@ def _share(text: str) -> float:
 
 
 def _minutes(text: str) -> float:
-    return _positive(text, math.inf, "a number of minutes above 0: 10")
+    return _positive(text, math.inf, "a number of minutes above 0, for example 10")
 
 
 def _scheduler(text: str) -> str:

@@ -110,8 +110,11 @@ def share(keep: float) -> str:
 
 
 def at_most(a: Verdict) -> bool:
-    """Whether a size that is enough is an upper bound: a training check failed, or no smaller size was too small."""
-    return bool(gates.bounding(a.gates)) or (not a.not_enough and a.latent_dim != 1)
+    """Whether a size that is enough is an upper bound: a check of the network failed, or no smaller size was tried.
+
+    A size was tried if it has several seeds, see `verdict.decide`.
+    """
+    return bool(gates.bounding(a.gates)) or (not a.not_enough and not a.open and a.latent_dim != 1)
 
 
 def claim(a: Verdict, known: Mapping[int, Size]) -> tuple[str, str]:

@@ -135,7 +135,7 @@ class Shown:
         steps = self._steps(some)
         real, first = to_unit(pairs).numpy(), interpolated_size(self.study.found)
         classes, labels = self.study.found.dataset.classes, self.study.shown["pairs_labels"]
-        of_first = "" if first is None else f" with {formatting.dims(first)}"
+        of_first = "" if first is None or len(steps) == 1 else f" On the page those with {first} come first."
 
         def name(p: int) -> str:
             known = classes and (labels >= 0).all()
@@ -148,9 +148,9 @@ class Shown:
         ]
         return Picture(
             figures.interpolations(real, steps),
-            f"Interpolations{of_first} between {len(pairs)} pairs of training images{self._named('pairs')}: the real "
+            f"Interpolations between {len(pairs)} pairs of training images{self._named('pairs')}: the real "
             "image, five decoded steps from its code to the other's, the other real image. The first and the last step "
-            f"are the reconstructions of the pair{self._of_seed()}.{_left_out(self.networks, some)}",
+            f"are the reconstructions of the pair{self._of_seed()}.{of_first}{_left_out(self.networks, some)}",
             tuple(row for k, row in rows if k == first),
             tuple(row for k, row in rows if k != first),
         )
@@ -254,13 +254,14 @@ class Shown:
         chosen = {k: every[k] for k in self._some(SHOWN)}
         means = {k: [c.mean if c else None for c in size.classes] for k, size in chosen.items()}
         ends = {k: [c.interval if c else None for c in size.classes] for k, size in chosen.items()}
-        over = " and ".join(sorted({OVER[size.over] for size in chosen.values()}))
+        kinds = {size.over for size in chosen.values()}
+        over = OVER[kinds.pop()] if len(kinds) == 1 else "images of the class and, where a size has several, seeds"
         height = 0.9 + 0.23 * min(30, len(classes or ()))
         return Picture.chart(
             lambda ax: figures.error_by_class(classes or (), means, ax, intervals=ends),
             (height, height + 0.3),
-            "Test error of each class, the largest of the best size first; bars are 95 % intervals for other "
-            f"{over}.{_left_out(every, chosen)}",
+            "Test error of each class, sorted by that of the size with the lowest mean error; bars are 95 % intervals "
+            f"for other {over}.{_left_out(every, chosen)}",
         )
 
 

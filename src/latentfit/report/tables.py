@@ -44,8 +44,8 @@ TERMS = {
     "PSNR dB": "10 log10 (1 / MSE), of the pooled test MSE; a mean over seeds.",
     "SSIM": "Structural similarity of the test images, Gaussian window of 11 pixels; a mean over images and seeds.",
     "variance to keep": "The share of the variance of the test images that is asked for.",
-    "enough": "The smallest trained size whose interval lies at or above the share. At most: no smaller size was shown "
-    "to be too small, or a check of the network failed, and fewer may be enough with better training.",
+    "enough": "The smallest trained size whose interval lies at or above the share. At most: no smaller size was "
+    "tried with several seeds, or a check of the network failed, and fewer may be enough with better training.",
     "not enough": "The largest trained size, below the one that is enough, whose interval lies below the share.",
     "PCA components": "Fewest PCA components that reach the same: the test MSE of a size, or the share of the "
     "variance.",
@@ -83,7 +83,7 @@ TERMS = {
     "PCA, same bytes": "Test MSE of as many PCA components with as many bits.",
     "JPEG bytes": "An image, of many in one JPEG, the smallest with no more error than the code of 8 bits.",
     "over seeds": "Half of the 95 % interval of explained variance across seeds, in points (Student's t).",
-    "over images": "The same for other test images (paired bootstrap).",
+    "over images": "The same for other test images, of the network of the first seed (paired bootstrap).",
     "last tenth": "How the training error changed in the last tenth of the epochs.",
     "test over train": "How far the test MSE lies above the training MSE.",
 }
@@ -201,8 +201,8 @@ def _enough(a: Verdict) -> str:
         return f"undecided, perhaps {a.best}{'' if a.not_enough or a.best == 1 else ' or fewer'}"
     if a.latent_dim is None:
         return "-" if a.best is None else "not reached in this training"
-    if not a.not_enough and a.pca_components is not None and a.pca_components < a.latent_dim:
-        return f"no size below {a.latent_dim} was tried"  # "at most" would seem to be worse than PCA
+    if answer.at_most(a) and not a.not_enough and a.pca_components is not None and a.pca_components < a.latent_dim:
+        return f"no size below {a.latent_dim} has several seeds"  # "at most" would seem to be worse than PCA
     return f"{'at most ' if answer.at_most(a) else ''}{a.latent_dim}"
 
 

@@ -186,7 +186,7 @@ def _sentence(found: Verdict, sizes: Mapping[int, Size], largest: int) -> str:
         told += f"; {found.not_enough} {'is' if found.not_enough == 1 else 'are'} not ({below} %)"
         if found.best - found.not_enough > 1:
             told += "; sizes between were not tested"
-    elif found.best > 1:
+    elif found.best > 1 and not found.open:
         told = told.replace(latent(found.best), f"At most {latent(found.best)}", 1).replace("are enough", "are needed")
     if undecided := [str(k) for k in found.open]:
         told += f"; {listed(undecided)} may be enough too"

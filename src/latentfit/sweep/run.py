@@ -128,7 +128,7 @@ def study(
     if minutes is not None and not 0 < minutes < math.inf:
         raise InputError(f"minutes {minutes!r}; expected a number above 0")
     if minutes is not None and not request.search:
-        raise InputError("minutes are for a search; expected a share to keep, and no latent sizes")
+        raise InputError("minutes are for a search; expected a share to keep (--keep), and no latent sizes")
     crew, elsewhere = Crew(workers, tell, early), remote.of(executor, patience, tell)
     reading = {"value_range": value_range, "test_share": test_share, "resize": resize, "skip_bad": skip_bad}
     reading |= {"shape": shape, "group": group, "label": label, "scale": scale}

@@ -290,7 +290,7 @@ class Run:
         """End a search before its end: the results are of the networks that are there, the request stays."""
         self.request = replace(self.request, jobs=tuple(job for job in self.request.jobs if job in self.models))
         if not self.request.jobs:
-            raise Lost(searching.nothing_trained(self.request, self.baselines, self.forecast))
+            raise Lost(searching.nothing_trained(self.request, self.baselines, self.scouts, self.forecast))
         self.say(f"the minutes are over; the same command goes on{self.time_left()}")
 
     def read_curve(self) -> NestedCurve | None:

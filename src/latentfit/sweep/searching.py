@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..data.images import ImageSet
 from ..errors import KEPT, InputError, Lost
-from ..formatting import duration, plural
+from ..formatting import duration, listed, percent, plural
 from ..measure import search
 from ..measure.answer import share
 from ..measure.network import Baselines
@@ -206,12 +206,16 @@ def as_sizes(scouts: Mapping[int, Scout], keep: Keep | None) -> dict[int, Size] 
     return {k: Size((scout.explained or 0.0,), (scout.error or 0.0,), (scout.seed,)) for k, scout in scouts.items()}
 
 
-def nothing_trained(request: Request, baselines: Baselines, expected: Forecast | None) -> str:
+def nothing_trained(
+    request: Request, baselines: Baselines, scouts: Mapping[int, Scout], expected: Forecast | None
+) -> str:
     """What is known where the time was too short for a single network."""
     known = ""
     if isinstance(request.keep, float):
         count = baselines.components_for(request.keep)
         needs = "does not keep" if count is None else f"needs {plural(count, 'component')} to keep"
         known = f" PCA {needs} {share(request.keep)} of the variance of the test images;"
+    if looked := [f"{percent(s.explained, 1)} with {k}" for k, s in sorted(scouts.items()) if s.explained is not None]:
+        known += f" short trainings explain {listed(looked)};"
     takes = f"one takes about {duration(expected.seconds)}, so give it more" if expected else "give it more"
     return f"the minutes were too few for a network;{known} {takes}"
