@@ -264,11 +264,11 @@ def test_every_picture_is_drawn_in_this_order_and_every_chart_for_a_telephone_to
             assert min(text.get_fontsize() for text in texts) >= 8.5
 
 
-def test_the_walks_of_the_first_size_stand_before_the_folded_ones(shown):
+def test_the_interpolations_of_the_first_size_stand_before_the_folded_ones(shown):
     picture = shown.pictures()["interpolations"]
     classes, labels = shown.study.found.dataset.classes, shown.study.shown["pairs_labels"]
     assert [caption for caption, _ in picture.strips] == [f"{classes[a]} to {classes[b]}" for a, b in labels]
-    assert picture.caption.startswith("Interpolations with 4 dimensions between")
+    assert " On the page those with 4 come first." in picture.caption
     assert {caption for caption, _ in picture.folded} == {"2 dimensions"}
     assert len(picture.strips) == len(picture.folded) == len(shown.study.shown["pairs"])
 
