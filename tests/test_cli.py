@@ -352,63 +352,46 @@ def wait_until_gone(workers: list[int], seconds: float = 10) -> None:
         time.sleep(0.05)
 
 
-@contextlib.contextmanager
-def program(cwd: Path, study: str) -> Iterator[subprocess.Popen[str]]:
-    """The command line with another `study` in place of latentfit's, which prints "ready"; it ends with the test."""
+# short sleeps: a signal just before a long wait would take effect only after it
+READY = "print('ready', flush=True)\n        for _ in range(600): time.sleep(0.1)"
+UNRULY = {  # studies that no exception ends, the number of signals that do, and what is printed then
+    "lost in a callback of a library": (
+        "@ctypes.CFUNCTYPE(None)\ndef callback():\n    print('ready', flush=True)\n    time.sleep(60)\n"
+        "def study(*_, **__):\n    callback()\n    time.sleep(60)",
+        *(1, ""),
+    ),
+    "ignored": (
+        f"def study(*_, **__):\n  for _ in range(2):\n    try:\n        {READY}\n    except BaseException: pass",
+        *(2, ""),
+    ),
+    "never in order": (
+        f"cli.GRACE = 0.2\ndef study(*_, **__):\n    try:\n        {READY}\n    finally: threading.Event().wait()",
+        *(1, "the same command goes on"),
+    ),
+}
+
+
+@pytest.mark.fault("signal")
+@LINUX
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("kind", UNRULY)
+def test_a_signal_ends_a_study_that_does_not_end_by_its_exception(tmp_path, kind, sent, status):
+    study, signals, printed = UNRULY[kind]
     script = (
         f"import ctypes, sys, threading, time\nfrom latentfit import cli\n{study}\n"
         "import latentfit.sweep.run\nlatentfit.sweep.run.study = study\nsys.exit(cli.main(['study', '--quiet']))"
     )
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen([sys.executable, "-c", script], **pipes, text=True, cwd=cwd)
+    process = subprocess.Popen([sys.executable, "-c", script], **pipes, text=True, cwd=tmp_path)
     try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-SIGNALS = pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-# short sleeps: a signal just before a long wait would take effect only after it
-READY = "print('ready', flush=True)\n        for _ in range(600): time.sleep(0.1)"
-
-
-@pytest.mark.fault("signal")
-@LINUX
-@SIGNALS
-def test_a_signal_that_is_lost_in_a_callback_of_a_library_ends_the_program(tmp_path, sent, status):
-    study = (
-        "@ctypes.CFUNCTYPE(None)\ndef callback():\n    print('ready', flush=True)\n    time.sleep(60)\n"
-        "def study(*_, **__):\n    callback()\n    time.sleep(60)"
-    )
-    with program(tmp_path, study) as process:
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(sent)
-        assert process.wait(timeout=30) == status
-
-
-@pytest.mark.fault("signal")
-@LINUX
-@SIGNALS
-def test_a_second_signal_ends_a_study_that_ignores_the_first(tmp_path, sent, status):
-    study = f"def study(*_, **__):\n  for _ in range(2):\n    try:\n        {READY}\n    except BaseException: pass"
-    with program(tmp_path, study) as process:
-        for _ in range(2):
+        for _ in range(signals):
             assert process.stdout.readline() == "ready\n"
             process.send_signal(sent)
         assert process.wait(timeout=30) == status
-
-
-@pytest.mark.fault("signal")
-@LINUX
-@SIGNALS
-def test_a_signal_ends_a_study_that_cannot_end_in_order(tmp_path, sent, status):
-    hang = f"def study(*_, **__):\n    try:\n        {READY}\n    finally: threading.Event().wait()"
-    with program(tmp_path, f"cli.GRACE = 0.2\n{hang}") as process:
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(sent)
-        assert process.wait(timeout=30) == status
-        assert "the same command goes on" in process.stderr.read()
+        assert printed in process.stderr.read()
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_a_study_goes_on_after_the_reader_of_stderr_ends(images, tmp_path):

@@ -116,3 +116,4 @@ def test_its_arithmetic_is_that_of_what_was_measured():
     assert link > max(MEASURED["parent_seconds"], MEASURED["scheduler_seconds"])  # it is what limits
     assert f"{link * 1e3:.0f} ms on a link of 1 Gbit/s" in PAGE
     assert f"shorter than {500 * link:.0f} s" in PAGE
+    assert f"at most 1,000 results ({1000 * MEASURED['result_bytes'] / 1e9:.1f} GB) wait" in PAGE

@@ -264,6 +264,22 @@ def test_every_picture_is_drawn_in_this_order_and_every_chart_for_a_telephone_to
             assert min(text.get_fontsize() for text in texts) >= 8.5
 
 
+@pytest.mark.parametrize(
+    ("over", "words"),
+    [
+        (("images", "images"), "for other images of the class."),
+        (("both", "both"), "for other seeds and images of the class."),
+        (("images", "both"), "for other images of the class and, where a size has several, seeds."),
+    ],
+)
+def test_the_errors_of_classes_say_what_their_intervals_are_over(shown, monkeypatch, over, words):
+    found = shown.study.found
+    by_class = tuple(replace(size, over=each) for size, each in zip(found.lost.by_class, over, strict=True))
+    monkeypatch.setattr(shown.study, "found", replace(found, lost=replace(found.lost, by_class=by_class)))
+    caption = shown._by_class().caption
+    assert caption.endswith(f"bars are 95 % intervals {words}")
+
+
 def test_the_interpolations_of_the_first_size_stand_before_the_folded_ones(shown):
     picture = shown.pictures()["interpolations"]
     classes, labels = shown.study.found.dataset.classes, shown.study.shown["pairs_labels"]

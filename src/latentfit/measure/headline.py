@@ -118,9 +118,11 @@ def _comparison(results: Results, couple: Couple) -> str:
     once = isinstance(test, PairedTest)
     if not test.significant:
         errors = listed(distinguishable(*test.means))
-        of = f"mean errors of {small} and {large} latent dimensions ({_seeds(results, small, large)} seeds)"
-        of = f"errors of the networks with {small} and {large} latent dimensions" if once else of
-        return f"The {of} on the {images} do not differ significantly: {errors}."
+        sizes = f"{small} and {large} latent dimensions"
+        compared = f"mean errors of {sizes} ({_seeds(results, small, large)} seeds)"
+        if once:
+            compared = f"errors of the networks with {sizes}"
+        return f"The {compared} on the {images} do not differ significantly: {errors}."
     better, worse = (large, small) if test.difference < 0 else (small, large)
     low, high = sorted(test.means)
     surprise = "" if better == large else " More dimensions did not help."
